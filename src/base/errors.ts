@@ -62,7 +62,9 @@ export function messageOf(error: unknown): string {
 }
 
 function describe(facts: Record<string, unknown>, cause: unknown): string {
-  const parts = Object.entries(facts).map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+  const parts = Object.entries(facts).map(
+    ([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
+  )
   if (cause !== undefined) parts.push(`cause=${messageOf(cause)}`)
   return parts.length > 0 ? `(${parts.join(', ')})` : ''
 }

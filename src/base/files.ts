@@ -48,9 +48,11 @@ export interface Files {
   /** Makes creations, renames and removals in this directory survive a power cut. */
   syncDirectory(directory: string): void
   /**
-   * Takes an exclusive lock that ends with the process, whichever way that ends.
-   * @returns undefined when another process holds it; the holder's text is in the file
+   * Takes an exclusive lock that ends with the process, whichever way that ends; it holds between containers of one
+   * machine too.
+   * @param path a file for this lock alone: made if missing, empty
+   * @returns undefined when somebody else holds it
    */
-  lock(path: string, text: string): { release(): void } | undefined
+  lock(path: string): { release(): void } | undefined
   diskSpace(path: string): DiskSpace
 }

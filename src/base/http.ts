@@ -51,9 +51,7 @@ export interface HttpServer {
 }
 
 /** The door for HTTP servers: metrics and health, and the local cluster's API server. */
-export interface HttpListen {
-  (
-    options: { host: string; port: number; tls?: { cert: string; key: string }; bodyBytesMax: number },
-    handle: (request: HttpServerRequest, reply: HttpServerReply) => void | Promise<void>,
-  ): Promise<HttpServer>
-}
+export type HttpListen = (
+  options: { host: string; port: number; tls?: { cert: string; key: string }; bodyBytesMax: number },
+  handle: (request: HttpServerRequest, reply: HttpServerReply) => void | Promise<void>,
+) => Promise<HttpServer>
