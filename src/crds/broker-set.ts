@@ -1,0 +1,185 @@
+import { z } from 'zod'
+import type { Definition } from './definition.ts'
+import {
+  address,
+  commonStatus,
+  configMap,
+  image,
+  objectName,
+  podTemplate,
+  quantity,
+  resources,
+  rules,
+  scaleStatus,
+} from './fields.ts'
+
+/** Settings that follow from the resource itself. */
+export const brokerOwnedKeys = [
+  'brokerClusterName',
+  'brokerName',
+  'brokerId',
+  'brokerRole',
+  'namesrvAddr',
+  'brokerIP1',
+  'brokerIP2',
+  'brokerPermission',
+  'listenPort',
+  'bindAddress',
+  'haListenPort',
+  'healthPort',
+  'rocketmqHome',
+  'storePathRootDir',
+  'storePathCommitLog',
+  'storePathConsumeQueue',
+  'storePathIndex',
+  'storeCheckpoint',
+  'abortFile',
+  'flushDiskType',
+  'autoCreateTopicEnable',
+  'autoCreateSubscriptionGroup',
+]
+
+const storage = z
+  .object({
+    size: quantity.default('20Gi').describe('Size of the volume of each broker.'),
+    className: z.string().max(253).describe("StorageClass. Default: the cluster's default class.").optional(),
+    ephemeral: z.boolean().default(false).describe('No volume: messages are lost with the pod. For trying out.'),
+  })
+  .describe('Where each broker keeps its messages. Volumes outlive the BrokerSet; delete them by hand.')
+  .meta(
+    rules({
+      rule:
+        "(has(self.className) ? self.className : '') == (has(oldSelf.className) ? oldSelf.className : '') && " +
+        '(has(self.ephemeral) && self.ephemeral) == (has(oldSelf.ephemeral) && oldSelf.ephemeral) && ' +
+        "(has(self.size) ? string(self.size) : '20Gi') == (has(oldSelf.size) ? string(oldSelf.size) : '20Gi')",
+      message: 'storage cannot be changed after creation',
+    }),
+  )
+
+export const brokerSetSpec = z
+  .object({
+    nameServerRef: z
+      .object({ name: objectName.describe('Name of a NameServer in the same namespace.') })
+      .describe('The NameServers where the brokers register. Exactly one of this and externalNameServers.')
+      .optional(),
+    externalNameServers: z
+      .array(address)
+      .min(1)
+      .max(8)
+      .describe('host:port of NameServers that are not run by this operator.')
+      .optional(),
+    clusterName: z
+      .string()
+      .max(64)
+      .regex(/^[A-Za-z0-9_-]+$/)
+      .describe("RocketMQ cluster name. Default: the resource's name. Cannot be changed.")
+      .optional(),
+    groups: z.int32().min(1).max(64).default(1).describe('Broker groups; each is one master with a volume of its own.'),
+    image: image.optional(),
+    flush: z
+      .enum(['Async', 'Sync'])
+      .default('Async')
+      .describe('Sync: a send is answered after its message is on the disk. Async: up to half a second before that.'),
+    storage: storage.prefault({}),
+    autoCreate: z
+      .object({
+        topics: z.boolean().default(false).describe('Sending to an unknown topic creates it.'),
+        groups: z.boolean().default(true).describe('Consuming in an unknown consumer group creates it.'),
+      })
+      .describe('What clients may create by using it.')
+      .prefault({}),
+    config: configMap(brokerOwnedKeys, 'brokers').optional(),
+    resources: resources.optional(),
+    podTemplate: podTemplate.optional(),
+  })
+  .meta(
+    rules(
+      {
+        rule: 'has(self.nameServerRef) != has(self.externalNameServers)',
+        message: 'exactly one of nameServerRef and externalNameServers must be set',
+      },
+      {
+        rule: "(has(self.clusterName) ? self.clusterName : '') == (has(oldSelf.clusterName) ? oldSelf.clusterName : '')",
+        message: 'clusterName cannot be changed',
+      },
+      {
+        rule: 'has(self.storage) == has(oldSelf.storage)',
+        message: 'storage cannot be changed after creation',
+      },
+    ),
+  )
+export type BrokerSetSpec = z.infer<typeof brokerSetSpec>
+
+export const groupStates = ['Creating', 'Registering', 'Serving', 'Degraded', 'Draining'] as const
+export type GroupState = (typeof groupStates)[number]
+
+const groupStatus = z.object({
+  name: z.string().max(63).describe('The brokerName of the group.'),
+  state: z.enum(groupStates).describe('Serving: its broker is registered at every NameServer.'),
+  address: z.string().max(261).describe('Address of the master, as brokers and clients see it.').optional(),
+  draining: z
+    .object({
+      since: z.string().describe('When writes were stopped.').meta({ format: 'date-time' }),
+      blockers: z.array(z.string().max(512)).max(5).describe('What still has to be read, and by whom.').optional(),
+    })
+    .describe('Set while the group is being taken away.')
+    .optional(),
+})
+export type GroupStatus = z.infer<typeof groupStatus>
+
+export const brokerSetStatus = z.object({
+  ...commonStatus,
+  ...scaleStatus,
+  clusterName: z.string().max(64).describe('RocketMQ cluster name in use.').optional(),
+  groups: z.int32().describe('Groups that take messages.').optional(),
+  readyGroups: z.int32().describe('Groups registered at every NameServer.').optional(),
+  nameServers: z.string().max(4096).describe('namesrvAddr of the brokers.').optional(),
+  groupStatuses: z
+    .array(groupStatus)
+    .max(64)
+    .describe('Each group.')
+    .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] })
+    .optional(),
+})
+export type BrokerSetStatus = z.infer<typeof brokerSetStatus>
+
+export const brokerSetDefinition: Definition = {
+  kind: 'BrokerSet',
+  plural: 'brokersets',
+  singular: 'brokerset',
+  shortName: 'mqbs',
+  describes: 'Brokers of one RocketMQ cluster: groups that take, keep and deliver messages.',
+  spec: brokerSetSpec,
+  status: brokerSetStatus,
+  rules: [
+    {
+      rule: "self.metadata.name.size() <= 49 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
+      message: 'the name becomes part of Service names: at most 49 of a-z, 0-9 and -, beginning with a letter',
+    },
+  ],
+  scale: { spec: '.spec.groups', status: '.status.groups' },
+  columns: [
+    { name: 'Groups', type: 'integer', jsonPath: '.spec.groups', describes: 'Groups wanted' },
+    { name: 'Ready', type: 'integer', jsonPath: '.status.readyGroups', describes: 'Groups registered everywhere' },
+    {
+      name: 'Available',
+      type: 'string',
+      jsonPath: '.status.conditions[?(@.type=="Available")].status',
+      describes: 'Whether messages can be sent',
+    },
+    {
+      name: 'Reason',
+      type: 'string',
+      jsonPath: '.status.conditions[?(@.type=="Ready")].reason',
+      describes: 'Why it is ready or not',
+    },
+    { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp', describes: 'Time since creation' },
+    {
+      name: 'NameServers',
+      type: 'string',
+      jsonPath: '.status.nameServers',
+      wide: true,
+      describes: 'namesrvAddr in use',
+    },
+  ],
+}

@@ -1,0 +1,128 @@
+import { z } from 'zod'
+
+/** A rule that the API server checks itself. Source: Kubernetes, CustomResourceValidation, CEL. */
+export interface CelRule {
+  rule: string
+  message: string
+}
+
+export function rules(...list: CelRule[]): { 'x-kubernetes-validations': CelRule[] } {
+  return { 'x-kubernetes-validations': list }
+}
+
+/** Lets whatever the pod's own schema allows pass through; the API server checks it in the StatefulSet. */
+const passThrough = z.looseObject({}).meta({ 'x-kubernetes-preserve-unknown-fields': true })
+
+const labelText = z.string().max(63)
+const labelMap = z.record(z.string().max(317), labelText)
+
+export const quantity = z
+  .union([z.int(), z.string().max(32)])
+  .meta({ 'x-kubernetes-int-or-string': true })
+  .describe('A Kubernetes quantity, such as 500m or 20Gi.')
+
+export const resources = z
+  .object({
+    requests: z.record(z.string().max(63), quantity).describe('What a node must have free for the pod.').optional(),
+    limits: z.record(z.string().max(63), quantity).describe('What the pod may use at most.').optional(),
+  })
+  .describe('CPU and memory of each pod, as in a container.')
+
+const toleration = z.object({
+  key: z.string().max(317).describe('Taint key; empty matches every key.').optional(),
+  operator: z.enum(['Exists', 'Equal']).describe('How value is compared.').optional(),
+  value: z.string().max(63).describe('Taint value.').optional(),
+  effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']).describe('Taint effect; empty: all.').optional(),
+  tolerationSeconds: z.int().describe('How long NoExecute is tolerated.').meta({ format: 'int64' }).optional(),
+})
+
+export const podTemplate = z
+  .object({
+    labels: labelMap.describe('More labels of the pods.').optional(),
+    annotations: z
+      .record(z.string().max(317), z.string().max(4096))
+      .describe('More annotations of the pods.')
+      .optional(),
+    nodeSelector: labelMap.describe('Labels that a node must have.').optional(),
+    tolerations: z.array(toleration).max(32).describe('Taints that the pods tolerate.').optional(),
+    affinity: passThrough.describe('Affinity, as in a pod.').optional(),
+    topologySpreadConstraints: z
+      .array(passThrough)
+      .max(8)
+      .describe('Spreading over zones and nodes, as in a pod.')
+      .optional(),
+    priorityClassName: z.string().max(253).describe('Priority class of the pods.').optional(),
+    imagePullSecrets: z
+      .array(z.object({ name: z.string().max(253).describe('Name of the Secret.') }))
+      .max(8)
+      .describe('Secrets for the image registry.')
+      .optional(),
+    terminationGracePeriodSeconds: z
+      .int32()
+      .min(1)
+      .max(3600)
+      .describe('How long a pod may take to stop. Default 60.')
+      .optional(),
+  })
+  .describe('What the pods get besides what the operator decides.')
+export type PodTemplate = z.infer<typeof podTemplate>
+
+export const image = z
+  .string()
+  .min(1)
+  .max(512)
+  .describe("Image of the pods. Default: the operator's own, which holds the runtime of the same version.")
+
+/** A map of settings of which some belong to the operator. */
+export function configMap(owned: readonly string[], what: string) {
+  return z
+    .record(z.string().min(1).max(128), z.string().max(1024))
+    .describe(`Settings of the ${what} under Apache RocketMQ's names. A change restarts the pods one at a time.`)
+    .meta({
+      maxProperties: 128,
+      ...rules({
+        rule: `self.all(k, !(k in [${owned.map((key) => `'${key}'`).join(', ')}]))`,
+        message: `the operator sets these itself: ${owned.join(', ')}`,
+      }),
+    })
+}
+
+/** host:port; IPv6 in brackets. */
+export const address = z
+  .string()
+  .max(261)
+  .regex(/^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?):[0-9]{1,5}$/)
+
+export const objectName = z
+  .string()
+  .max(253)
+  .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/)
+
+/** Kubernetes' condition, as kstatus reads it. Source: metav1.Condition. */
+export const condition = z.object({
+  type: z.string().max(316).describe('What is said, such as Ready.'),
+  status: z.enum(['True', 'False', 'Unknown']).describe('Whether it holds.'),
+  observedGeneration: z.int().min(0).describe('Generation of the spec that it was seen for.').meta({ format: 'int64' }),
+  lastTransitionTime: z.string().describe('When status changed last.').meta({ format: 'date-time' }),
+  reason: z.string().max(1024).describe('One word for programs.'),
+  message: z.string().max(32768).describe('A sentence for people.'),
+})
+export type Condition = z.infer<typeof condition>
+
+export const commonStatus = {
+  observedGeneration: z
+    .int()
+    .describe('Generation of the spec that this status speaks of.')
+    .meta({ format: 'int64' })
+    .optional(),
+  conditions: z
+    .array(condition)
+    .max(16)
+    .describe('Ready, Reconciling, Stalled and more; each with its reason.')
+    .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'] })
+    .optional(),
+}
+
+export const scaleStatus = {
+  selector: z.string().max(1024).describe('Label selector of the pods, for the scale subresource.').optional(),
+}

@@ -1,0 +1,31 @@
+/** The API group of every resource here; nothing else spells it. `.alt` can be registered by nobody (RFC 9476). */
+export const group = 'rocketmq.alt'
+export const version = 'v1alpha1'
+export const apiVersion = `${group}/${version}`
+
+/** Keeps a resource until what it made outside Kubernetes is dealt with. */
+export const finalizer = `${group}/cleanup`
+
+/** Labels and annotations of the objects that the operator makes. */
+export const label = {
+  nameServer: `${group}/name-server`,
+  brokerSet: `${group}/broker-set`,
+  group: `${group}/group`, // index of the broker group
+  role: `${group}/role`,
+  name: 'app.kubernetes.io/name',
+  instance: 'app.kubernetes.io/instance',
+  component: 'app.kubernetes.io/component',
+  partOf: 'app.kubernetes.io/part-of',
+  managedBy: 'app.kubernetes.io/managed-by',
+} as const
+
+export const annotation = {
+  /** Of a child: digest of what was applied last, so that an unchanged pass writes nothing. */
+  applied: `${group}/applied`,
+  /** Of a pod: digest of its template and configuration; a pod with another one is out of date. */
+  podHash: `${group}/pod-hash`,
+  /** Of a StatefulSet: since when its broker group retires, RFC 3339. */
+  drainingSince: `${group}/draining-since`,
+} as const
+
+export const operatorName = 'rocketmq-operator'

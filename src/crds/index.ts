@@ -1,0 +1,13 @@
+import { brokerSetDefinition } from './broker-set.ts'
+import { nameServerDefinition } from './name-server.ts'
+import { topicDefinition } from './topic.ts'
+
+export * from './broker-set.ts'
+export * from './definition.ts'
+export * from './fields.ts'
+export * from './group.ts'
+export * from './name-server.ts'
+export * from './topic.ts'
+
+/** Every custom resource of this project. */
+export const definitions = [nameServerDefinition, brokerSetDefinition, topicDefinition]

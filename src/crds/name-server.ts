@@ -1,0 +1,69 @@
+import { z } from 'zod'
+import type { Definition } from './definition.ts'
+import { commonStatus, configMap, image, podTemplate, resources, scaleStatus } from './fields.ts'
+
+/** Settings that follow from the resource itself. Paths are given as arguments, see src/controllers. */
+export const nameServerOwnedKeys = [
+  'listenPort',
+  'bindAddress',
+  'rocketmqHome',
+  'kvConfigPath',
+  'configStorePath',
+  'healthPort',
+]
+
+export const nameServerSpec = z.object({
+  replicas: z
+    .int32()
+    .min(1)
+    .max(9)
+    .default(2)
+    .describe('NameServers. Each holds all routes; any one of them can fail.'),
+  image: image.optional(),
+  config: configMap(nameServerOwnedKeys, 'NameServer').optional(),
+  resources: resources.optional(),
+  podTemplate: podTemplate.optional(),
+})
+export type NameServerSpec = z.infer<typeof nameServerSpec>
+
+export const nameServerStatus = z.object({
+  ...commonStatus,
+  ...scaleStatus,
+  replicas: z.int32().describe('Pods that exist.').optional(),
+  readyReplicas: z.int32().describe('Pods that answer.').optional(),
+  address: z
+    .string()
+    .max(4096)
+    .describe('What clients take as namesrvAddr: every NameServer, published once all of them exist.')
+    .optional(),
+})
+export type NameServerStatus = z.infer<typeof nameServerStatus>
+
+export const nameServerDefinition: Definition = {
+  kind: 'NameServer',
+  plural: 'nameservers',
+  singular: 'nameserver',
+  shortName: 'mqns',
+  describes: 'NameServers of RocketMQ: they tell clients which broker has which queue.',
+  spec: nameServerSpec,
+  status: nameServerStatus,
+  rules: [
+    {
+      rule: "self.metadata.name.size() <= 49 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
+      message: 'the name becomes part of Service names: at most 49 of a-z, 0-9 and -, beginning with a letter',
+    },
+  ],
+  scale: { spec: '.spec.replicas', status: '.status.replicas' },
+  columns: [
+    { name: 'Replicas', type: 'integer', jsonPath: '.spec.replicas', describes: 'NameServers wanted' },
+    { name: 'Ready', type: 'integer', jsonPath: '.status.readyReplicas', describes: 'NameServers that answer' },
+    {
+      name: 'Reason',
+      type: 'string',
+      jsonPath: '.status.conditions[?(@.type=="Ready")].reason',
+      describes: 'Why it is ready or not',
+    },
+    { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp', describes: 'Time since creation' },
+    { name: 'Address', type: 'string', jsonPath: '.status.address', wide: true, describes: 'namesrvAddr for clients' },
+  ],
+}
