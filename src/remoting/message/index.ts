@@ -1,0 +1,5 @@
+export * from './host.ts'
+export * from './int64.ts'
+export * from './message-id.ts'
+export * from './properties.ts'
+export * from './record.ts'

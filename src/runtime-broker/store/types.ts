@@ -1,0 +1,132 @@
+import type { OperatingError } from '../../base/errors.ts'
+import type { RecordFields } from '../../remoting/message/index.ts'
+
+/** A message as it will be stored. The store copies body and texts inside append: the caller may reuse its buffers. */
+export interface NewMessage extends RecordFields {
+  topic: string
+  queueId: number
+  flag: number
+  sysFlag: number // its IPv6 bits fit the two hosts
+  bornTimestamp: number
+  bornHost: Buffer // encodeHost: 8 or 20 bytes
+  storeHost: Buffer
+  reconsumeTimes: number
+  preparedTransactionOffset: number
+  body: Buffer
+  properties: string // the complete property text
+  tagsCode: number // for the consume queue unit: tagsCodeOf(TAGS), or the deliver time in SCHEDULE_TOPIC_XXXX
+  waitsForFlush: boolean // property WAIT is not false; matters with SYNC_FLUSH only
+}
+
+export type SettleStatus = 'ok' | 'flushTimeout' | 'failed'
+
+/** Told once how an append ended: after the write (ASYNC_FLUSH) or after the fsync (SYNC_FLUSH); never inside append. */
+export interface AppendWaiter {
+  /** flushTimeout: the message is in the log and will be readable. failed, with its error: it is not. */
+  settle(status: SettleStatus, error?: OperatingError): void
+}
+
+export interface Appended {
+  queueOffset: number
+  phyOffset: number
+  storeTimestamp: number
+  size: number
+}
+
+/** Apache's GetMessageStatus. */
+export type ReadStatus =
+  | 'found'
+  | 'noMatch' // units were there, none that `matches` wanted
+  | 'removed' // the units point below the log's beginning
+  | 'foundNull' // the offset lies within the queue's range, but its unit is gone
+  | 'overflowOne' // exactly at the end: wait for the next message
+  | 'overflowBadly'
+  | 'tooSmall'
+  | 'noQueue'
+  | 'noMessage' // the queue is known and empty
+
+export interface ReadLimits {
+  countMax: number
+  bytesMax: number // at least one message is returned, however long
+  matches?: (tagsCode: number) => boolean
+}
+
+export interface ReadResult {
+  status: ReadStatus
+  nextBeginOffset: number
+  minOffset: number
+  maxOffset: number
+  bodies: readonly Buffer[] // records in order, neighbours in one buffer
+  count: number
+  bytes: number
+}
+
+export interface QueueName {
+  topic: string
+  queueId: number
+}
+
+export type ArrivalListener = (topic: string, queueId: number, maxOffset: number, tagsCode: number) => void
+
+/** Counts since start, sizes now. */
+export interface StoreStats {
+  putCount: number
+  putBytes: number
+  putFailedCount: number
+  getFoundCount: number // messages handed out
+  getMissCount: number // reads that found none
+  getBytes: number
+  commitLogBytes: number
+  queueCount: number
+  openFileCount: number
+  diskUsedRatio: number // of the commit log's volume
+  dispatchBehindBytes: number
+}
+
+/** One broker's messages. Offsets are explained in docs/store-format.md; all of them are 0 for a queue nobody wrote. */
+export interface MessageStore {
+  /**
+   * Gives the message its offsets and encodes it into the write batch of this turn. Synchronous.
+   * @throws OperatingError MESSAGE_ILLEGAL, STORE_FULL, STORE_CLOSED; then waiter is never told
+   */
+  append(message: NewMessage, waiter: AppendWaiter): Appended
+  /** All messages of one queue, next to each other in one segment, or none of them. waiter is told once. */
+  appendBatch(messages: readonly NewMessage[], waiter: AppendWaiter): Appended[]
+  /** Synchronous when the bytes are surely in memory. @throws OperatingError FILE_FAILED */
+  read(topic: string, queueId: number, queueOffset: number, limits: ReadLimits): ReadResult | Promise<ReadResult>
+  /** One past the last readable message. */
+  maxOffset(topic: string, queueId: number): number
+  minOffset(topic: string, queueId: number): number
+  /** lower: the first message stored at or after timestamp; upper: the last one at or before. Clamped to the queue. */
+  offsetByTime(topic: string, queueId: number, timestamp: number, boundary: 'lower' | 'upper'): number
+  /** -1 when there is no such message. */
+  storeTimestampAt(topic: string, queueId: number, queueOffset: number): number
+  /** The record that begins at phyOffset; undefined when none does. */
+  recordAt(phyOffset: number): Buffer | undefined
+  /** Forgets the topic's queues; the bytes in the log go with retention. */
+  deleteTopic(topic: string): void
+  queues(): Iterable<QueueName>
+  /** listener is called once per message when it has become readable. */
+  onArrival(listener: ArrivalListener): void
+  readonly commitLog: { minOffset: number; maxOffset: number; flushedOffset: number }
+  readonly stats: StoreStats
+  /** Resolves when everything appended before survives a power cut. */
+  flush(): Promise<void>
+  /** Refuses new messages, flushes, leaves the mark of a clean stop. */
+  close(): Promise<void>
+}
+
+/** In Apache's meanings; the broker derives them from its settings. */
+export interface StoreSettings {
+  rootDir: string // storePathRootDir
+  commitLogDir: string // storePathCommitLog
+  segmentBytes: number // mappedFileSizeCommitLog
+  consumeQueueFileBytes: number // mappedFileSizeConsumeQueue, a multiple of 20
+  flush: 'SYNC' | 'ASYNC' // flushDiskType
+  maxMessageBytes: number // maxMessageSize: of a body
+  flushIntervalCommitLogMs: number
+  flushIntervalConsumeQueueMs: number
+  syncFlushTimeoutMs: number
+  diskSpaceWarningLevelRatio: number // 0..1: above it, writes are refused
+  checkCrcOnRecover: boolean
+}
