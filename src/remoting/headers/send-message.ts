@@ -1,0 +1,48 @@
+import { bool, type HeaderOf, headerCodec, int32, int64, named, optional, text, withDefault } from '../header.ts'
+
+/** SEND_MESSAGE; the message itself is the body. Source: Apache RocketMQ 5, SendMessageRequestHeader. */
+export const sendMessageRequest = headerCodec('SendMessageRequestHeader', {
+  producerGroup: text,
+  topic: text,
+  defaultTopic: text, // template of a topic that is created by sending to it
+  defaultTopicQueueNums: int32,
+  queueId: int32, // negative: the broker picks one
+  sysFlag: int32,
+  bornTimestamp: int64, // ms
+  flag: int32, // the user's; stored
+  properties: optional(text),
+  reconsumeTimes: withDefault(int32, 0),
+  unitMode: withDefault(bool, false),
+  maxReconsumeTimes: optional(int32),
+  batch: withDefault(bool, false),
+  brokerName: named('bname', optional(text)),
+})
+export type SendMessageRequest = HeaderOf<typeof sendMessageRequest>
+
+/** SEND_MESSAGE_V2 and SEND_BATCH_MESSAGE: the same header in one-letter names. Source: SendMessageRequestHeaderV2. */
+export const sendMessageRequestV2 = headerCodec('SendMessageRequestHeaderV2', {
+  producerGroup: named('a', text),
+  topic: named('b', text),
+  defaultTopic: named('c', text),
+  defaultTopicQueueNums: named('d', int32),
+  queueId: named('e', int32),
+  sysFlag: named('f', int32),
+  bornTimestamp: named('g', int64),
+  flag: named('h', int32),
+  properties: named('i', optional(text)),
+  reconsumeTimes: named('j', withDefault(int32, 0)),
+  unitMode: named('k', withDefault(bool, false)),
+  maxReconsumeTimes: named('l', optional(int32)),
+  batch: named('m', withDefault(bool, false)),
+  brokerName: named('n', optional(text)),
+})
+
+export const sendMessageResponse = headerCodec('SendMessageResponseHeader', {
+  msgId: text, // offsetMsgId; of a batch all, joined by commas
+  queueId: int32,
+  queueOffset: int64, // of the first message
+  transactionId: optional(text), // the UNIQ_KEY, whether or not there is a transaction
+  batchUniqId: optional(text),
+  recallHandle: optional(text),
+})
+export type SendMessageResponse = HeaderOf<typeof sendMessageResponse>
