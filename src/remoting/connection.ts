@@ -1,0 +1,279 @@
+import { BrokenRule } from '../base/assert.ts'
+import type { Clock } from '../base/clock.ts'
+import { isOperatingError, messageOf, OperatingError } from '../base/errors.ts'
+import type { Log } from '../base/log.ts'
+import type { Address, Socket } from '../base/network.ts'
+import { formatAddress } from './address.ts'
+import { Calls } from './calls.ts'
+import { FrameFlag, ourLanguage, ResponseCode } from './codes.ts'
+import { type Command, type CommandContent, isResponse } from './command.ts'
+import { FrameDecoder, frameParts, joinedBytesMax } from './frame.ts'
+import { jsonHeader } from './json-header.ts'
+import { type Handler, Request } from './request.ts'
+import { ourVersion } from './version.ts'
+
+/** A connection to a peer, as processors see it. */
+export interface Connection {
+  readonly id: number
+  readonly remote: Address
+  readonly local: Address
+  readonly isOpen: boolean
+  /** Of the peer, as its last request said: ordinals of version.ts. 0 before the first. */
+  readonly version: number
+  readonly language: string
+  /**
+   * Sends a request to the peer. Any response code resolves.
+   * @throws OperatingError REQUEST_TIMEOUT, CONNECTION_CLOSED, TOO_MANY_REQUESTS, FRAME_TOO_LARGE
+   */
+  call(command: CommandContent, timeoutMs: number): Promise<Command>
+  /** Sends a request that nobody answers; nothing happens when the connection is closed. @throws OperatingError FRAME_TOO_LARGE */
+  oneway(command: CommandContent): void
+  /** Runs task once, when the connection closed (at once if it has). */
+  onClose(task: () => void): void
+  /** Sends what is queued, then closes. */
+  close(): void
+}
+
+export interface ConnectionLimits {
+  frameBytesMax: number
+  /** Bytes waiting for the peer to read, above which nothing more is read from it. */
+  queuedBytesHigh: number
+  /** Bytes waiting for the peer to read, above which it is cut off. */
+  queuedBytesMax: number
+  /** Requests of the peer without an answer yet, above which it is told SYSTEM_BUSY. */
+  requestsMax: number
+  /** Our requests to the peer without an answer yet. */
+  callsMax: number
+}
+
+export const connectionLimits = {
+  queuedBytesHigh: 8 * 1024 * 1024,
+  queuedBytesMax: 64 * 1024 * 1024,
+  requestsMax: 65_535,
+  callsMax: 65_535,
+} as const
+
+interface Parts {
+  id: number
+  socket: Socket
+  clock: Clock
+  log: Log
+  limits: ConnectionLimits
+  handle: Handler
+}
+
+/** Both ends of RocketMQ's protocol on one socket: answers the peer's requests and sends ours. */
+export class RemotingConnection implements Connection {
+  readonly id: number
+  version = 0
+  language = ''
+  readonly #socket: Socket
+  readonly #clock: Clock
+  readonly #log: Log
+  readonly #limits: ConnectionLimits
+  readonly #handle: Handler
+  readonly #decoder: FrameDecoder
+  readonly #calls: Calls
+  readonly #closeTasks: (() => void)[] = []
+  #state: 'open' | 'closing' | 'closed' = 'open'
+  #isPaused = false
+  #requests = 0
+  #frames: Buffer[] = [] // answered in this turn, not yet written
+  #lastActiveMs: number
+
+  constructor({ id, socket, clock, log, limits, handle }: Parts) {
+    this.id = id
+    this.#socket = socket
+    this.#clock = clock
+    this.#log = log.with({ remote: formatAddress(socket.remote), connection: id })
+    this.#limits = limits
+    this.#handle = handle
+    this.#decoder = new FrameDecoder(limits.frameBytesMax)
+    this.#calls = new Calls(clock, limits.callsMax)
+    this.#lastActiveMs = clock.monotonicMs()
+  }
+
+  /** Begins to read. */
+  start(): void {
+    const receive = (command: Command) => this.#receive(command)
+    this.#socket.handle({
+      data: (chunk) => {
+        this.#lastActiveMs = this.#clock.monotonicMs()
+        try {
+          this.#decoder.push(chunk, receive)
+        } catch (error) {
+          if (!isOperatingError(error)) throw error
+          this.#log.warn({ err: error }, 'closing a connection that sent no RocketMQ frame')
+          this.destroy()
+        }
+      },
+      drained: () => this.#drained(),
+      closed: (error) => this.#closed(error),
+    })
+  }
+
+  get remote(): Address {
+    return this.#socket.remote
+  }
+
+  get local(): Address {
+    return this.#socket.local
+  }
+
+  get isOpen(): boolean {
+    return this.#state === 'open'
+  }
+
+  /** Requests of the peer without an answer yet. */
+  get requests(): number {
+    return this.#requests
+  }
+
+  /** Monotonic time at which bytes last moved, either way. */
+  get lastActiveMs(): number {
+    return this.#lastActiveMs
+  }
+
+  call(command: CommandContent, timeoutMs: number): Promise<Command> {
+    if (!this.isOpen) return Promise.reject(this.#closedError(command.code))
+    const opaque = this.#calls.nextOpaque()
+    const response = this.#calls.wait(opaque, command.code, timeoutMs)
+    this.#sendRequest(command, opaque, 0)
+    return response
+  }
+
+  oneway(command: CommandContent): void {
+    this.#sendRequest(command, this.#calls.nextOpaque(), FrameFlag.ONEWAY)
+  }
+
+  onClose(task: () => void): void {
+    if (this.#state === 'closed') task()
+    else this.#closeTasks.push(task)
+  }
+
+  close(): void {
+    if (this.#state !== 'open') return
+    this.#flush()
+    this.#state = 'closing'
+    this.#socket.end()
+  }
+
+  /** Closes at once. */
+  destroy(): void {
+    if (this.#state === 'closed') return
+    this.#state = 'closing'
+    this.#socket.destroy()
+  }
+
+  /** Queues one frame; frames of one turn leave in one write. Nothing happens when the connection is closed. */
+  send(frame: Buffer): void {
+    if (!this.isOpen) return
+    if (this.#frames.length === 0) queueMicrotask(() => this.#flush())
+    this.#frames.push(frame)
+  }
+
+  /** The request got its answer: one less of requestsMax. */
+  answered(): void {
+    this.#requests--
+  }
+
+  #sendRequest({ code, extFields, body }: CommandContent, opaque: number, flag: number): void {
+    const header = { code, flag, opaque, language: ourLanguage, version: ourVersion, remark: undefined }
+    const ext = extFields === undefined ? undefined : JSON.stringify(extFields)
+    for (const part of frameParts(jsonHeader(header, ext), body === undefined ? [] : [body])) this.send(part)
+  }
+
+  #receive(command: Command): void {
+    if (!this.isOpen) return
+    if (isResponse(command.flag)) {
+      if (!this.#calls.settle(command))
+        this.#log.debug({ opaque: command.opaque }, 'a response came that nobody waits for')
+      return
+    }
+    this.version = command.version
+    this.language = command.language
+    const request = new Request(this, command, this.#lastActiveMs)
+    if (!request.isOneway) {
+      if (this.#requests >= this.#limits.requestsMax) {
+        this.#requests++
+        request.answer({
+          code: ResponseCode.SYSTEM_BUSY,
+          remark: '[OVERLOAD]system busy, start flow control for a while',
+        })
+        return
+      }
+      this.#requests++
+    }
+    try {
+      const response = this.#handle(request)
+      if (response === undefined) return
+      if ('then' in response)
+        response.then((value) => request.answer(value)).catch((error) => this.#failed(request, error))
+      else request.answer(response)
+    } catch (error) {
+      this.#failed(request, error)
+    }
+  }
+
+  /** A peer's request must never end the process, but a broken rule must: who is wrong stops writing. */
+  #failed(request: Request, error: unknown): void {
+    if (error instanceof BrokenRule) throw error
+    const fields = { err: error, code: request.code }
+    if (isOperatingError(error)) this.#log.warn(fields, 'a request failed')
+    else this.#log.error(fields, 'a request met a bug')
+    if (!request.isAnswered) request.answer({ code: ResponseCode.SYSTEM_ERROR, remark: messageOf(error) })
+  }
+
+  #flush(): void {
+    const frames = this.#frames
+    if (frames.length === 0 || this.#state !== 'open') return
+    this.#frames = []
+    if (frames.length === 1) this.#write(frames[0]!)
+    else this.#writeJoined(frames)
+    const { queuedBytes } = this.#socket
+    if (queuedBytes > this.#limits.queuedBytesMax) {
+      this.#log.warn({ queuedBytes }, 'closing a connection whose peer does not read')
+      this.destroy()
+    } else if (queuedBytes > this.#limits.queuedBytesHigh && !this.#isPaused) {
+      this.#isPaused = true
+      this.#socket.pause()
+    }
+  }
+
+  #writeJoined(frames: readonly Buffer[]): void {
+    let run: Buffer[] = []
+    for (const frame of frames) {
+      if (frame.length <= joinedBytesMax) {
+        run.push(frame)
+        continue
+      }
+      if (run.length > 0) this.#write(Buffer.concat(run))
+      run = []
+      this.#write(frame)
+    }
+    if (run.length > 0) this.#write(run.length === 1 ? run[0]! : Buffer.concat(run))
+  }
+
+  #write(bytes: Buffer): void {
+    if (this.#socket.write(bytes)) this.#lastActiveMs = this.#clock.monotonicMs()
+  }
+
+  #drained(): void {
+    this.#lastActiveMs = this.#clock.monotonicMs()
+    if (!this.#isPaused) return
+    this.#isPaused = false
+    this.#socket.resume()
+  }
+
+  #closed(error: Error | undefined): void {
+    this.#state = 'closed'
+    this.#frames = []
+    if (error !== undefined) this.#log.debug({ err: error }, 'a connection broke')
+    this.#calls.fail((code) => this.#closedError(code, error))
+    for (const task of this.#closeTasks.splice(0)) task()
+  }
+
+  #closedError(code: number, cause?: Error): OperatingError {
+    return new OperatingError('CONNECTION_CLOSED', { remote: formatAddress(this.remote), code }, cause)
+  }
+}

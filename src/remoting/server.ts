@@ -1,0 +1,132 @@
+import type { Doors } from '../base/doors.ts'
+import type { Address, Listener, Socket } from '../base/network.ts'
+import { ResponseCode } from './codes.ts'
+import { type Connection, connectionLimits, RemotingConnection } from './connection.ts'
+import { frameBytesMax } from './frame.ts'
+import type { Handler, Request, Response } from './request.ts'
+import { Version } from './version.ts'
+
+export type { Connection } from './connection.ts'
+export type { Handler, Request, Response } from './request.ts'
+
+export interface ServerOptions {
+  listen: Address // port 0: any free one
+  handle: Handler
+  idleMs?: number // a connection without traffic for so long is closed; 120 s
+  connectionsMax?: number
+  frameBytesMax?: number
+  queuedBytesHigh?: number // ConnectionLimits has the meaning of these
+  queuedBytesMax?: number
+  requestsMax?: number
+  callsMax?: number
+}
+
+export interface Server {
+  readonly address: Address
+  readonly connections: Iterable<Connection>
+  /** Refuses new requests, waits up to graceMs for the answers under way, then closes all connections. */
+  close(graceMs: number): Promise<void>
+}
+
+/** Listens for RocketMQ peers. @throws OperatingError LISTEN_FAILED */
+export async function startServer(
+  options: ServerOptions,
+  doors: Pick<Doors, 'clock' | 'network' | 'log'>,
+): Promise<Server> {
+  const server = new RemotingServer(options, doors)
+  await server.listen()
+  return server
+}
+
+const connectionsMaxDefault = 16_384
+const idleMsDefault = 120_000
+const idleChecks = 4 // in each idleMs
+const closePollMs = 10
+
+class RemotingServer implements Server {
+  readonly #options: ServerOptions
+  readonly #doors: Pick<Doors, 'clock' | 'network' | 'log'>
+  readonly #connections = new Set<RemotingConnection>()
+  #listener: Listener | undefined
+  #lastId = 0
+  #refused = 0 // connections above connectionsMax since the last idle check
+  #isClosing = false
+
+  constructor(options: ServerOptions, doors: Pick<Doors, 'clock' | 'network' | 'log'>) {
+    this.#options = options
+    this.#doors = doors
+  }
+
+  async listen(): Promise<void> {
+    this.#listener = await this.#doors.network.listen(this.#options.listen, (socket) => this.#accept(socket))
+    const idleMs = this.#options.idleMs ?? idleMsDefault
+    const timer = this.#doors.clock.every(idleMs / idleChecks, () => {
+      if (this.#isClosing) timer.cancel()
+      else this.#closeIdle(idleMs)
+    })
+  }
+
+  get address(): Address {
+    return this.#listener!.address
+  }
+
+  get connections(): Iterable<Connection> {
+    return this.#connections
+  }
+
+  async close(graceMs: number): Promise<void> {
+    const { clock } = this.#doors
+    this.#isClosing = true
+    const listenerClosed = this.#listener!.close()
+    const deadlineMs = clock.monotonicMs() + graceMs
+    const poll = async (isDone: () => boolean) => {
+      while (!isDone() && clock.monotonicMs() < deadlineMs) await clock.sleep(closePollMs)
+    }
+    await poll(() => [...this.#connections].every(({ requests }) => requests === 0))
+    for (const connection of this.#connections) connection.close()
+    await poll(() => this.#connections.size === 0)
+    for (const connection of this.#connections) connection.destroy()
+    await listenerClosed
+  }
+
+  #accept(socket: Socket): void {
+    if (this.#isClosing || this.#connections.size >= (this.#options.connectionsMax ?? connectionsMaxDefault)) {
+      this.#refused++
+      socket.destroy()
+      return
+    }
+    const { clock, log } = this.#doors
+    const connection = new RemotingConnection({
+      id: ++this.#lastId,
+      socket,
+      clock,
+      log,
+      limits: { frameBytesMax, ...connectionLimits, ...this.#limits() },
+      handle: (request) => (this.#isClosing ? refusal(request) : this.#options.handle(request)),
+    })
+    this.#connections.add(connection)
+    connection.onClose(() => this.#connections.delete(connection))
+    connection.start()
+  }
+
+  #limits() {
+    const { handle, listen, idleMs, connectionsMax, ...limits } = this.#options
+    return limits
+  }
+
+  #closeIdle(idleMs: number): void {
+    const { clock, log } = this.#doors
+    if (this.#refused > 0)
+      log.warn({ refused: this.#refused, open: this.#connections.size }, 'refused connections above connectionsMax')
+    this.#refused = 0
+    const oldestMs = clock.monotonicMs() - idleMs
+    for (const connection of this.#connections) if (connection.lastActiveMs < oldestMs) connection.destroy()
+  }
+}
+
+/** Peers that know GO_AWAY reconnect elsewhere and try again; for others this broker is merely not available. */
+function refusal(request: Request): Response {
+  return request.version > Version.V5_3_1
+    ? { code: ResponseCode.GO_AWAY, remark: 'please go away' }
+    : { code: ResponseCode.SERVICE_NOT_AVAILABLE, remark: 'the server is shutting down' }
+}
