@@ -1,0 +1,124 @@
+import type { Clock, Timer } from '../base/clock.ts'
+import { OperatingError } from '../base/errors.ts'
+import type { Random } from '../base/random.ts'
+import { Backoff } from './backoff.ts'
+
+export interface QueueOptions {
+  workers: number
+  /** How long one pass may take; its signal is aborted then, and the pass counts as failed. */
+  passTimeoutMs: number
+  backoff?: { firstMs: number; mostMs: number }
+  /** Does the work for key. Throws to be tried again with back-off. */
+  work: (key: string, signal: AbortSignal) => Promise<{ againAfterMs: number | undefined }>
+  /** Told about every end of a pass. */
+  done?: (key: string, elapsedMs: number, error: unknown) => void
+}
+
+const defaultBackoff = { firstMs: 500, mostMs: 60_000 }
+
+/**
+ * Keys that need a look. A key is in it once, however often it was added, and never with two workers at a time: added
+ * while it is worked on, it comes round again. It grows with the number of objects, no further.
+ */
+export class WorkQueue {
+  readonly #options: QueueOptions
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #ready = new Set<string>() // in the order they were added
+  readonly #working = new Set<string>()
+  readonly #dirty = new Set<string>() // added while they were worked on
+  readonly #timers = new Map<string, { timer: Timer; atMs: number }>()
+  readonly #backoffs = new Map<string, Backoff>()
+  readonly #idle: (() => void)[] = []
+  #stopping = new AbortController()
+
+  constructor(options: QueueOptions, doors: { clock: Clock; random: Random }) {
+    this.#options = options
+    this.#clock = doors.clock
+    this.#random = doors.random
+  }
+
+  get depth(): number {
+    return this.#ready.size
+  }
+
+  add(key: string): void {
+    if (this.#stopping.signal.aborted) return
+    if (this.#working.has(key)) {
+      this.#dirty.add(key)
+      return
+    }
+    this.#ready.add(key)
+    this.#start()
+  }
+
+  /** Adds key in delayMs; of two such times the earlier one holds. */
+  addAfter(key: string, delayMs: number): void {
+    if (this.#stopping.signal.aborted) return
+    const atMs = this.#clock.monotonicMs() + delayMs
+    const waiting = this.#timers.get(key)
+    if (waiting && waiting.atMs <= atMs) return
+    waiting?.timer.cancel()
+    const timer = this.#clock.after(delayMs, () => {
+      this.#timers.delete(key)
+      this.add(key)
+    })
+    this.#timers.set(key, { timer, atMs })
+  }
+
+  /** Forgets what is remembered about a key whose object is gone. */
+  forget(key: string): void {
+    this.#backoffs.delete(key)
+    this.#timers.get(key)?.timer.cancel()
+    this.#timers.delete(key)
+  }
+
+  /** Takes no more keys, tells the passes under way to end, and waits until they have. */
+  async stop(): Promise<void> {
+    this.#stopping.abort(new OperatingError('DEADLINE_EXCEEDED', { what: 'stopping' }))
+    for (const { timer } of this.#timers.values()) timer.cancel()
+    this.#timers.clear()
+    this.#ready.clear()
+    this.#dirty.clear()
+    if (this.#working.size > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
+  }
+
+  #start(): void {
+    for (const key of this.#ready) {
+      if (this.#working.size >= this.#options.workers) return
+      this.#ready.delete(key)
+      this.#working.add(key)
+      void this.#pass(key)
+    }
+  }
+
+  async #pass(key: string): Promise<void> {
+    const { passTimeoutMs, work, done } = this.#options
+    const startedMs = this.#clock.monotonicMs()
+    const pass = new AbortController()
+    const end = () => pass.abort(this.#stopping.signal.reason)
+    this.#stopping.signal.addEventListener('abort', end, { once: true })
+    const deadline = this.#clock.after(passTimeoutMs, () =>
+      pass.abort(new OperatingError('DEADLINE_EXCEEDED', { what: `pass of ${key}`, passTimeoutMs })),
+    )
+    let failure: unknown
+    try {
+      const { againAfterMs } = await work(key, pass.signal)
+      this.#backoffs.delete(key)
+      if (againAfterMs !== undefined) this.addAfter(key, againAfterMs)
+    } catch (error) {
+      failure = pass.signal.aborted ? pass.signal.reason : error
+      const backoff = this.#backoffs.get(key) ?? new Backoff(this.#options.backoff ?? defaultBackoff, this.#random)
+      this.#backoffs.set(key, backoff)
+      this.addAfter(key, backoff.next())
+    } finally {
+      deadline.cancel()
+      this.#stopping.signal.removeEventListener('abort', end)
+      this.#working.delete(key)
+    }
+    done?.(key, this.#clock.monotonicMs() - startedMs, failure)
+    if (this.#dirty.delete(key)) this.add(key)
+    this.#start()
+    if (this.#working.size === 0) for (const wake of this.#idle.splice(0)) wake()
+  }
+}
