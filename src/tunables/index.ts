@@ -1,0 +1,5 @@
+export { type BrokerSettings, brokerSchema, brokerSettingsOf, namesrvAddresses } from './broker.ts'
+export { type Machine, thisMachine } from './machine.ts'
+export { type NamesrvSettings, namesrvSchema, namesrvSettingsOf } from './namesrv.ts'
+export { type Properties, type Property, readProperties, writeProperties } from './properties.ts'
+export { parseSetting, type SettingsSchema, settingsOf, textOf } from './settings.ts'
