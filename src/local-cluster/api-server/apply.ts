@@ -1,0 +1,169 @@
+import {
+  elementOf,
+  entryWith,
+  fieldsOf,
+  fromFieldsV1,
+  isOf,
+  newEntry,
+  type Path,
+  textOf,
+  type Writer,
+} from './managed-fields.ts'
+import {
+  type Cause,
+  copyOf,
+  isEqual,
+  isObject,
+  type JsonObject,
+  type KubeObject,
+  type ManagedFields,
+  refusal,
+} from './object.ts'
+import type { Shape } from './shape.ts'
+
+/**
+ * Server-side apply: the object as it would be, with its new managedFields. Fields that the writer applied before, does
+ * not apply now and nobody else owns are removed.
+ * @param live undefined when the object is yet to be made
+ * @throws KUBE_REFUSED 409 when another manager owns a field that this one would change, unless forced
+ */
+export function apply(
+  live: KubeObject | undefined,
+  applied: KubeObject,
+  writer: Writer,
+  options: { force: boolean; shape: Shape; now: string },
+): KubeObject {
+  const { force, shape, now } = options
+  const wanted = fieldsOf(applied, shape)
+  const current = live === undefined ? new Map() : fieldsOf(live, shape)
+  const managers = live?.metadata.managedFields ?? []
+  const mine = managers.find((entry) => isOf(entry, writer))
+  const others = managers
+    .filter((entry) => entry !== mine)
+    .map((entry) => ({ entry, paths: fromFieldsV1(entry.fieldsV1) }))
+
+  const conflicts: Cause[] = []
+  for (const [text, { path, value }] of wanted) {
+    if (isEqual(current.get(text)?.value, value)) continue
+    for (const { entry, paths } of others) {
+      if (!paths.has(text)) continue
+      if (force) paths.delete(text)
+      else
+        conflicts.push({
+          reason: 'FieldManagerConflict',
+          field: shown(path),
+          message: `conflict with ${described(entry)}`,
+        })
+    }
+  }
+  if (conflicts.length > 0) throw conflictOf(conflicts)
+
+  const merged = merge(live, applied, shape) as KubeObject
+  const owned = new Set(others.flatMap(({ paths }) => [...paths.keys()]))
+  const before = mine === undefined ? [] : [...fromFieldsV1(mine.fieldsV1)]
+  const gone = before.filter(([text]) => !wanted.has(text) && !owned.has(text)).map(([, path]) => path)
+  const isKept = (path: Path) => [...wanted.keys(), ...owned].some((text) => startsWith(text, textOf(path)))
+  // Shortest first: an item that goes altogether goes before its fields, while its keys still tell which one it is.
+  gone.sort((a, b) => a.length - b.length)
+  for (const path of gone) if (!isKept(path) && !isKeyOfItem(path)) removeAt(merged, path, shape, isKept)
+
+  const paths = [...wanted.values()].map(({ path }) => path)
+  const kept = managers.map((entry) => {
+    const other = others.find((candidate) => candidate.entry === entry)
+    return entryWith(entry, other === undefined ? paths : other.paths.values(), now)
+  })
+  if (mine === undefined) kept.push(entryWith(newEntry(writer, now), paths, now))
+  merged.metadata.managedFields = kept.filter((entry) => entry !== undefined)
+  return merged
+}
+
+function isKeyOfItem(path: Path): boolean {
+  const item = path.at(-2) ?? ''
+  return item.startsWith('k:') && Object.hasOwn(JSON.parse(item.slice(2)), (path.at(-1) ?? '').slice(2))
+}
+
+function startsWith(text: string, prefix: string): boolean {
+  return text === prefix || text.startsWith(`${prefix}\n`)
+}
+
+function described({ manager, apiVersion, subresource }: ManagedFields): string {
+  return `"${manager}"${subresource === undefined ? '' : ` with subresource "${subresource}"`} using ${apiVersion}`
+}
+
+function conflictOf(conflicts: Cause[]): Error {
+  const said = conflicts.map(({ message, field }) => `${message}: ${field}`).join('\n')
+  const count = `${conflicts.length} conflict${conflicts.length > 1 ? 's' : ''}`
+  return refusal(409, 'Conflict', `Apply failed with ${count}: ${said}`, { causes: conflicts })
+}
+
+/** `.spec.containers[name="a"].image`, as people write paths. */
+function shown(path: Path): string {
+  return path
+    .map((element) => {
+      const value = element.slice(2)
+      if (element.startsWith('f:')) return `.${value}`
+      if (element.startsWith('v:')) return `[=${value}]`
+      const keys = Object.entries(JSON.parse(value) as JsonObject)
+      return `[${keys.map(([key, part]) => `${key}=${JSON.stringify(part)}`).join(',')}]`
+    })
+    .join('')
+}
+
+function merge(live: unknown, applied: unknown, shape: Shape): unknown {
+  if (isObject(applied) && isObject(live) && !shape.isAtomicMap) {
+    const merged: JsonObject = { ...live }
+    for (const [key, value] of Object.entries(applied)) merged[key] = merge(live[key], value, shape.field(key))
+    return merged
+  }
+  if (Array.isArray(applied) && Array.isArray(live) && shape.list !== 'atomic') {
+    const { list } = shape
+    const known = new Map(live.map((item) => [elementOf(item, list), item]))
+    const items = applied.map((item) => {
+      const element = elementOf(item, list)
+      const before = known.get(element)
+      known.delete(element)
+      return list === 'set' ? item : merge(before, item, shape.item())
+    })
+    return [...items, ...known.values()] // the writer's order first, then what others have put there
+  }
+  return copyOf(applied)
+}
+
+/** Removes what lies at a path, and parents that this leaves empty unless somebody still has them. Changes root. */
+function removeAt(root: JsonObject, path: Path, shape: Shape, isKept: (path: Path) => boolean): void {
+  const isEmpty = remove(root, path, 0, shape)
+  const parent = path.slice(0, -1)
+  if (isEmpty && parent.length > 1 && !isKept(parent)) removeAt(root, parent, shape, isKept)
+}
+
+/** Copies what it changes, since merge shares untouched parts with the live object. @returns whether the holder is empty now */
+function remove(at: JsonObject | unknown[], path: Path, depth: number, shape: Shape): boolean {
+  const element = path[depth] as string
+  const isLast = depth === path.length - 1
+  if (Array.isArray(at)) {
+    if (shape.list === 'atomic') return false
+    const { list } = shape
+    const index = at.findIndex((item) => elementOf(item, list) === element)
+    if (index < 0) return false
+    if (isLast) at.splice(index, 1)
+    else {
+      const item = copyShallow(at[index] as JsonObject)
+      at[index] = item
+      return remove(item, path, depth + 1, shape.item())
+    }
+    return at.length === 0
+  }
+  const key = element.slice(2)
+  if (!(key in at)) return false
+  if (isLast) delete at[key]
+  else {
+    const below = at[key]
+    if (!isObject(below) && !Array.isArray(below)) return false
+    return remove((at[key] = copyShallow(below)), path, depth + 1, shape.field(key))
+  }
+  return Object.keys(at).length === 0
+}
+
+function copyShallow<T>(value: T): T {
+  return (Array.isArray(value) ? [...value] : { ...value }) as T
+}

@@ -1,0 +1,481 @@
+import type { Clock } from '../../base/clock.ts'
+import type { Random } from '../../base/random.ts'
+import { apply } from './apply.ts'
+import type { Catalog } from './catalog.ts'
+import { checkRules } from './cel.ts'
+import { completeCrd, crdProblems, establishedStatus } from './custom-resource.ts'
+import { managersAfterUpdate, type Writer } from './managed-fields.ts'
+import {
+  type Cause,
+  copyOf,
+  isEqual,
+  isObject,
+  type JsonObject,
+  type KubeObject,
+  type ObjectMeta,
+  objectAt,
+  refusal,
+  timestamp,
+} from './object.ts'
+import { jsonPatch, mergePatch, strategicMerge } from './patch.ts'
+import { groupVersionOf, qualifiedName, type Resource } from './resource.ts'
+import { applyDefaults, prune, validate } from './schema.ts'
+import { shapeOf } from './shape.ts'
+import type { ObjectStore } from './store.ts'
+
+export type Subresource = 'status' | undefined
+
+export interface WriteOptions {
+  manager: string
+  /** Refuse, tell or drop fields that the schema does not know. */
+  fieldValidation?: 'Strict' | 'Warn' | 'Ignore'
+  dryRun?: boolean
+  subresource?: Subresource
+  /** Receives what fieldValidation Warn has to tell. */
+  warn?(warning: string): void
+}
+
+export type PatchType = 'merge' | 'json' | 'strategic' | 'apply'
+
+export interface DeleteOptions {
+  gracePeriodSeconds?: number | undefined
+  propagationPolicy?: 'Orphan' | 'Background' | 'Foreground' | undefined
+  preconditions?: { uid?: string; resourceVersion?: string } | undefined
+  dryRun?: boolean
+}
+
+/** What other parts of the cluster have a say in, before an object is stored. May change object, may refuse. */
+export type Admission = (resource: Resource, object: KubeObject, old: KubeObject | undefined) => void
+
+/**
+ * The API server without HTTP: the rules of reading and writing objects. Every method does its work within one turn of
+ * the event loop, so nobody sees half of it. Refusals are OperatingError KUBE_REFUSED (object.ts).
+ */
+export class Registry {
+  readonly store: ObjectStore
+  readonly catalog: Catalog
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #admissions: Admission[] = []
+
+  constructor(store: ObjectStore, catalog: Catalog, doors: { clock: Clock; random: Random }) {
+    this.store = store
+    this.catalog = catalog
+    this.#clock = doors.clock
+    this.#random = doors.random
+    for (const crd of store.list(crdCollection)) catalog.define(crd)
+  }
+
+  admit(admission: Admission): void {
+    this.#admissions.push(admission)
+  }
+
+  find(resource: Resource, namespace: string | undefined, name: string): KubeObject | undefined {
+    const stored = this.store.get(resource.collection, resource.namespaced ? namespace : undefined, name)
+    return stored && this.asServed(resource, stored)
+  }
+
+  get(resource: Resource, namespace: string | undefined, name: string): KubeObject {
+    const found = this.find(resource, namespace, name)
+    if (found === undefined) throw refusal(404, 'NotFound', `${qualifiedName(resource)} "${name}" not found`)
+    return found
+  }
+
+  /** A stored object in the words of one version. */
+  asServed(resource: Resource, stored: KubeObject): KubeObject {
+    if (resource.convert) return resource.convert.fromStored(stored)
+    const apiVersion = groupVersionOf(resource)
+    return stored.apiVersion === apiVersion ? stored : { ...stored, apiVersion }
+  }
+
+  create(resource: Resource, namespace: string | undefined, input: KubeObject, options: WriteOptions): KubeObject {
+    const object = this.#named(resource, namespace, copyOf(input))
+    const { name } = object.metadata
+    if (this.store.get(resource.collection, object.metadata.namespace, name) !== undefined)
+      throw refusal(409, 'AlreadyExists', `${qualifiedName(resource)} "${name}" already exists`)
+    this.#checkNamespace(resource, object)
+    this.#stamp(object.metadata, resource)
+    delete object.metadata.managedFields
+    if (resource.hasStatus) delete object.status // only a write to /status may say how things are
+    this.#complete(resource, object, undefined, options)
+    object.metadata.managedFields = this.#managers(resource, undefined, object, writerOf(resource, options))
+    return this.#store(resource, object, undefined, options)
+  }
+
+  update(resource: Resource, namespace: string | undefined, input: KubeObject, options: WriteOptions): KubeObject {
+    const old = this.get(resource, namespace, String(objectAt(input.metadata).name))
+    return this.#change(resource, old, copyOf(input), options)
+  }
+
+  patch(
+    resource: Resource,
+    namespace: string | undefined,
+    name: string,
+    type: PatchType,
+    patch: unknown,
+    options: WriteOptions & { force?: boolean },
+  ): KubeObject {
+    const old = this.find(resource, namespace, name)
+    if (type === 'apply') return this.#apply(resource, namespace, name, old, patch, options)
+    if (old === undefined) throw refusal(404, 'NotFound', `${qualifiedName(resource)} "${name}" not found`)
+    if (type === 'strategic' && resource.schema !== undefined)
+      throw refusal(
+        415,
+        'UnsupportedMediaType',
+        'the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml',
+      )
+    return this.#change(resource, old, patchedBy(old, type, patch), options)
+  }
+
+  /** @returns the object as it is now when it has to wait for finalizers or its grace period, as it last was otherwise */
+  delete(resource: Resource, namespace: string | undefined, name: string, options: DeleteOptions): KubeObject {
+    const old = this.get(resource, namespace, name)
+    const { uid, resourceVersion } = options.preconditions ?? {}
+    if (
+      (uid !== undefined && uid !== old.metadata.uid) ||
+      (resourceVersion !== undefined && resourceVersion !== old.metadata.resourceVersion)
+    )
+      throw refusal(
+        409,
+        'Conflict',
+        `Operation cannot be fulfilled on ${qualifiedName(resource)} "${name}": the precondition does not hold`,
+      )
+    const object = copyOf(old)
+    const { metadata } = object
+    const isFirst = metadata.deletionTimestamp === undefined
+    if (isFirst) {
+      const finalizer = propagationFinalizers[options.propagationPolicy ?? 'Background']
+      if (finalizer !== undefined) metadata.finalizers = [...(metadata.finalizers ?? []), finalizer]
+    }
+    const graceSeconds = this.#graceSeconds(resource, object, options)
+    const mayGo = graceSeconds === 0 && isReleased(object)
+    if (options.dryRun === true) return object
+    if (mayGo) return this.#remove(resource, object)
+    const isShorter = graceSeconds < (metadata.deletionGracePeriodSeconds ?? Number.POSITIVE_INFINITY)
+    if (!isFirst && !isShorter) return old
+    metadata.deletionTimestamp = timestamp(this.#clock.now() + graceSeconds * 1000)
+    metadata.deletionGracePeriodSeconds = graceSeconds
+    if (isFirst && metadata.generation !== undefined) metadata.generation += 1
+    if (resource.kind === 'Namespace') object.status = { ...objectAt(object.status), phase: 'Terminating' }
+    return this.#put(resource, object)
+  }
+
+  #apply(
+    resource: Resource,
+    namespace: string | undefined,
+    name: string,
+    old: KubeObject | undefined,
+    input: unknown,
+    options: WriteOptions & { force?: boolean },
+  ): KubeObject {
+    if (!isObject(input)) throw refusal(400, 'BadRequest', 'the applied configuration is no object')
+    const applied = copyOf(input) as KubeObject
+    applied.metadata = { ...objectAt(applied.metadata), name } as ObjectMeta
+    checkIdentity(resource, applied, namespace, name)
+    if (applied.metadata.managedFields !== undefined)
+      throw refusal(400, 'BadRequest', 'metadata.managedFields must be nil')
+    if (old === undefined && options.subresource !== undefined)
+      throw refusal(404, 'NotFound', `${qualifiedName(resource)} "${name}" not found`)
+    if (applied.metadata.uid !== undefined && applied.metadata.uid !== old?.metadata.uid)
+      throw refusal(
+        409,
+        'Conflict',
+        `Operation cannot be fulfilled on ${qualifiedName(resource)} "${name}": uid mismatch: the provided object specified uid ${applied.metadata.uid}, and no existing object was found`,
+      )
+    if (options.subresource === 'status') keepOnly(applied, ['status'])
+    else if (resource.hasStatus) delete applied.status
+    if (resource.schema !== undefined) this.#pruneUnknown(resource.schema, applied, options)
+    const writer = { ...writerOf(resource, options), operation: 'Apply' as const }
+    const merged = apply(old, applied, writer, {
+      force: options.force === true,
+      shape: shapeOf(resource.schema),
+      now: timestamp(this.#clock.now()),
+    })
+    if (old !== undefined) return this.#change(resource, old, merged, options, true)
+    const object = this.#named(resource, namespace, merged)
+    this.#checkNamespace(resource, object)
+    this.#stamp(object.metadata, resource)
+    this.#complete(resource, object, undefined, options)
+    return this.#store(resource, object, undefined, options)
+  }
+
+  /** One way in for PUT and every kind of patch. */
+  #change(
+    resource: Resource,
+    old: KubeObject,
+    next: KubeObject,
+    options: WriteOptions,
+    managersAreSet = false,
+  ): KubeObject {
+    const { name, namespace } = old.metadata
+    const sent = objectAt(next.metadata) as Partial<ObjectMeta>
+    checkIdentity(resource, next, namespace, name)
+    if (sent.uid !== undefined && sent.uid !== old.metadata.uid)
+      throw refusal(
+        409,
+        'Conflict',
+        `Operation cannot be fulfilled on ${qualifiedName(resource)} "${name}": Precondition failed: UID in precondition: ${sent.uid}, UID in object meta: ${old.metadata.uid}`,
+      )
+    if (sent.resourceVersion && sent.resourceVersion !== old.metadata.resourceVersion)
+      throw refusal(
+        409,
+        'Conflict',
+        `Operation cannot be fulfilled on ${qualifiedName(resource)} "${name}": the object has been modified; please apply your changes to the latest version and try again`,
+      )
+
+    let object: KubeObject
+    if (options.subresource === 'status') {
+      object = { ...old, status: next.status, metadata: { ...old.metadata } }
+      if (next.status === undefined) delete object.status
+      if (managersAreSet && sent.managedFields !== undefined) object.metadata.managedFields = sent.managedFields
+    } else {
+      object = { ...next, metadata: keptMeta(old.metadata, sent) }
+      if (resource.hasStatus) {
+        if (old.status === undefined) delete object.status
+        else object.status = old.status
+      }
+    }
+    object = copyOf(object)
+    this.#complete(resource, object, old, options)
+    if (resource.hasGeneration && !isEqual(contentOf(object), contentOf(old)))
+      object.metadata.generation = (old.metadata.generation ?? 0) + 1
+    if (!managersAreSet) {
+      const isCleared = options.subresource === undefined && sent.managedFields?.length === 0
+      const before = isCleared ? { ...old, metadata: { ...old.metadata, managedFields: [] } } : old
+      object.metadata.managedFields = this.#managers(resource, before, object, writerOf(resource, options))
+    }
+    if (isEqual(object, old)) return old // nothing new: no new resourceVersion, nobody is woken
+    return this.#store(resource, object, old, options)
+  }
+
+  #complete(resource: Resource, object: KubeObject, old: KubeObject | undefined, options: WriteOptions): void {
+    object.apiVersion = groupVersionOf(resource)
+    object.kind = resource.kind
+    resource.complete?.(object, old)
+    if (resource.collection === crdCollection) completeCrd(object)
+    const { schema } = resource
+    if (schema !== undefined) {
+      applyDefaults(schema, object)
+      this.#pruneUnknown(schema, object, options)
+    }
+    for (const admission of this.#admissions) admission(resource, object, old)
+    const causes = [
+      ...metaProblems(object.metadata),
+      ...(resource.collection === crdCollection ? crdProblems(object) : []),
+    ]
+    if (schema !== undefined) {
+      causes.push(...validate(schema, object))
+      if (causes.length === 0) causes.push(...checkRules(schema, object, old))
+    }
+    if (causes.length > 0) throw invalid(resource, object.metadata.name, causes)
+  }
+
+  #pruneUnknown(schema: NonNullable<Resource['schema']>, object: KubeObject, options: WriteOptions): void {
+    const unknown = prune(schema, object).map((path) => `unknown field "${path}"`)
+    if (unknown.length === 0) return
+    if (options.fieldValidation === 'Strict')
+      throw refusal(
+        400,
+        'BadRequest',
+        `${object.kind} in version "${object.apiVersion.split('/').at(-1)}" cannot be handled as a ${object.kind}: strict decoding error: ${unknown.join(', ')}`,
+      )
+    if (options.fieldValidation === 'Warn') for (const warning of unknown) options.warn?.(warning)
+  }
+
+  #store(resource: Resource, object: KubeObject, old: KubeObject | undefined, options: WriteOptions): KubeObject {
+    if (options.dryRun === true)
+      return { ...object, metadata: { ...object.metadata, resourceVersion: old?.metadata.resourceVersion ?? '' } }
+    if (
+      old?.metadata.deletionTimestamp !== undefined &&
+      (object.metadata.deletionGracePeriodSeconds ?? 0) === 0 &&
+      isReleased(object)
+    )
+      return this.#remove(resource, object)
+    return this.#put(resource, object)
+  }
+
+  #put(resource: Resource, object: KubeObject): KubeObject {
+    const isNewCrd = resource.collection === crdCollection && object.status === undefined
+    if (isNewCrd) object.status = establishedStatus(object, timestamp(this.#clock.now()))
+    const stored = this.store.put(resource.collection, resource.convert ? resource.convert.toStored(object) : object)
+    if (resource.collection === crdCollection) this.catalog.define(stored)
+    return this.asServed(resource, stored)
+  }
+
+  #remove(resource: Resource, object: KubeObject): KubeObject {
+    const { namespace, name } = object.metadata
+    if (resource.collection === crdCollection) this.#removeInstances(object)
+    const removed = this.store.remove(resource.collection, namespace, name) ?? object
+    if (resource.collection === crdCollection) this.catalog.forget(object)
+    return this.asServed(resource, removed)
+  }
+
+  /** The objects of a definition go with it, finalizers or not: nobody could read them any more. */
+  #removeInstances(crd: KubeObject): void {
+    const collection = `${objectAt(crd.spec).group}/${objectAt(crd.spec, 'names').plural}`
+    for (const { metadata } of this.store.list(collection))
+      this.store.remove(collection, metadata.namespace, metadata.name)
+  }
+
+  #graceSeconds(resource: Resource, object: KubeObject, { gracePeriodSeconds }: DeleteOptions): number {
+    if (resource.collection !== '/pods') return 0
+    const isRunning = typeof objectAt(object.spec).nodeName === 'string'
+    if (!isRunning || ['Succeeded', 'Failed'].includes(String(objectAt(object.status).phase))) return 0
+    return gracePeriodSeconds ?? Number(objectAt(object.spec).terminationGracePeriodSeconds ?? 30)
+  }
+
+  #named(resource: Resource, namespace: string | undefined, object: KubeObject): KubeObject {
+    object.metadata = { ...(objectAt(object.metadata) as unknown as ObjectMeta) }
+    const { metadata } = object
+    if (!metadata.name && metadata.generateName)
+      metadata.name = metadata.generateName + this.#random.bytes(4).toString('hex').slice(0, 5)
+    if (!metadata.name)
+      throw invalid(resource, '', [
+        {
+          reason: 'FieldValueRequired',
+          field: 'metadata.name',
+          message: 'Required value: name or generateName is required',
+        },
+      ])
+    checkIdentity(resource, object, namespace, metadata.name)
+    if (resource.namespaced) metadata.namespace = namespace ?? 'default'
+    else delete metadata.namespace
+    return object
+  }
+
+  #stamp(metadata: ObjectMeta, resource: Resource): void {
+    metadata.uid = this.#random.uuid()
+    metadata.creationTimestamp = timestamp(this.#clock.now())
+    delete metadata.deletionTimestamp
+    delete metadata.deletionGracePeriodSeconds
+    if (resource.hasGeneration) metadata.generation = 1
+    else delete metadata.generation
+  }
+
+  #checkNamespace(resource: Resource, { metadata }: KubeObject): void {
+    if (!resource.namespaced) return
+    const namespace = this.store.get('/namespaces', undefined, metadata.namespace ?? '')
+    if (namespace === undefined) throw refusal(404, 'NotFound', `namespaces "${metadata.namespace}" not found`)
+    if (namespace.metadata.deletionTimestamp === undefined) return
+    const message = `${qualifiedName(resource)} "${metadata.name}" is forbidden: unable to create new content in namespace ${metadata.namespace} because it is being terminated`
+    throw refusal(403, 'Forbidden', message, {
+      causes: [
+        { reason: 'NamespaceTerminating', message: 'namespace is being terminated', field: 'metadata.namespace' },
+      ],
+    })
+  }
+
+  #managers(resource: Resource, before: KubeObject | undefined, after: KubeObject, writer: Writer) {
+    return managersAfterUpdate(before, after, writer, shapeOf(resource.schema), timestamp(this.#clock.now()))
+  }
+}
+
+/** An object with a patch on it, stored nowhere. Applying counts as merging: there are no managers to look at. */
+export function patchedBy(object: KubeObject, type: PatchType, patch: unknown): KubeObject {
+  if (type === 'json') return jsonPatch(object, patch) as KubeObject
+  return (type === 'strategic' ? strategicMerge(object, patch) : mergePatch(object, patch)) as KubeObject
+}
+
+export const crdCollection = 'apiextensions.k8s.io/customresourcedefinitions'
+
+const propagationFinalizers = { Orphan: 'orphan', Foreground: 'foregroundDeletion', Background: undefined }
+
+function writerOf(resource: Resource, { manager, subresource }: WriteOptions): Writer {
+  return { manager, operation: 'Update', apiVersion: groupVersionOf(resource), subresource }
+}
+
+/** Whether nothing holds a deleted object back any more. */
+function isReleased(object: KubeObject): boolean {
+  const holds = [object.metadata.finalizers, object.kind === 'Namespace' ? objectAt(object.spec).finalizers : undefined]
+  return holds.every((finalizers) => !Array.isArray(finalizers) || finalizers.length === 0)
+}
+
+/** What a change of counts up the generation: all but metadata and status. */
+function contentOf(object: KubeObject): JsonObject {
+  const { metadata: _, status: __, apiVersion: ___, ...content } = object
+  return content
+}
+
+function keepOnly(object: KubeObject, fields: readonly string[]): void {
+  for (const key of Object.keys(object))
+    if (!['apiVersion', 'kind', 'metadata', ...fields].includes(key)) delete object[key]
+  const { name, namespace } = object.metadata
+  object.metadata = { name, ...(namespace !== undefined && { namespace }) } as ObjectMeta
+}
+
+/** Metadata after a write: what only the API server may set stays. */
+function keptMeta(old: ObjectMeta, sent: Partial<ObjectMeta>): ObjectMeta {
+  const { labels, annotations, finalizers, ownerReferences, managedFields } = sent
+  const { generation, deletionTimestamp, deletionGracePeriodSeconds, generateName, namespace } = old
+  return {
+    name: old.name,
+    ...(generateName !== undefined && { generateName }),
+    ...(namespace !== undefined && { namespace }),
+    uid: old.uid,
+    resourceVersion: old.resourceVersion,
+    ...(generation !== undefined && { generation }),
+    creationTimestamp: old.creationTimestamp,
+    ...(deletionTimestamp !== undefined && { deletionTimestamp }),
+    ...(deletionGracePeriodSeconds !== undefined && { deletionGracePeriodSeconds }),
+    ...(labels != null && { labels }),
+    ...(annotations != null && { annotations }),
+    ...(finalizers != null && finalizers.length > 0 && { finalizers }),
+    ...(ownerReferences != null && ownerReferences.length > 0 && { ownerReferences }),
+    ...(managedFields != null && { managedFields }),
+  }
+}
+
+function checkIdentity(resource: Resource, object: KubeObject, namespace: string | undefined, name: string): void {
+  const apiVersion = groupVersionOf(resource)
+  if (object.apiVersion !== undefined && object.apiVersion !== apiVersion)
+    throw refusal(
+      400,
+      'BadRequest',
+      `the API version in the data (${object.apiVersion}) does not match the expected API version (${apiVersion})`,
+    )
+  if (object.kind !== undefined && object.kind !== resource.kind)
+    throw refusal(
+      400,
+      'BadRequest',
+      `the kind in the data (${object.kind}) does not match the expected kind (${resource.kind})`,
+    )
+  const sent = objectAt(object.metadata)
+  if (sent.name !== undefined && sent.name !== name)
+    throw refusal(
+      400,
+      'BadRequest',
+      `the name of the object (${sent.name}) does not match the name on the URL (${name})`,
+    )
+  if (resource.namespaced && sent.namespace !== undefined && sent.namespace !== (namespace ?? 'default'))
+    throw refusal(
+      400,
+      'BadRequest',
+      `the namespace of the provided object does not match the namespace sent on the request`,
+    )
+}
+
+function metaProblems({ name, labels }: ObjectMeta): Cause[] {
+  const problems: Cause[] = []
+  if (!/^[a-z0-9:]([-a-z0-9.:]*[a-z0-9:])?$/.test(name) || name.length > 253)
+    problems.push({
+      reason: 'FieldValueInvalid',
+      field: 'metadata.name',
+      message: `Invalid value: ${JSON.stringify(name)}: a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character`,
+    })
+  for (const value of Object.values(labels ?? {})) {
+    if (!/^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$/.test(value) || value.length > 63)
+      problems.push({
+        reason: 'FieldValueInvalid',
+        field: 'metadata.labels',
+        message: `Invalid value: ${JSON.stringify(value)}: a valid label must be an empty string or consist of at most 63 alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character`,
+      })
+  }
+  return problems
+}
+
+function invalid(resource: Resource, name: string, causes: Cause[]): Error {
+  const kind = resource.group === '' ? resource.kind : `${resource.kind}.${resource.group}`
+  const list = causes.map(({ field, message }) => `${field}: ${message}`)
+  const said = list.length === 1 ? list[0] : `[${list.join(', ')}]`
+  return refusal(422, 'Invalid', `${kind} "${name}" is invalid: ${said}`, { causes })
+}

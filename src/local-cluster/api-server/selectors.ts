@@ -1,0 +1,64 @@
+import { isObject, type KubeObject, refusal, valueAt } from './object.ts'
+
+export type Matches = (object: KubeObject) => boolean
+
+/** Splits at commas outside of parentheses: `a in (b,c),d` has two parts. */
+function requirementsOf(selector: string): string[] {
+  return selector
+    .split(/,(?![^(]*\))/)
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+}
+
+/** @throws KUBE_REFUSED 400 for text that is no label selector */
+export function parseLabelSelector(selector: string): Matches {
+  const tests = requirementsOf(selector).map((part): ((labels: Record<string, string>) => boolean) => {
+    const set = /^([^\s!=]+)\s+(in|notin)\s*\(([^)]*)\)$/.exec(part)
+    if (set !== null) {
+      const [, key = '', operator, list = ''] = set
+      const values = list.split(',').map((value) => value.trim())
+      return (labels) => values.includes(labels[key] ?? '\0') === (operator === 'in')
+    }
+    const equality = /^([^\s!=]+)\s*(==|=|!=)\s*(\S*)$/.exec(part)
+    if (equality !== null) {
+      const [, key = '', operator, value = ''] = equality
+      return (labels) => (labels[key] === value) === (operator !== '!=')
+    }
+    const existence = /^(!?)\s*([^\s!=()]+)$/.exec(part)
+    if (existence === null) throw refusal(400, 'BadRequest', `unable to parse requirement: ${part}`)
+    const [, not, key = ''] = existence
+    return (labels) => Object.hasOwn(labels, key) === (not === '')
+  })
+  return (object) => tests.every((passes) => passes(object.metadata.labels ?? {}))
+}
+
+/** Any path of the object may be compared; a missing field counts as ''. @throws KUBE_REFUSED 400 */
+export function parseFieldSelector(selector: string): Matches {
+  const tests = requirementsOf(selector).map((part): Matches => {
+    const equality = /^([^!=]+)(==|=|!=)(.*)$/.exec(part)
+    if (equality === null) throw refusal(400, 'BadRequest', `invalid field selector: ${part}`)
+    const [, path = '', operator, value] = equality
+    return (object) => (String(valueAt(object, path.split('.')) ?? '') === value) === (operator !== '!=')
+  })
+  return (object) => tests.every((passes) => passes(object))
+}
+
+/** metav1.LabelSelector. An empty selector matches everything, a missing one nothing. */
+export function labelSelectorMatches(selector: unknown, labels: Record<string, string> = {}): boolean {
+  if (!isObject(selector)) return false
+  const equal = Object.entries(isObject(selector.matchLabels) ? selector.matchLabels : {})
+  if (!equal.every(([key, value]) => labels[key] === value)) return false
+  const expressions = Array.isArray(selector.matchExpressions) ? selector.matchExpressions : []
+  return expressions.every(({ key, operator, values = [] }) => {
+    switch (operator) {
+      case 'In':
+        return values.includes(labels[key])
+      case 'NotIn':
+        return !values.includes(labels[key])
+      case 'Exists':
+        return Object.hasOwn(labels, key)
+      default:
+        return !Object.hasOwn(labels, key)
+    }
+  })
+}

@@ -1,0 +1,402 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { parse as parseYaml } from 'yaml'
+import type { Clock } from '../../base/clock.ts'
+import { isOperatingError, messageOf, type OperatingError } from '../../base/errors.ts'
+import type { HttpServerReply, HttpServerRequest } from '../../base/http.ts'
+import type { Log } from '../../base/log.ts'
+import { aggregatedDiscovery, coreVersions, groupList, oneGroup, resourceList } from './discovery.ts'
+import { isObject, type JsonObject, type KubeObject, objectAt, refusal } from './object.ts'
+import { openApiIndex, openApiOf } from './openapi.ts'
+import { type DeleteOptions, type PatchType, patchedBy, type Registry, type WriteOptions } from './registry.ts'
+import { groupVersionOf, type Resource } from './resource.ts'
+import { type Route, routeOf } from './route.ts'
+import { scaleOf, withScale } from './scale.ts'
+import { type Matches, parseFieldSelector, parseLabelSelector } from './selectors.ts'
+import { statusOf } from './status.ts'
+import { keyOf } from './store.ts'
+import { type IncludeObject, tableOf } from './table.ts'
+import { revisionOf, streamWatch } from './watch.ts'
+
+/** What `kubectl logs` asks for. */
+export interface LogOptions {
+  container: string | undefined
+  follow: boolean
+  previous: boolean
+  tailLines: number | undefined
+  limitBytes: number | undefined
+}
+
+/** Reads what a pod has written. @throws OperatingError KUBE_REFUSED when there is no such container */
+export type ReadLog = (pod: KubeObject, options: LogOptions, signal: AbortSignal) => AsyncIterable<string | Uint8Array>
+
+export interface ApiServerOptions {
+  registry: Registry
+  token: string
+  readLog: ReadLog
+}
+
+/** Answers HTTP requests as kube-apiserver would. Whoever has the token may do everything: it is one person's cluster. */
+export function createApiHandler(
+  { registry, token, readLog }: ApiServerOptions,
+  doors: { clock: Clock; log: Log },
+): (request: HttpServerRequest, reply: HttpServerReply) => Promise<void> {
+  const { catalog } = registry
+  const tokenHash = hashOf(`Bearer ${token}`)
+
+  return async (request, reply) => {
+    const url = new URL(request.url, 'https://cluster')
+    const warnings: string[] = []
+    const send = (status: number, body: unknown, contentType = 'application/json') => {
+      const headers: Record<string, string> = { 'content-type': contentType, 'cache-control': 'no-cache, private' }
+      if (warnings.length > 0) headers.warning = warnings.map((text) => `299 - ${JSON.stringify(text)}`).join(', ')
+      reply.start(status, headers)
+      reply.end(typeof body === 'string' ? body : JSON.stringify(body))
+    }
+    try {
+      if (['/healthz', '/livez', '/readyz'].includes(url.pathname)) return send(200, 'ok', 'text/plain')
+      if (!timingSafeEqual(hashOf(request.headers.authorization ?? ''), tokenHash))
+        throw refusal(401, 'Unauthorized', 'Unauthorized')
+      const document = documentAt(url.pathname, request.headers.accept ?? '')
+      if (document !== undefined) return send(200, document.body, document.contentType)
+      const route = routeOf(catalog, url.pathname)
+      if (route === undefined) throw refusal(404, 'NotFound', 'the server could not find the requested resource')
+      await serve(route, { request, reply, query: url.searchParams, send, warn: (text) => warnings.push(text) })
+    } catch (error) {
+      const told = asRefusal(error)
+      if (told === undefined)
+        doors.log.error({ err: error, method: request.method, url: request.url }, 'request failed')
+      send(...statusReply(told ?? refusal(500, 'InternalError', `Internal error occurred: ${messageOf(error)}`)))
+    }
+  }
+
+  function documentAt(path: string, accept: string): { body: unknown; contentType?: string } | undefined {
+    const plain = (body: unknown) => (body === undefined ? undefined : { body })
+    const parts = path.split('/').slice(1)
+    if (path === '/version') return { body: version }
+    if (path === '/openapi/v3') return { body: openApiIndex(catalog) }
+    if (parts[0] === 'openapi' && parts[1] === 'v3' && parts[2] === 'api')
+      return plain(openApiOf(catalog, '', parts[3] ?? ''))
+    if (parts[0] === 'openapi' && parts[1] === 'v3') return plain(openApiOf(catalog, parts[3] ?? '', parts[4] ?? ''))
+    if (path === '/api' || path === '/apis') {
+      const aggregated = /g=apidiscovery\.k8s\.io;v=(v2|v2beta1);as=APIGroupDiscoveryList/.exec(accept)?.[1]
+      if (aggregated === undefined) return { body: path === '/api' ? coreVersions : groupList(catalog) }
+      return {
+        body: aggregatedDiscovery(catalog, path === '/api', aggregated),
+        contentType: `application/json;g=apidiscovery.k8s.io;v=${aggregated};as=APIGroupDiscoveryList`,
+      }
+    }
+    if (parts[0] === 'api' && parts.length === 2) return plain(resourceList(catalog, '', parts[1] ?? ''))
+    if (parts[0] === 'apis' && parts.length === 2) return plain(oneGroup(catalog, parts[1] ?? ''))
+    if (parts[0] === 'apis' && parts.length === 3) return plain(resourceList(catalog, parts[1] ?? '', parts[2] ?? ''))
+    return undefined
+  }
+
+  async function serve(route: Route, exchange: Exchange): Promise<void> {
+    const { resource, namespace, name, subresource } = route
+    const { request, query, send } = exchange
+    if (name === undefined) return serveCollection(route, exchange)
+    if (subresource === 'log' && resource.collection === '/pods')
+      return sendLog(registry.get(resource, namespace, name), exchange)
+    if (subresource === 'scale') return serveScale(route, name, exchange)
+    const isFinalize = subresource === 'finalize' && resource.collection === '/namespaces'
+    if (subresource !== undefined && !isFinalize && !(subresource === 'status' && resource.hasStatus))
+      throw refusal(404, 'NotFound', 'the server could not find the requested resource')
+    const options = {
+      ...writeOptions(exchange),
+      subresource: subresource === 'status' ? ('status' as const) : undefined,
+    }
+    switch (request.method) {
+      case 'GET':
+        return show(resource, registry.get(resource, namespace, name), exchange)
+      case 'PUT': {
+        const object = await objectIn(request)
+        object.metadata = {
+          ...objectAt(object.metadata),
+          name: objectAt(object.metadata).name ?? name,
+        } as KubeObject['metadata']
+        if (object.metadata.name !== name)
+          throw refusal(
+            400,
+            'BadRequest',
+            `the name of the object (${object.metadata.name}) does not match the name on the URL (${name})`,
+          )
+        return show(resource, registry.update(resource, namespace, object, options), exchange)
+      }
+      case 'PATCH': {
+        const existed = registry.find(resource, namespace, name) !== undefined
+        const type = patchTypeOf(request)
+        const patch = await bodyOf(request)
+        if (type === 'apply' && !query.get('fieldManager'))
+          throw refusal(
+            400,
+            'BadRequest',
+            'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
+          )
+        const force = query.get('force') === 'true'
+        return show(
+          resource,
+          registry.patch(resource, namespace, name, type, patch, { ...options, force }),
+          exchange,
+          existed ? 200 : 201,
+        )
+      }
+      case 'DELETE': {
+        const isGone = () => registry.find(resource, namespace, name) === undefined
+        const deleted = registry.delete(resource, namespace, name, await deleteOptionsOf(exchange))
+        if (!isGone()) return show(resource, deleted, exchange)
+        const details = { name, group: resource.group, kind: resource.plural, uid: deleted.metadata.uid }
+        return send(200, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details })
+      }
+      default:
+        throw notAllowed(request)
+    }
+  }
+
+  async function serveCollection({ resource, namespace }: Route, exchange: Exchange): Promise<void> {
+    const { request, query, send } = exchange
+    const matches = matchesOf(query, namespace)
+    switch (request.method) {
+      case 'GET':
+        return query.get('watch') === 'true' || query.get('watch') === '1'
+          ? watch(resource, matches, exchange)
+          : send(200, list(resource, matches, exchange))
+      case 'POST':
+        return show(
+          resource,
+          registry.create(resource, namespace, await objectIn(request), writeOptions(exchange)),
+          exchange,
+          201,
+        )
+      case 'DELETE': {
+        const options = await deleteOptionsOf(exchange)
+        for (const { metadata } of registry.store.list(resource.collection).filter(matches))
+          registry.delete(resource, metadata.namespace, metadata.name, options)
+        return send(200, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success' })
+      }
+      default:
+        throw notAllowed(request)
+    }
+  }
+
+  function list(resource: Resource, matches: Matches, { request, query }: Exchange): object {
+    const limit = Number(query.get('limit') ?? 0)
+    const page = query.get('continue') ? readToken(query.get('continue') as string) : undefined
+    const exact = query.get('resourceVersionMatch') === 'Exact' ? revisionOf(query.get('resourceVersion')) : undefined
+    const revision = page?.revision ?? exact ?? registry.store.revision
+    let found = registry.store.list(resource.collection, revision).filter(matches)
+    if (page !== undefined)
+      found = found.filter(({ metadata }) => keyOf(metadata.namespace, metadata.name) > page.after)
+    const metadata: JsonObject = { resourceVersion: String(revision) }
+    if (limit > 0 && found.length > limit) {
+      const last = found[limit - 1] as KubeObject
+      metadata.continue = writeToken({ revision, after: keyOf(last.metadata.namespace, last.metadata.name) })
+      if (!query.get('labelSelector') && !query.get('fieldSelector')) metadata.remainingItemCount = found.length - limit
+      found = found.slice(0, limit)
+    }
+    const items = found.map((object) => registry.asServed(resource, object))
+    const table = tableWish(request, query)
+    if (table !== undefined)
+      return tableOf(resource, items, metadata, { ...table, withHeader: true, nowMs: doors.clock.now() })
+    return { kind: `${resource.kind}List`, apiVersion: groupVersionOf(resource), metadata, items }
+  }
+
+  function watch(resource: Resource, matches: Matches, { request, reply, query }: Exchange): Promise<void> {
+    const table = tableWish(request, query)
+    let withHeader = true
+    const showOne = (object: KubeObject) => {
+      if (table === undefined) return object
+      const metadata = { resourceVersion: object.metadata.resourceVersion }
+      const shown = tableOf(resource, [object], metadata, { ...table, withHeader, nowMs: doors.clock.now() })
+      withHeader = false // kubectl keeps the header of the first event
+      return shown
+    }
+    const options = {
+      matches,
+      fromRevision: revisionOf(query.get('resourceVersion')),
+      sendInitialEvents: query.get('sendInitialEvents') === 'true',
+      bookmarks: query.get('allowWatchBookmarks') === 'true',
+      timeoutMs: (Number(query.get('timeoutSeconds')) || watchSecondsDefault) * 1000,
+      show: showOne,
+    }
+    return streamWatch(registry, resource, options, reply, { clock: doors.clock, signal: request.signal })
+  }
+
+  async function serveScale({ resource, namespace }: Route, name: string, exchange: Exchange): Promise<void> {
+    const { request, send } = exchange
+    const object = registry.get(resource, namespace, name)
+    const scale = scaleOf(resource, object)
+    if (request.method === 'GET') return send(200, scale)
+    if (request.method !== 'PUT' && request.method !== 'PATCH') throw notAllowed(request)
+    const wanted =
+      request.method === 'PUT' ? await objectIn(request) : patchedBy(scale, patchTypeOf(request), await bodyOf(request))
+    const latest = registry.get(resource, namespace, name)
+    const next = registry.update(resource, namespace, withScale(resource, latest, wanted), writeOptions(exchange))
+    send(200, scaleOf(resource, next))
+  }
+
+  async function sendLog(pod: KubeObject, { request, reply, query }: Exchange): Promise<void> {
+    const numberOf = (key: string) => (query.has(key) ? Number(query.get(key)) : undefined)
+    const follow = query.get('follow') === 'true'
+    const options = {
+      container: query.get('container') ?? undefined,
+      follow,
+      previous: query.get('previous') === 'true',
+      tailLines: numberOf('tailLines'),
+      limitBytes: numberOf('limitBytes'),
+    }
+    const chunks = readLog(pod, options, request.signal)[Symbol.asyncIterator]()
+    let next = await chunks.next() // a refusal comes before the first chunk, and before the status line
+    reply.start(200, { 'content-type': 'text/plain' })
+    for (; next.done !== true && !request.signal.aborted; next = await chunks.next()) {
+      if (!reply.write(next.value)) await reply.drained()
+    }
+    await chunks.return?.()
+    reply.end()
+  }
+
+  function show(resource: Resource, object: KubeObject, { request, query, send }: Exchange, status = 200): void {
+    const table = tableWish(request, query)
+    if (table === undefined || request.method !== 'GET') {
+      send(status, object)
+      return
+    }
+    const metadata = { resourceVersion: object.metadata.resourceVersion }
+    send(status, tableOf(resource, [object], metadata, { ...table, withHeader: true, nowMs: doors.clock.now() }))
+  }
+}
+
+interface Exchange {
+  request: HttpServerRequest
+  reply: HttpServerReply
+  query: URLSearchParams
+  send(status: number, body: unknown, contentType?: string): void
+  warn(text: string): void
+}
+
+const watchSecondsDefault = 30 * 60
+const version = {
+  major: '1',
+  minor: '34',
+  gitVersion: 'v1.34.0+rocketmq-local',
+  gitCommit: '',
+  gitTreeState: 'clean',
+  buildDate: '1970-01-01T00:00:00Z',
+  goVersion: '',
+  compiler: '',
+  platform: `${process.platform}/${process.arch}`,
+}
+
+function hashOf(text: string): Buffer {
+  return createHash('sha256').update(text).digest()
+}
+
+function asRefusal(error: unknown): OperatingError | undefined {
+  if (isOperatingError(error, 'KUBE_REFUSED')) return error
+  if (isOperatingError(error, 'HTTP_BODY_TOO_LARGE')) return refusal(413, 'RequestEntityTooLarge', messageOf(error))
+  if (error instanceof URIError) return refusal(400, 'BadRequest', messageOf(error))
+  return undefined
+}
+
+function statusReply(error: OperatingError): [number, object] {
+  const body = statusOf(error)
+  return [body.code, body]
+}
+
+function notAllowed({ method }: HttpServerRequest): Error {
+  return refusal(405, 'MethodNotAllowed', `the server does not allow this method on the requested resource: ${method}`)
+}
+
+const patchTypes: Record<string, PatchType> = {
+  'application/merge-patch+json': 'merge',
+  'application/json-patch+json': 'json',
+  'application/strategic-merge-patch+json': 'strategic',
+  'application/apply-patch+yaml': 'apply',
+}
+
+function contentTypeOf(request: HttpServerRequest): string {
+  return (request.headers['content-type'] ?? 'application/json').split(';')[0]?.trim() ?? ''
+}
+
+function patchTypeOf(request: HttpServerRequest): PatchType {
+  const type = patchTypes[contentTypeOf(request)]
+  if (type === undefined)
+    throw refusal(
+      415,
+      'UnsupportedMediaType',
+      `the body of the request was in an unknown format - accepted media types include: ${Object.keys(patchTypes).join(', ')}`,
+    )
+  return type
+}
+
+async function bodyOf(request: HttpServerRequest): Promise<unknown> {
+  const text = (await request.body()).toString('utf8')
+  if (text === '') return undefined
+  const type = contentTypeOf(request)
+  if (type.includes('protobuf')) throw refusal(415, 'UnsupportedMediaType', 'this API server reads JSON and YAML only')
+  try {
+    return type.endsWith('yaml') && !text.startsWith('{') ? parseYaml(text) : JSON.parse(text)
+  } catch (error) {
+    throw refusal(400, 'BadRequest', `the object provided is unrecognized: ${messageOf(error)}`)
+  }
+}
+
+async function objectIn(request: HttpServerRequest): Promise<KubeObject> {
+  const body = await bodyOf(request)
+  if (!isObject(body)) throw refusal(400, 'BadRequest', 'the body of the request is no object')
+  return body as KubeObject
+}
+
+async function deleteOptionsOf({ request, query }: Exchange): Promise<DeleteOptions> {
+  const body = objectAt(await bodyOf(request))
+  const grace = body.gracePeriodSeconds ?? query.get('gracePeriodSeconds') ?? undefined
+  return {
+    gracePeriodSeconds: grace === undefined ? undefined : Number(grace),
+    propagationPolicy: (body.propagationPolicy ??
+      query.get('propagationPolicy') ??
+      undefined) as DeleteOptions['propagationPolicy'],
+    preconditions: body.preconditions as DeleteOptions['preconditions'],
+    dryRun: Array.isArray(body.dryRun) || query.get('dryRun') === 'All',
+  }
+}
+
+function writeOptions({ request, query, warn }: Exchange): WriteOptions {
+  const agent = (request.headers['user-agent'] ?? 'unknown').split('/')[0] as string
+  return {
+    manager: query.get('fieldManager') || agent,
+    fieldValidation: (query.get('fieldValidation') || 'Warn') as 'Strict' | 'Warn' | 'Ignore',
+    dryRun: query.get('dryRun') === 'All',
+    warn,
+  }
+}
+
+function matchesOf(query: URLSearchParams, namespace: string | undefined): Matches {
+  const tests: Matches[] = []
+  if (namespace !== undefined) tests.push(({ metadata }) => metadata.namespace === namespace)
+  if (query.get('labelSelector')) tests.push(parseLabelSelector(query.get('labelSelector') as string))
+  if (query.get('fieldSelector')) tests.push(parseFieldSelector(query.get('fieldSelector') as string))
+  return (object) => tests.every((passes) => passes(object))
+}
+
+function tableWish({ headers }: HttpServerRequest, query: URLSearchParams): { include: IncludeObject } | undefined {
+  if (!/as=Table/.test(headers.accept ?? '')) return undefined
+  return { include: (query.get('includeObject') ?? 'Metadata') as IncludeObject }
+}
+
+interface PageToken {
+  revision: number
+  after: string
+}
+
+function writeToken(token: PageToken): string {
+  return Buffer.from(JSON.stringify(token)).toString('base64url')
+}
+
+function readToken(text: string): PageToken {
+  try {
+    const { revision, after } = JSON.parse(Buffer.from(text, 'base64url').toString())
+    if (Number.isSafeInteger(revision) && typeof after === 'string') return { revision, after }
+  } catch {
+    // falls to the refusal below
+  }
+  throw refusal(400, 'BadRequest', `continue key is not valid: ${text}`)
+}

@@ -1,0 +1,67 @@
+import type { Schema } from './schema.ts'
+
+/**
+ * How values at one place are merged. A list is replaced whole (atomic), is a set of scalars, or a map whose items are
+ * told apart by the named keys.
+ */
+export interface Shape {
+  list: 'atomic' | 'set' | readonly string[]
+  isAtomicMap: boolean
+  field(key: string): Shape
+  item(): Shape
+}
+
+/** Built-in kinds: Kubernetes uses a field name for one thing only, `ports` apart, so the name decides. */
+const mergeKeys: Record<string, readonly string[]> = {
+  conditions: ['type'],
+  containers: ['name'],
+  containerStatuses: ['name'],
+  env: ['name'],
+  hostAliases: ['ip'],
+  imagePullSecrets: ['name'],
+  initContainers: ['name'],
+  ownerReferences: ['uid'],
+  podIPs: ['ip'],
+  secrets: ['name'],
+  topologySpreadConstraints: ['topologyKey', 'whenUnsatisfiable'],
+  volumeDevices: ['devicePath'],
+  volumeMounts: ['mountPath'],
+  volumes: ['name'],
+}
+const sets = new Set(['finalizers'])
+const atomicMaps = new Set(['selector', 'nodeSelector', 'fieldRef', 'configMapKeyRef', 'secretKeyRef', 'labelSelector'])
+
+function listShape(name: string, inContainer: boolean): Shape['list'] {
+  if (sets.has(name)) return 'set'
+  if (name === 'ports') return inContainer ? ['containerPort', 'protocol'] : ['port', 'protocol']
+  return mergeKeys[name] ?? 'atomic'
+}
+
+function builtinAt(name: string, inContainer: boolean): Shape {
+  return {
+    list: listShape(name, inContainer),
+    isAtomicMap: atomicMaps.has(name),
+    field: (key) => builtinAt(key, inContainer),
+    item: () => builtinAt('', inContainer || name === 'containers' || name === 'initContainers'),
+  }
+}
+
+function schemaAt(schema: Schema | undefined): Shape {
+  const type = schema?.['x-kubernetes-list-type']
+  const other = schema?.additionalProperties
+  return {
+    list: type === 'map' ? (schema?.['x-kubernetes-list-map-keys'] ?? []) : type === 'set' ? 'set' : 'atomic',
+    isAtomicMap: schema?.['x-kubernetes-map-type'] === 'atomic',
+    field: (key) => schemaAt(schema?.properties?.[key] ?? (typeof other === 'object' ? other : undefined)),
+    item: () => schemaAt(schema?.items),
+  }
+}
+
+export const builtinShape: Shape = builtinAt('', false)
+
+/** The shape of a whole object; metadata is the same in all. */
+export function shapeOf(schema: Schema | undefined): Shape {
+  if (schema === undefined) return builtinShape
+  const own = schemaAt(schema)
+  return { ...own, field: (key) => (key === 'metadata' ? builtinShape : own.field(key)) }
+}
