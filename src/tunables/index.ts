@@ -1,5 +1,15 @@
 export { type BrokerSettings, brokerSchema, brokerSettingsOf, namesrvAddresses } from './broker.ts'
+export {
+  type CommandLine,
+  type Program,
+  parseCommandLine,
+  readSettings,
+  settingsText,
+  usageOf,
+} from './command-line.ts'
 export { type Machine, thisMachine } from './machine.ts'
 export { type NamesrvSettings, namesrvSchema, namesrvSettingsOf } from './namesrv.ts'
+export { brokerProgram, namesrvProgram } from './programs.ts'
 export { type Properties, type Property, readProperties, writeProperties } from './properties.ts'
-export { parseSetting, type SettingsSchema, settingsOf, textOf } from './settings.ts'
+export { meaningOf, parseSetting, type SettingsSchema, settingsOf, textOf } from './settings.ts'
+export { settingsTable } from './settings-table.ts'

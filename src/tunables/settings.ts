@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { OperatingError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
-import { nearest } from './nearest.ts'
+import { nearest } from '../base/nearest.ts'
 import type { Properties } from './properties.ts'
 
 /** A role's settings: each field is one key with its type, limits, default and meaning. */
