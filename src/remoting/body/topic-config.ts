@@ -1,0 +1,72 @@
+import { writeJson } from '../json.ts'
+import { type DataVersion, readDataVersion } from './data-version.ts'
+import { Fields, textItem } from './fields.ts'
+
+/** A topic as a broker keeps it. Source: Apache RocketMQ 5, TopicConfig. */
+export interface TopicConfig {
+  topicName: string
+  readQueueNums: number
+  writeQueueNums: number
+  perm: number // bits of Perm
+  topicFilterType: string
+  topicSysFlag: number // 1: unit, 2: has unit subscribers
+  order: boolean
+  attributes: Record<string, string>
+}
+
+export function topicConfig(topicName: string, given: Partial<Omit<TopicConfig, 'topicName'>> = {}): TopicConfig {
+  return {
+    topicName,
+    readQueueNums: 16,
+    writeQueueNums: 16,
+    perm: 6,
+    topicFilterType: 'SINGLE_TAG',
+    topicSysFlag: 0,
+    order: false,
+    attributes: {},
+    ...given,
+  }
+}
+
+/** @param value parsed JSON; absent fields have Apache's defaults */
+export function readTopicConfig(value: unknown, name?: string): TopicConfig {
+  const fields = new Fields('TopicConfig', value)
+  return {
+    topicName: fields.text('topicName', name),
+    readQueueNums: fields.integer('readQueueNums', 16),
+    writeQueueNums: fields.integer('writeQueueNums', 16),
+    perm: fields.integer('perm', 6),
+    topicFilterType: fields.text('topicFilterType', 'SINGLE_TAG'),
+    topicSysFlag: fields.integer('topicSysFlag', 0),
+    order: fields.bool('order', false),
+    attributes: Object.fromEntries(fields.table('attributes', textItem('TopicConfig.attributes'))),
+  }
+}
+
+/** Body of GET_ALL_TOPIC_CONFIG; the mappings of static topics are left out. */
+export interface TopicConfigTable {
+  dataVersion: DataVersion
+  topicConfigTable: ReadonlyMap<string, TopicConfig>
+}
+
+export function readTopicConfigTable(value: unknown): TopicConfigTable {
+  const fields = new Fields('TopicConfigSerializeWrapper', value)
+  return {
+    dataVersion: readDataVersion(fields.fields('dataVersion').value),
+    topicConfigTable: fields.table('topicConfigTable', readTopicConfig),
+  }
+}
+
+/** The table with the empty mappings of static topics that peers expect to find. */
+export function withMappings(table: TopicConfigTable) {
+  return {
+    ...table,
+    mappingDataVersion: { counter: 0, stateVersion: 0, timestamp: table.dataVersion.timestamp },
+    topicQueueMappingDetailMap: {},
+    topicQueueMappingInfoMap: {},
+  }
+}
+
+export function writeTopicConfigTable(table: TopicConfigTable): string {
+  return writeJson(withMappings(table))
+}
