@@ -1,0 +1,94 @@
+import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { apachePeer, projectDir } from '../peers/cluster.ts'
+
+const run = promisify(execFile)
+const mavenTimeoutMs = 10 * 60_000
+const outputBytesMax = 64 << 20
+const cacheDir = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'rocketmq-operator')
+const sourceDir = join(projectDir, 'test/conformance/java')
+
+/** The compiled cases with Apache's client and admin libraries. */
+export interface JavaProject {
+  /** Runs one main class; stdout and exit code as they come, failure or not. @throws when it does not end in time */
+  java(
+    mainClass: string,
+    args: string[],
+    options: { timeoutMs: number; properties?: string[]; env?: NodeJS.ProcessEnv },
+  ): Promise<{ stdout: string; stderr: string; code: number }>
+}
+
+/** Resolves Apache's libraries with Maven and compiles the cases; once for each state of the sources, kept in a cache folder. */
+export async function prepareJava(say: (text: string) => void): Promise<JavaProject> {
+  for (const tool of ['java', 'javac', 'mvn']) {
+    await run(tool, ['-version'], { timeout: 60_000 }).catch((error) => {
+      throw new Error(`${tool} is needed (Java 17 and Maven): ${error.message}`)
+    })
+  }
+  const setup = join(apachePeer.folder, 'setup')
+  if (!existsSync(setup)) throw new Error(`Apache's side is missing: ${setup} does not exist beside this checkout`)
+  say('resolving Apache RocketMQ with Maven (cached after the first time)')
+  await run(setup, [], { timeout: mavenTimeoutMs }).catch(withOutput)
+
+  const target = join(cacheDir, `conformance-${sourceHash()}`)
+  const done = join(target, 'done')
+  const classPathFile = join(target, 'classpath')
+  if (!existsSync(done)) {
+    say('compiling the Java cases')
+    mkdirSync(target, { recursive: true })
+    const goals = ['compile', 'dependency:build-classpath', `-Dmdep.outputFile=${classPathFile}`]
+    const flags = [
+      '-B',
+      '-q',
+      '-ntp',
+      '-Dstyle.color=never',
+      '-f',
+      join(sourceDir, 'pom.xml'),
+      `-Dconformance.target=${target}`,
+    ]
+    await run('mvn', [...flags, ...goals], { timeout: mavenTimeoutMs, maxBuffer: outputBytesMax }).catch(withOutput)
+    writeFileSync(done, '')
+  }
+  const classPath = `${join(target, 'classes')}:${readFileSync(classPathFile, 'utf8').trim()}`
+  const home = join(projectDir, '.work/conformance/home')
+  mkdirSync(home, { recursive: true })
+  const common = ['-Xms64m', '-Xmx512m', '-XX:+UseSerialGC', `-Duser.home=${home}`, `-Drocketmq.log.root=${home}/logs`]
+  return {
+    java: (mainClass, args, { timeoutMs, properties = [], env = process.env }) =>
+      new Promise((resolve, reject) => {
+        const flags = [
+          ...common,
+          ...properties,
+          '-Djava.net.preferIPv4Stack=true',
+          '-cp',
+          classPath,
+          mainClass,
+          ...args,
+        ]
+        const limits = { timeout: timeoutMs, killSignal: 'SIGKILL' as const, maxBuffer: outputBytesMax, env }
+        execFile('java', flags, limits, (error, stdout, stderr) => {
+          if (error?.killed) reject(new Error(`${mainClass} did not end within ${timeoutMs} ms\n${stdout}\n${stderr}`))
+          else resolve({ stdout, stderr, code: typeof error?.code === 'number' ? error.code : error ? 1 : 0 })
+        })
+      }),
+  }
+}
+
+function sourceHash(): string {
+  const hash = createHash('sha256')
+  for (const file of readdirSync(sourceDir, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort()) {
+    hash.update(file.slice(sourceDir.length)).update(readFileSync(file))
+  }
+  return hash.digest('hex').slice(0, 12)
+}
+
+function withOutput(error: Error & { stdout?: string; stderr?: string }): never {
+  throw new Error(`${error.message}\n${error.stdout ?? ''}${error.stderr ?? ''}`)
+}
