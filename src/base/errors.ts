@@ -31,6 +31,9 @@ export const errorTable = {
   // kubernetes
   KUBE_REFUSED: { says: 'the Kubernetes API server answered with an error', retriable: true },
   KUBE_CONFIG_INVALID: { says: 'no usable Kubernetes configuration', retriable: false },
+  CRDS_MISSING: { says: 'the custom resource definitions are not installed', retriable: true },
+  NAME_TAKEN: { says: 'an object of the name that is needed belongs to somebody else', retriable: true },
+  BROKER_FAILED: { says: 'a broker did not do what the operator asked of it', retriable: true },
 } as const satisfies Record<string, { says: string; retriable: boolean }>
 
 export type ErrorCode = keyof typeof errorTable

@@ -1,8 +1,8 @@
 import type { Doors } from '../base/doors.ts'
+import { startHealth } from '../base/health.ts'
 import { createLog, type LogLevel, listenHttp, logLevels, nodeClock, nodeDoors } from '../base/node/index.ts'
 import { UsageError } from '../base/usage.ts'
 import { type Program, parseCommandLine, readSettings, settingsText, thisMachine, usageOf } from '../tunables/index.ts'
-import { startHealth } from './health.ts'
 
 /** A role that serves. */
 export interface Running {

@@ -1,4 +1,4 @@
-import type { HttpListen, HttpServer } from '../base/http.ts'
+import type { HttpListen, HttpServer } from './http.ts'
 
 export interface HealthOptions {
   host: string
