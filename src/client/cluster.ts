@@ -1,0 +1,63 @@
+import type { Doors } from '../base/doors.ts'
+import { RemotingClient } from '../remoting/client.ts'
+import type { Command, CommandContent } from '../remoting/command.ts'
+import { uniqKeys } from '../remoting/message/index.ts'
+import type { Request, Response } from '../remoting/server.ts'
+import { expectSuccess } from './answers.ts'
+import { NameServers, parseNameServers } from './name-servers.ts'
+import { Routes } from './routes.ts'
+
+/** What every client of a cluster may be told. */
+export interface ClusterOptions {
+  /** NameServers, `host:port` joined by `;`: any of them will do. */
+  namesrvAddr: string
+  /** How often routes are read again (30,000): new brokers are found within this time. */
+  routeRefreshMs?: number
+  /** How long an answer to an ordinary request may take (3,000). */
+  requestTimeoutMs?: number
+  /** How long a connection may take to come about (1,000). */
+  connectTimeoutMs?: number
+}
+
+/** What a broker may ask of a client, and what it means when a connection goes. */
+export interface ClusterEvents {
+  onRequest?: (request: Request) => Response | Promise<Response> | undefined
+  onClose?: (address: string) => void
+}
+
+/** One client's connections, NameServers and routes: what producer, consumer and admin have in common. */
+export class Cluster {
+  readonly doors: Doors
+  readonly remoting: RemotingClient
+  readonly nameServers: NameServers
+  readonly routes: Routes
+  /** Names this client among all of a group, as `ip@pid#chance`. */
+  readonly clientId: string
+  readonly requestTimeoutMs: number
+  /** The next UNIQ_KEY. */
+  readonly nextMsgId: () => string
+
+  /** @throws OperatingError SETTING_INVALID when namesrvAddr is no list of addresses */
+  constructor(options: ClusterOptions, doors: Doors, events: ClusterEvents = {}) {
+    const { connectTimeoutMs = 1_000, requestTimeoutMs = 3_000, routeRefreshMs = 30_000 } = options
+    const addresses = parseNameServers(options.namesrvAddr)
+    const ip = doors.network.localAddresses()[0] ?? '127.0.0.1'
+    this.doors = doors
+    this.requestTimeoutMs = requestTimeoutMs
+    this.clientId = `${ip}@${process.pid}#${doors.random.bytes(6).toString('hex')}`
+    this.nextMsgId = uniqKeys(ip, process.pid, doors.clock, doors.random)
+    this.remoting = new RemotingClient({ connectTimeoutMs, ...events }, doors)
+    this.nameServers = new NameServers(addresses, this.remoting, doors.random.int(addresses.length))
+    this.routes = new Routes(this.nameServers, { refreshMs: routeRefreshMs, timeoutMs: requestTimeoutMs }, doors)
+  }
+
+  /** @throws OperatingError REQUEST_REFUSED for any answer but success; CONNECT_FAILED, REQUEST_TIMEOUT… */
+  async call(address: string, command: CommandContent, timeoutMs: number = this.requestTimeoutMs): Promise<Command> {
+    return expectSuccess(await this.remoting.call(address, command, timeoutMs), command.code, address)
+  }
+
+  async close(): Promise<void> {
+    this.routes.close()
+    await this.remoting.close()
+  }
+}

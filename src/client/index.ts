@@ -1,0 +1,28 @@
+/** The TypeScript client: docs/client.md shows how it is used. */
+
+export type { ErrorCode } from '../base/errors.ts'
+export { isOperatingError, OperatingError } from '../base/errors.ts'
+export type { ClientConnection, ConsumerConnection } from '../remoting/body/connections.ts'
+export type { BrokerData, ClusterInfo, QueueData, TopicRouteData } from '../remoting/body/route.ts'
+export type { ConsumeStats, TopicStatsTable } from '../remoting/body/stats.ts'
+export type { SubscriptionGroupConfig } from '../remoting/body/subscription-group.ts'
+export type { TopicConfig, TopicConfigTable } from '../remoting/body/topic-config.ts'
+export { Perm, ResponseCode } from '../remoting/codes.ts'
+export { Admin, type AdminOptions, type QueueLag } from './admin.ts'
+export { isRefusal } from './answers.ts'
+export { type ReceiveManyOptions, receiveMany, type SendManyOptions, sendMany } from './bulk.ts'
+export type { ClusterOptions } from './cluster.ts'
+export type { Message, MessageQueue, ReceivedMessage } from './message.ts'
+export { type OffsetStore, offsetsInMemory } from './offset-store.ts'
+export {
+  type BatchResult,
+  Producer,
+  type ProducerOptions,
+  type QueueSelector,
+  queueByKey,
+  type SendResult,
+  type SendStatus,
+} from './producer.ts'
+export { productionDoors } from './production-doors.ts'
+export { PushConsumer, type PushConsumerOptions } from './push-consumer.ts'
+export { QueueTally } from './tally.ts'

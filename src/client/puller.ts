@@ -1,0 +1,124 @@
+import { PullSysFlag, RequestCode, ResponseCode } from '../remoting/codes.ts'
+import type { Command } from '../remoting/command.ts'
+import { pullMessageRequest, pullMessageResponse } from '../remoting/headers/pull-message.ts'
+import { decodeMessages } from '../remoting/message/index.ts'
+import type { Cluster } from './cluster.ts'
+import type { Heartbeats } from './heartbeats.ts'
+import type { Held, ProcessQueue } from './process-queue.ts'
+import type { Subscription } from './subscription.ts'
+
+export interface PullLimits {
+  /** Messages of one queue that are held, pulled but not consumed, above which it is not pulled. */
+  heldCountMax: number
+  /** How far pulls of one queue may run ahead of its first message that is not consumed. */
+  heldSpanMax: number
+  /** Bytes held by the whole consumer above which nothing is pulled. */
+  heldBytesMax: number
+  pullCountMax: number
+  pullBytesMax: number
+}
+
+/** What the pull loops of one consumer share. */
+export interface PullContext {
+  readonly cluster: Cluster
+  readonly heartbeats: Heartbeats
+  readonly consumerGroup: string
+  readonly commitsWithPull: boolean
+  readonly limits: PullLimits
+  readonly isClosed: () => boolean
+  readonly heldBytes: () => number
+  readonly deliver: (held: readonly Held[]) => void
+  /** The broker moved the group's offset: the queue goes on there, and what is held of it counts no more. */
+  readonly moved: (queue: ProcessQueue, offset: number) => void
+}
+
+/** Pulls one queue, one request after the other, until it is dropped or the consumer closes. Whatever fails is tried again. */
+export async function pullLoop(processQueue: ProcessQueue, { data, wants }: Subscription, context: PullContext) {
+  const { cluster } = context
+  const { clock, log } = cluster.doors
+  const { queue } = processQueue
+  let brokerId = 0
+  while (!processQueue.isDropped && !context.isClosed()) {
+    if (isFull(processQueue, context)) {
+      await clock.sleep(fullPauseMs)
+      continue
+    }
+    let pauseMs: number
+    try {
+      const address = (await cluster.routes.get(queue.topic)).brokerOf(queue.brokerName, brokerId) ?? ''
+      const command = pullCommand(processQueue, data.subVersion, context)
+      const startedAtMs = clock.monotonicMs()
+      const answer = await cluster.remoting.call(address, command, pullTimeoutMs)
+      if (processQueue.isDropped || context.isClosed()) return
+      pauseMs = await take(answer, address, clock.monotonicMs() - startedAtMs)
+    } catch (error) {
+      if (processQueue.isDropped || context.isClosed()) return
+      log.debug({ ...queue, err: error }, 'pull failed')
+      cluster.routes.refreshSoon(queue.topic)
+      brokerId = 0
+      pauseMs = failurePauseMs
+    }
+    if (pauseMs > 0) await clock.sleep(pauseMs)
+  }
+
+  /** @returns how long to wait before the next pull, in ms */
+  async function take(answer: Command, address: string, elapsedMs: number): Promise<number> {
+    switch (answer.code) {
+      case ResponseCode.SUCCESS:
+      case ResponseCode.PULL_NOT_FOUND:
+      case ResponseCode.PULL_RETRY_IMMEDIATELY: {
+        const header = pullMessageResponse.decode(answer.extFields)
+        brokerId = header.suggestWhichBrokerId
+        const messages = answer.code === ResponseCode.SUCCESS ? decodeMessages(answer.body) : []
+        processQueue.nextOffset = header.nextBeginOffset
+        const wanted = messages.filter(wants)
+        if (wanted.length > 0) context.deliver(wanted.map((message) => processQueue.hold(message)))
+        // A broker that has nothing and does not wait for it, as one that is about to stop, must not be asked in a circle.
+        return messages.length === 0 && elapsedMs < hastyMs ? hastyMs : 0
+      }
+      case ResponseCode.PULL_OFFSET_MOVED:
+        context.moved(processQueue, pullMessageResponse.decode(answer.extFields).nextBeginOffset)
+        return 0
+      case ResponseCode.SUBSCRIPTION_NOT_EXIST:
+      case ResponseCode.SUBSCRIPTION_NOT_LATEST: // the broker does not know us any more, or not yet: it may be a new one
+        await context.heartbeats.beatAgain(address)
+        return forgottenPauseMs
+      default:
+        log.warn({ ...queue, code: answer.code, remark: answer.remark }, 'pull refused')
+        cluster.routes.refreshSoon(queue.topic)
+        return refusedPauseMs
+    }
+  }
+}
+
+function isFull(queue: ProcessQueue, { limits, heldBytes }: PullContext): boolean {
+  return queue.count >= limits.heldCountMax || queue.span >= limits.heldSpanMax || heldBytes() >= limits.heldBytesMax
+}
+
+function pullCommand(processQueue: ProcessQueue, subVersion: number | bigint, context: PullContext) {
+  const { topic, queueId } = processQueue.queue
+  const { limits, commitsWithPull, consumerGroup } = context
+  const commitOffset = commitsWithPull ? processQueue.consumerOffset : 0
+  const extFields = pullMessageRequest.encode({
+    consumerGroup,
+    topic,
+    queueId,
+    queueOffset: processQueue.nextOffset,
+    maxMsgNums: limits.pullCountMax,
+    sysFlag: PullSysFlag.SUSPEND | (commitOffset > 0 ? PullSysFlag.COMMIT_OFFSET : 0),
+    commitOffset,
+    suspendTimeoutMillis: suspendMs,
+    subVersion,
+    expressionType: 'TAG',
+    maxMsgBytes: limits.pullBytesMax,
+  })
+  return { code: RequestCode.PULL_MESSAGE, extFields }
+}
+
+const suspendMs = 15_000
+const pullTimeoutMs = 30_000
+const fullPauseMs = 20
+const hastyMs = 10
+const failurePauseMs = 1_000
+const forgottenPauseMs = 500
+const refusedPauseMs = 3_000

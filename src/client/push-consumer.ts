@@ -1,0 +1,364 @@
+import type { Timer } from '../base/clock.ts'
+import type { Doors } from '../base/doors.ts'
+import { isOperatingError, OperatingError } from '../base/errors.ts'
+import { RequestCode, ResponseCode } from '../remoting/codes.ts'
+import { consumerSendMsgBackRequest } from '../remoting/headers/consumer-send-msg-back.ts'
+import { getMaxOffsetRequest, offsetResponse, searchOffsetRequest } from '../remoting/headers/queue-offset.ts'
+import type { Handler } from '../remoting/request.ts'
+import { allocateAveragely } from './allocation.ts'
+import { Cluster, type ClusterOptions } from './cluster.ts'
+import { Dispatcher } from './dispatcher.ts'
+import { Heartbeats } from './heartbeats.ts'
+import { groupMembers } from './membership.ts'
+import { checkName, type MessageQueue, queueKey, type ReceivedMessage } from './message.ts'
+import { type OffsetStore, offsetsAtBrokers, offsetsInMemory } from './offset-store.ts'
+import { type Held, ProcessQueue } from './process-queue.ts'
+import { productionDoors } from './production-doors.ts'
+import { type PullContext, type PullLimits, pullLoop } from './puller.ts'
+import { receivedMessage } from './received.ts'
+import type { Route } from './routes.ts'
+import { type Subscription, subscribe } from './subscription.ts'
+
+export interface PushConsumerOptions extends ClusterOptions, Partial<PullLimits> {
+  consumerGroup: string
+  /** What is wanted of each topic: tags joined by `||`, or `*`. All members of a group must want the same. */
+  subscriptions: Readonly<Record<string, string>>
+  /**
+   * Consumes one message. Returning acknowledges it; throwing asks for another try: after 10 s, then ever later, up to
+   * maxReconsumeTimes tries, and then it goes to the topic %DLQ%consumerGroup.
+   */
+  onMessage: (message: ReceivedMessage) => void | Promise<void>
+  /** CLUSTERING (the default): members share the messages. BROADCASTING: each gets all, and a failure is only logged. */
+  messageModel?: 'CLUSTERING' | 'BROADCASTING'
+  /** Where a group begins that has no offset yet (last); timestamp: ms since 1970. Young queues begin at their first message. */
+  consumeFrom?: 'first' | 'last' | { timestamp: number }
+  /** How many onMessage run at a time (20). */
+  consumeThreads?: number
+  /** Tries after the first (16). */
+  maxReconsumeTimes?: number
+  /** BROADCASTING: where this member's progress is kept; in memory by default, so a new process begins at consumeFrom. */
+  offsetStore?: OffsetStore
+  /** How long close waits for the onMessage that run (10,000). */
+  closeGraceMs?: number
+}
+
+/**
+ * Consumes topics as a member of a consumer group: at least once, in no promised order. It keeps going by itself through
+ * restarts of brokers and NameServers, and through topics and queues that come and go.
+ */
+export class PushConsumer {
+  readonly #options: PushConsumerOptions
+  readonly #isBroadcasting: boolean
+  readonly #cluster: Cluster
+  readonly #heartbeats: Heartbeats
+  readonly #offsets: OffsetStore
+  readonly #dispatcher: Dispatcher
+  readonly #subscriptions = new Map<string, Subscription>()
+  readonly #queues = new Map<string, ProcessQueue>() // ours, by queueKey
+  readonly #pulling: PullContext
+  readonly #timers: Timer[] = []
+  #rebalanceTimer: Timer | undefined
+  #rebalanceAtMs = Number.POSITIVE_INFINITY
+  #incompleteMs = incompleteMsMin
+  #rebalancing: Promise<void> | undefined
+  #state: 'new' | 'started' | 'closed' = 'new'
+
+  /** @throws OperatingError SETTING_INVALID, MESSAGE_ILLEGAL (a name) */
+  constructor(options: PushConsumerOptions, doors: Doors = productionDoors()) {
+    const { consumerGroup } = options
+    checkName(consumerGroup, 'group')
+    this.#options = options
+    this.#isBroadcasting = options.messageModel === 'BROADCASTING'
+    const subVersion = doors.clock.now()
+    for (const [topic, expression] of Object.entries(options.subscriptions)) {
+      this.#subscriptions.set(topic, subscribe(topic, expression, subVersion))
+    }
+    if (this.#subscriptions.size === 0)
+      throw new OperatingError('SETTING_INVALID', { key: 'subscriptions', fits: '1 topic' })
+    if (!this.#isBroadcasting) {
+      const retryTopic = retryPrefix + consumerGroup
+      this.#subscriptions.set(retryTopic, subscribe(retryTopic, '*', subVersion))
+    }
+    this.#cluster = new Cluster(options, doors, {
+      onRequest: (request) => this.#answer(request),
+      onClose: (address) => {
+        this.#heartbeats.forget(address) // as the broker now forgets this member
+        this.#rebalanceIn(reconnectPauseMs)
+      },
+    })
+    this.#cluster.routes.onChange = () => this.#rebalanceIn(0)
+    this.#heartbeats = new Heartbeats(this.#cluster, 'all', () => this.#describe())
+    this.#offsets = this.#isBroadcasting
+      ? (options.offsetStore ?? offsetsInMemory())
+      : offsetsAtBrokers(this.#cluster, consumerGroup)
+    this.#dispatcher = new Dispatcher(options.consumeThreads ?? 20, (held) => this.#consume(held))
+    this.#pulling = {
+      cluster: this.#cluster,
+      heartbeats: this.#heartbeats,
+      consumerGroup,
+      commitsWithPull: !this.#isBroadcasting,
+      limits: {
+        heldCountMax: options.heldCountMax ?? 1_000,
+        heldSpanMax: options.heldSpanMax ?? 2_000,
+        heldBytesMax: options.heldBytesMax ?? 100 * 1024 * 1024,
+        pullCountMax: options.pullCountMax ?? 32,
+        pullBytesMax: options.pullBytesMax ?? 256 * 1024,
+      },
+      isClosed: () => this.#state === 'closed',
+      heldBytes: () => [...this.#queues.values()].reduce((sum, { bytes }) => sum + bytes, 0),
+      deliver: (held) => this.#dispatcher.add(held),
+      moved: (queue, offset) => this.#move(queue, offset),
+    }
+  }
+
+  /** The queues that are this member's now. */
+  get queues(): readonly MessageQueue[] {
+    return [...this.#queues.values()].map(({ queue }) => queue)
+  }
+
+  /** Joins the group. Topics that do not exist yet are looked for until they do. Resolves after the first rebalance. */
+  async start(): Promise<void> {
+    if (this.#state !== 'new') return
+    this.#state = 'started'
+    const { clock } = this.#cluster.doors
+    await this.#rebalanceNow()
+    this.#heartbeats.start()
+    this.#timers.push(
+      clock.every(rebalanceMs, () => void this.#rebalanceNow()),
+      clock.every(persistMs, () => void this.#persist()),
+    )
+  }
+
+  /**
+   * Leaves the group: no more messages, up to closeGraceMs for those under way, then the offsets are stored and the
+   * others told. What was not finished comes again, to another member.
+   */
+  async close(): Promise<void> {
+    if (this.#state === 'closed') return
+    this.#state = 'closed'
+    const { clock } = this.#cluster.doors
+    for (const timer of this.#timers) timer.cancel()
+    this.#rebalanceTimer?.cancel()
+    this.#heartbeats.stop()
+    const graceEnded = new AbortController()
+    await Promise.race([
+      this.#dispatcher.stop(),
+      clock.sleep(this.#options.closeGraceMs ?? 10_000, graceEnded.signal).catch(() => {}),
+    ])
+    graceEnded.abort()
+    await this.#persist()
+    await this.#heartbeats.unregister({ consumerGroup: this.#options.consumerGroup })
+    await this.#cluster.close()
+  }
+
+  async #consume(held: Held): Promise<void> {
+    const { owner, stored } = held
+    if (stored === undefined) return
+    try {
+      await this.#options.onMessage(receivedMessage(stored, owner.queue))
+      owner.done(held)
+    } catch (error) {
+      const { log } = this.#cluster.doors
+      log.warn({ ...owner.queue, queueOffset: held.queueOffset, err: error }, 'message not consumed')
+      if (this.#isBroadcasting) owner.done(held)
+      else if (!owner.isDropped) await this.#sendBack(held)
+    }
+  }
+
+  /** Has the broker store the message again, for a later try by any member. */
+  async #sendBack(held: Held): Promise<void> {
+    const { owner, stored } = held
+    if (stored === undefined) return
+    const { consumerGroup, maxReconsumeTimes = 16 } = this.#options
+    const extFields = consumerSendMsgBackRequest.encode({
+      phyOffset: stored.phyOffset,
+      group: consumerGroup,
+      delayLevel: 0,
+      originTopic: stored.topic,
+      maxReconsumeTimes,
+    })
+    try {
+      const route = await this.#cluster.routes.get(owner.queue.topic)
+      const address = route.brokerOf(owner.queue.brokerName, 0) ?? ''
+      await this.#cluster.call(address, { code: RequestCode.CONSUMER_SEND_MSG_BACK, extFields })
+      owner.done(held)
+    } catch (error) {
+      const { clock, log } = this.#cluster.doors
+      log.debug({ ...owner.queue, err: error }, 'message not sent back, trying it again here')
+      clock.after(localRetryMs, () => this.#state === 'started' && this.#dispatcher.add([held])).unref()
+    }
+  }
+
+  #move(processQueue: ProcessQueue, offset: number): void {
+    this.#cluster.doors.log.info({ ...processQueue.queue, offset }, 'offset moved by the broker')
+    processQueue.isDropped = true
+    this.#own(processQueue.queue, offset)
+  }
+
+  #own(queue: MessageQueue, nextOffset: number): void {
+    const subscription = this.#subscriptions.get(queue.topic)
+    if (subscription === undefined || this.#state === 'closed') return
+    const processQueue = new ProcessQueue(queue, nextOffset)
+    this.#queues.set(queueKey(queue), processQueue)
+    void pullLoop(processQueue, subscription, this.#pulling)
+  }
+
+  // Rebalances run one after the other; one that is asked for while one runs follows it.
+
+  #rebalanceIn(delayMs: number): void {
+    const { clock } = this.#cluster.doors
+    const atMs = clock.monotonicMs() + delayMs
+    if (this.#state !== 'started' || atMs >= this.#rebalanceAtMs) return
+    this.#rebalanceTimer?.cancel()
+    this.#rebalanceAtMs = atMs
+    this.#rebalanceTimer = clock.after(delayMs, () => {
+      this.#rebalanceAtMs = Number.POSITIVE_INFINITY
+      void this.#rebalanceNow()
+    })
+    this.#rebalanceTimer.unref()
+  }
+
+  async #rebalanceNow(): Promise<void> {
+    if (this.#rebalancing !== undefined) return this.#rebalanceIn(rebalanceAgainMs)
+    this.#rebalancing = this.#rebalance()
+    await this.#rebalancing
+    this.#rebalancing = undefined
+  }
+
+  async #rebalance(): Promise<void> {
+    const { log } = this.#cluster.doors
+    const topics = [...this.#subscriptions.keys()]
+    const routes = await Promise.all(topics.map((topic) => this.#routeOf(topic)))
+    await this.#heartbeats.beatNew()
+    const outcomes = await Promise.all(
+      routes.map(async (route) => {
+        if (route === undefined) return false
+        try {
+          return await this.#rebalanceTopic(route)
+        } catch (error) {
+          log.debug({ topic: route.topic, err: error }, 'rebalance failed')
+          return false
+        }
+      }),
+    )
+    if (!outcomes.includes(false)) this.#incompleteMs = incompleteMsMin
+    else {
+      this.#rebalanceIn(this.#incompleteMs)
+      this.#incompleteMs = Math.min(rebalanceMs, 2 * this.#incompleteMs)
+    }
+  }
+
+  async #routeOf(topic: string): Promise<Route | undefined> {
+    try {
+      return await this.#cluster.routes.get(topic)
+    } catch (error) {
+      if (!isOperatingError(error)) throw error
+      this.#cluster.doors.log.debug({ topic, err: error }, 'topic has no route yet')
+      return undefined
+    }
+  }
+
+  /** @returns whether this member now has its share */
+  async #rebalanceTopic(route: Route): Promise<boolean> {
+    const share = await this.#shareOf(route)
+    if (share === undefined) return false
+    const keys = new Set(share.map(queueKey))
+    const owned = [...this.#queues].filter(([, { queue }]) => queue.topic === route.topic)
+    const lost = owned.filter(([key]) => !keys.has(key))
+    for (const [key, processQueue] of lost) {
+      processQueue.isDropped = true
+      this.#queues.delete(key)
+    }
+    await Promise.all(lost.map(([, processQueue]) => this.#store(processQueue)))
+    const gained = share.filter((queue) => !this.#queues.has(queueKey(queue)))
+    await Promise.all(gained.map(async (queue) => this.#own(queue, await this.#startOffset(queue))))
+    const { topic } = route
+    if (lost.length + gained.length > 0) {
+      this.#cluster.doors.log.info(
+        { topic, queues: share.length, lost: lost.length, gained: gained.length },
+        'rebalanced',
+      )
+    }
+    return true
+  }
+
+  async #shareOf(route: Route): Promise<readonly MessageQueue[] | undefined> {
+    if (this.#isBroadcasting) return route.readQueues
+    const { clientId } = this.#cluster
+    const members = await groupMembers(this.#cluster, route, this.#options.consumerGroup)
+    if (members.includes(clientId)) return allocateAveragely(route.readQueues, members, clientId)
+    await this.#heartbeats.beatAll() // that broker does not know this member: it keeps what it has until it does
+    return undefined
+  }
+
+  /** Where a queue goes on, or begins. */
+  async #startOffset(queue: MessageQueue): Promise<number> {
+    const stored = await this.#offsets.read(queue)
+    if (stored !== undefined && stored >= 0) return stored
+    const { consumeFrom = 'last' } = this.#options
+    if (consumeFrom === 'first' || queue.topic.startsWith(retryPrefix)) return 0 // the broker moves it on to the first there is
+    const { topic, queueId } = queue
+    const address = (await this.#cluster.routes.get(topic)).brokerOf(queue.brokerName, 0) ?? ''
+    const command =
+      consumeFrom === 'last'
+        ? { code: RequestCode.GET_MAX_OFFSET, extFields: getMaxOffsetRequest.encode({ topic, queueId }) }
+        : {
+            code: RequestCode.SEARCH_OFFSET_BY_TIMESTAMP,
+            extFields: searchOffsetRequest.encode({ topic, queueId, timestamp: consumeFrom.timestamp }),
+          }
+    return offsetResponse.decode((await this.#cluster.call(address, command)).extFields).offset
+  }
+
+  async #persist(): Promise<void> {
+    await Promise.all([...this.#queues.values()].map((processQueue) => this.#store(processQueue)))
+  }
+
+  /** Stores a queue's progress where it changed; what fails is stored the next time. */
+  async #store(processQueue: ProcessQueue): Promise<void> {
+    const { consumerOffset, queue, storedOffset } = processQueue
+    if (consumerOffset === storedOffset) return
+    try {
+      await this.#offsets.write(queue, consumerOffset)
+      processQueue.storedOffset = consumerOffset
+    } catch (error) {
+      this.#cluster.doors.log.debug({ ...queue, err: error }, 'offset not stored')
+    }
+  }
+
+  #answer(request: Parameters<Handler>[0]): ReturnType<Handler> {
+    if (request.code === RequestCode.NOTIFY_CONSUMER_IDS_CHANGED) {
+      this.#rebalanceIn(0)
+      return { code: ResponseCode.SUCCESS }
+    }
+    return {
+      code: ResponseCode.REQUEST_CODE_NOT_SUPPORTED,
+      remark: ` request type ${request.code} not supported`,
+    }
+  }
+
+  #describe() {
+    const { consumerGroup, consumeFrom = 'last', messageModel = 'CLUSTERING' } = this.#options
+    const from = consumeFrom === 'first' ? 'FIRST_OFFSET' : consumeFrom === 'last' ? 'LAST_OFFSET' : 'TIMESTAMP'
+    return {
+      producerDataSet: [],
+      consumerDataSet: [
+        {
+          groupName: consumerGroup,
+          consumeType: 'CONSUME_PASSIVELY' as const,
+          messageModel,
+          consumeFromWhere: `CONSUME_FROM_${from}` as const,
+          subscriptionDataSet: [...this.#subscriptions.values()].map(({ data }) => data),
+          unitMode: false,
+        },
+      ],
+    }
+  }
+}
+
+const retryPrefix = '%RETRY%'
+const rebalanceMs = 20_000
+const rebalanceAgainMs = 100 // a rebalance that is asked for while one runs
+const incompleteMsMin = 200 // a topic or its broker was not there; then twice as long each time
+const reconnectPauseMs = 1_000
+const persistMs = 5_000
+const localRetryMs = 5_000

@@ -1,0 +1,190 @@
+import type { Clock, Timer } from '../base/clock.ts'
+import { isOperatingError, OperatingError } from '../base/errors.ts'
+import type { Log } from '../base/log.ts'
+import { type QueueData, readTopicRouteData, type TopicRouteData } from '../remoting/body/route.ts'
+import { Perm, RequestCode, ResponseCode } from '../remoting/codes.ts'
+import { getRouteInfoRequest } from '../remoting/headers/get-route-info.ts'
+import { isRefusal } from './answers.ts'
+import { compareQueues, compareText, type MessageQueue } from './message.ts'
+import type { NameServers } from './name-servers.ts'
+
+/** The topic that brokers copy when a topic is created by sending to it. */
+export const templateTopic = 'TBW102'
+
+/** Where a topic's queues are, as one NameServer said at one time. */
+export class Route {
+  readonly topic: string
+  readonly data: TopicRouteData
+  /** Queues that take messages: writable, and their group has its master. Sorted. */
+  readonly writeQueues: readonly MessageQueue[]
+  /** Queues that can be read. Sorted. */
+  readonly readQueues: readonly MessageQueue[]
+  readonly #brokers: ReadonlyMap<string, ReadonlyMap<number, string>>
+  readonly #fingerprint: string
+
+  constructor(topic: string, data: TopicRouteData) {
+    this.topic = topic
+    this.data = data
+    this.#brokers = new Map(data.brokerDatas.map(({ brokerName, brokerAddrs }) => [brokerName, brokerAddrs]))
+    const expand = (count: (queue: QueueData) => number) =>
+      data.queueDatas
+        .flatMap((queue) =>
+          Array.from({ length: count(queue) }, (_, queueId) => ({ topic, brokerName: queue.brokerName, queueId })),
+        )
+        .sort(compareQueues)
+    this.writeQueues = expand(({ brokerName, perm, writeQueueNums }) =>
+      (perm & Perm.WRITE) !== 0 && this.masterOf(brokerName) !== undefined ? writeQueueNums : 0,
+    )
+    this.readQueues = expand(({ perm, readQueueNums }) => ((perm & Perm.READ) !== 0 ? readQueueNums : 0))
+    const brokers = [...this.#brokers].map(([name, group]) => [name, [...group].sort(([a], [b]) => a - b)] as const)
+    const sorted = brokers.sort(([a], [b]) => compareText(a, b)) // NameServers list them in any order
+    this.#fingerprint = JSON.stringify([sorted, this.writeQueues, this.readQueues])
+  }
+
+  masterOf(brokerName: string): string | undefined {
+    return this.#brokers.get(brokerName)?.get(0)
+  }
+
+  /** The broker with this id, else the master, else any of the group. */
+  brokerOf(brokerName: string, brokerId: number): string | undefined {
+    const group = this.#brokers.get(brokerName)
+    return group?.get(brokerId) ?? group?.get(0) ?? group?.values().next().value
+  }
+
+  /** All brokers that have the topic, by address. */
+  addresses(which: 'masters' | 'all'): string[] {
+    return [...this.#brokers.values()].flatMap((group) =>
+      which === 'all' ? [...group.values()] : [...group].filter(([id]) => id === 0).map(([, address]) => address),
+    )
+  }
+
+  /** Whether both have the same queues at the same addresses. */
+  isSame(other: Route): boolean {
+    return this.#fingerprint === other.#fingerprint
+  }
+}
+
+interface Entry {
+  route: Route
+  askedAtMs: number
+  fetchedAtMs: number
+  usedAtMs: number
+}
+
+/**
+ * The routes of the topics that this client uses, read anew every refreshMs and when something went wrong. A route that
+ * no NameServer has any more is kept for a while: they may all have just started.
+ */
+export class Routes {
+  /** Called after a known topic's route changed. */
+  onChange: (route: Route) => void = () => {}
+  readonly #nameServers: NameServers
+  readonly #clock: Clock
+  readonly #log: Log
+  readonly #timeoutMs: number
+  readonly #entries = new Map<string, Entry>()
+  readonly #fetching = new Map<string, Promise<Route>>()
+  readonly #timer: Timer
+
+  constructor(
+    nameServers: NameServers,
+    { refreshMs, timeoutMs }: { refreshMs: number; timeoutMs: number },
+    { clock, log }: { clock: Clock; log: Log },
+  ) {
+    this.#nameServers = nameServers
+    this.#timeoutMs = timeoutMs
+    this.#clock = clock
+    this.#log = log
+    this.#timer = clock.every(refreshMs, () => this.#refreshAll())
+    this.#timer.unref()
+  }
+
+  /** The route as last read, without waiting. */
+  known(topic: string): Route | undefined {
+    const entry = this.#entries.get(topic)
+    if (entry === undefined) return undefined
+    entry.usedAtMs = this.#clock.monotonicMs()
+    return entry.route
+  }
+
+  /** @throws OperatingError TOPIC_NOT_FOUND when no NameServer has it; CONNECT_FAILED… when none answers */
+  async get(topic: string): Promise<Route> {
+    return this.known(topic) ?? this.fetch(topic)
+  }
+
+  /** Reads the route now, once for all who ask meanwhile. @throws as get */
+  fetch(topic: string): Promise<Route> {
+    const already = this.#fetching.get(topic)
+    if (already) return already
+    const fetching = this.#fetch(topic).finally(() => this.#fetching.delete(topic))
+    this.#fetching.set(topic, fetching)
+    return fetching
+  }
+
+  /** Reads a route again in the background, unless that was just done: something at this topic went wrong. */
+  refreshSoon(topic: string): void {
+    const entry = this.#entries.get(topic)
+    if (entry !== undefined && this.#clock.monotonicMs() - entry.askedAtMs < refreshPauseMs) return
+    this.fetch(topic).catch((error: unknown) => this.#log.debug({ topic, err: error }, 'route not refreshed'))
+  }
+
+  /** Addresses of all brokers of the topics in use. */
+  brokerAddresses(which: 'masters' | 'all'): Set<string> {
+    return new Set([...this.#entries.values()].flatMap(({ route }) => route.addresses(which)))
+  }
+
+  close(): void {
+    this.#timer.cancel()
+  }
+
+  async #fetch(topic: string): Promise<Route> {
+    const entry = this.#entries.get(topic)
+    if (entry !== undefined) entry.askedAtMs = this.#clock.monotonicMs()
+    try {
+      const route = await this.#ask(topic)
+      this.#remember(route)
+      if (entry !== undefined && !entry.route.isSame(route)) this.onChange(route)
+      return route
+    } catch (error) {
+      const age = this.#clock.monotonicMs() - (entry?.fetchedAtMs ?? 0)
+      if (entry !== undefined && isOperatingError(error, 'TOPIC_NOT_FOUND') && age > staleMsMax) {
+        this.#entries.delete(topic)
+      }
+      throw error
+    }
+  }
+
+  async #ask(topic: string): Promise<Route> {
+    const request = {
+      code: RequestCode.GET_ROUTEINFO_BY_TOPIC,
+      extFields: getRouteInfoRequest.encode({ topic, acceptStandardJsonOnly: true }),
+    }
+    try {
+      const answer = await this.#nameServers.call(request, this.#timeoutMs)
+      return new Route(topic, readTopicRouteData(answer.body))
+    } catch (error) {
+      if (!isRefusal(error, ResponseCode.TOPIC_NOT_EXIST)) throw error
+      throw new OperatingError('TOPIC_NOT_FOUND', { topic }, error)
+    }
+  }
+
+  #remember(route: Route): void {
+    const now = this.#clock.monotonicMs()
+    const usedAtMs = this.#entries.get(route.topic)?.usedAtMs ?? now
+    this.#entries.set(route.topic, { route, askedAtMs: now, fetchedAtMs: now, usedAtMs })
+    if (this.#entries.size > topicCountMax) this.#entries.delete(this.#entries.keys().next().value!)
+  }
+
+  #refreshAll(): void {
+    const now = this.#clock.monotonicMs()
+    for (const [topic, { usedAtMs }] of this.#entries) {
+      if (now - usedAtMs > unusedMsMax) this.#entries.delete(topic)
+      else this.refreshSoon(topic)
+    }
+  }
+}
+
+const refreshPauseMs = 1_000
+const staleMsMax = 120_000 // as long as a NameServer itself keeps a silent broker
+const unusedMsMax = 600_000
+const topicCountMax = 10_000 // the longest known goes first
