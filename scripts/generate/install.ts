@@ -1,7 +1,4 @@
-import { group, operatorName } from '../../src/crds/index.ts'
-
-/** Where the image of this release is taken from; the one place that names it. */
-export const image = 'localhost/rocketmq-operator:0.1.0'
+import { group, releaseImage as image, operatorName } from '../../src/crds/index.ts'
 
 const namespace = operatorName
 const labels = { 'app.kubernetes.io/name': operatorName, 'app.kubernetes.io/part-of': operatorName }

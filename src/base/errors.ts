@@ -19,6 +19,8 @@ export const errorTable = {
   REQUEST_TIMEOUT: { says: 'no answer came in time', retriable: true },
   TOO_MANY_REQUESTS: { says: 'more requests are under way on this connection than allowed', retriable: true },
   REQUEST_REFUSED: { says: 'the peer answered with an error code', retriable: false },
+  // NameServer
+  KV_CONFIG_FULL: { says: 'the key-value settings have as many entries as they may', retriable: false },
   // store
   STORE_FULL: { says: 'the commit log volume is above its high-water mark', retriable: true },
   STORE_LOCKED: { says: 'another process holds the store directory', retriable: true },

@@ -29,3 +29,6 @@ export const annotation = {
 } as const
 
 export const operatorName = 'rocketmq-operator'
+
+/** Image of this release, with the operator and the runtime in it; the one place that names it. */
+export const releaseImage = 'localhost/rocketmq-operator:0.1.0'

@@ -2,6 +2,7 @@ import { brokerSetDefinition } from './broker-set.ts'
 import { nameServerDefinition } from './name-server.ts'
 import { topicDefinition } from './topic.ts'
 
+export { writeProperties } from '../tunables/properties.ts'
 export * from './broker-set.ts'
 export * from './definition.ts'
 export * from './fields.ts'

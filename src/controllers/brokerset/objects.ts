@@ -1,0 +1,215 @@
+import { annotation, type BrokerSetSpec, label, writeProperties } from '../../crds/index.ts'
+import {
+  type ConfigMap,
+  configMaps,
+  type KubeObject,
+  type PodDisruptionBudget,
+  podDisruptionBudgets,
+  type ResourceType,
+  type Service,
+  services,
+  statefulSets,
+} from '../../kube/index.ts'
+import { headlessName } from '../nameserver/objects.ts'
+import { labelsOf, ownedBy, podOf } from '../pods.ts'
+import { type BrokerSet, brokerPort, brokerVipPort, healthPort, namesrvPort } from '../resources.ts'
+
+const configDirectory = '/etc/rocketmq'
+const dataDirectory = '/var/lib/rocketmq'
+
+/** A broker group: brokerName, StatefulSet and ConfigMap have this one name. */
+export function groupName(brokerSet: string, index: number): string {
+  return `${brokerSet}-${index}`
+}
+
+/** The group's master; its Service has the same name and gives the address under which the broker registers. */
+export function masterName(brokerSet: string, index: number): string {
+  return `${groupName(brokerSet, index)}-0`
+}
+
+export function clusterNameOf({ metadata, spec }: BrokerSet): string {
+  return spec.clusterName ?? metadata.name
+}
+
+/**
+ * Where brokers find the NameServers. The Service's name stands for all of them, however many there are: brokers look it
+ * up again before each registration, so that scaling NameServers restarts no broker.
+ */
+export function namesrvAddrOf({ metadata, spec }: BrokerSet): string {
+  if (spec.externalNameServers) return spec.externalNameServers.join(';')
+  return `${headlessName(spec.nameServerRef?.name ?? '')}.${metadata.namespace}.svc:${namesrvPort}`
+}
+
+export function setLabels(brokerSet: string): Record<string, string> {
+  return { [label.brokerSet]: brokerSet }
+}
+
+function baseOf(desired: BrokerSet, name: string, labels: Record<string, string>) {
+  const { namespace } = desired.metadata
+  return { name, ...(namespace !== undefined && { namespace }), labels, ownerReferences: ownedBy(desired) }
+}
+
+const ports = [
+  { name: 'broker', port: brokerPort, targetPort: brokerPort, protocol: 'TCP' },
+  { name: 'broker-vip', port: brokerVipPort, targetPort: brokerVipPort, protocol: 'TCP' },
+]
+
+/** What all groups share: names for the pods, and the promise that one at a time is taken away at most. */
+export function sharedObjects(desired: BrokerSet): [ResourceType, KubeObject][] {
+  const { name } = desired.metadata
+  const labels = labelsOf('broker', name, setLabels(name))
+  const peers: Service = {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: baseOf(desired, `${name}-peers`, labels),
+    spec: { clusterIP: 'None', selector: setLabels(name), publishNotReadyAddresses: true, ports },
+  }
+  const budget: PodDisruptionBudget = {
+    apiVersion: 'policy/v1',
+    kind: 'PodDisruptionBudget',
+    metadata: baseOf(desired, `${name}-brokers`, labels),
+    spec: { maxUnavailable: 1, selector: { matchLabels: setLabels(name) } },
+  }
+  return [
+    [services, peers],
+    [podDisruptionBudgets, budget],
+  ]
+}
+
+function groupLabels(desired: BrokerSet, index: number): Record<string, string> {
+  return { ...setLabels(desired.metadata.name), [label.group]: String(index) }
+}
+
+/** The address of one broker. It must reach a broker that is not ready too: whoever drains or mends it calls it there. */
+export function masterService(desired: BrokerSet, index: number): Service {
+  const { name } = desired.metadata
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: baseOf(desired, masterName(name, index), labelsOf('broker', name, groupLabels(desired, index))),
+    spec: {
+      type: 'ClusterIP',
+      publishNotReadyAddresses: true,
+      selector: { ...setLabels(name), 'statefulset.kubernetes.io/pod-name': masterName(name, index) },
+      ports,
+    },
+  }
+}
+
+/**
+ * A group's configuration and StatefulSet.
+ * @param brokerIP the address under which the broker is reached, given by its Service
+ * @param drainingSince RFC 3339 when the group is being taken away
+ */
+export function groupObjects(
+  desired: BrokerSet,
+  index: number,
+  brokerIP: string,
+  runtimeImage: string,
+  drainingSince?: string,
+) {
+  const { spec } = desired
+  const { name } = desired.metadata
+  const group = groupName(name, index)
+  const own = groupLabels(desired, index)
+  const labels = labelsOf('broker', name, own)
+  const configuration = brokerConf(desired, group, brokerIP)
+  const config: ConfigMap = {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: baseOf(desired, group, labels),
+    data: { 'broker.conf': configuration },
+  }
+  const { ephemeral, size, className } = spec.storage
+  const pod = podOf({
+    name: 'broker',
+    image: spec.image ?? runtimeImage,
+    args: [
+      'broker',
+      '-c',
+      `${configDirectory}/broker.conf`,
+      '--set',
+      `storePathRootDir=${dataDirectory}/store`,
+      '--set',
+      'bindAddress=$(POD_IP)',
+      '--set',
+      `healthPort=${healthPort}`,
+    ],
+    ports: ports.map(({ name, port }) => ({ name, containerPort: port })),
+    labels: { ...labels, [label.role]: 'master' },
+    spread: setLabels(name),
+    resources: spec.resources ?? { requests: { cpu: '100m', memory: '256Mi' } },
+    podTemplate: spec.podTemplate,
+    mounts: [
+      { name: 'config', mountPath: configDirectory, readOnly: true },
+      { name: 'data', mountPath: dataDirectory },
+    ],
+    volumes: [{ name: 'config', configMap: { name: group } }, ...(ephemeral ? [{ name: 'data', emptyDir: {} }] : [])],
+    configuration,
+  })
+  const claim = {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: { name: 'data', labels: own },
+    spec: {
+      accessModes: ['ReadWriteOnce'],
+      resources: { requests: { storage: String(size) } },
+      ...(className !== undefined && { storageClassName: className }),
+    },
+  }
+  const statefulSet = {
+    apiVersion: 'apps/v1',
+    kind: 'StatefulSet',
+    metadata: {
+      ...baseOf(desired, group, labels),
+      ...(drainingSince !== undefined && { annotations: { [annotation.drainingSince]: drainingSince } }),
+    },
+    spec: {
+      replicas: 1,
+      serviceName: `${name}-peers`,
+      podManagementPolicy: 'Parallel',
+      updateStrategy: { type: 'OnDelete' }, // the operator rolls: one broker of the whole set at a time
+      selector: { matchLabels: own },
+      template: pod.template,
+      ...(!ephemeral && { volumeClaimTemplates: [claim] }),
+    },
+  }
+  return { config, statefulSet, podHash: pod.hash }
+}
+
+/** Everything of one group except its volume, the last thing first, to be deleted. */
+export function retiredObjects(desired: BrokerSet, index: number): [ResourceType, KubeObject][] {
+  const { name } = desired.metadata
+  const named = (type: ResourceType, childName: string): [ResourceType, KubeObject] => [
+    type,
+    { apiVersion: type.apiVersion, kind: type.kind, metadata: baseOf(desired, childName, {}) },
+  ]
+  return [
+    named(statefulSets, groupName(name, index)),
+    named(services, masterName(name, index)),
+    named(configMaps, groupName(name, index)),
+  ]
+}
+
+function brokerConf(desired: BrokerSet, brokerName: string, brokerIP: string): string {
+  const { spec } = desired
+  const settings: Record<string, string> = {
+    ...spec.config,
+    brokerClusterName: clusterNameOf(desired),
+    brokerName,
+    brokerId: '0',
+    brokerRole: 'ASYNC_MASTER',
+    namesrvAddr: namesrvAddrOf(desired),
+    brokerIP1: brokerIP,
+    listenPort: String(brokerPort),
+    flushDiskType: flushTypes[spec.flush],
+    autoCreateTopicEnable: String(spec.autoCreate.topics),
+    autoCreateSubscriptionGroup: String(spec.autoCreate.groups),
+  }
+  return writeProperties(Object.entries(settings))
+}
+
+const flushTypes = { Async: 'ASYNC_FLUSH', Sync: 'SYNC_FLUSH' } as const satisfies Record<
+  BrokerSetSpec['flush'],
+  string
+>

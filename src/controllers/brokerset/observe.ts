@@ -1,0 +1,150 @@
+import { messageOf } from '../../base/errors.ts'
+import { annotation, label } from '../../crds/index.ts'
+import { controllerOf, keyOf, type Pod, type Service, type StatefulSet } from '../../kube/index.ts'
+import type { Unread } from '../admin.ts'
+import { isPodReady } from '../pods.ts'
+import { type BrokerSet, brokerPort, namesrvPort } from '../resources.ts'
+import type { Shell } from '../shell.ts'
+import { clusterNameOf, groupName, masterName } from './objects.ts'
+
+/** What is known of the NameServers that a BrokerSet registers at. */
+export interface ObservedNameServers {
+  /** namesrvAddr for clients; undefined: there is none yet. */
+  address: string | undefined
+  /** Whether brokers may be started: at least one NameServer answers. */
+  isUsable: boolean
+  /** How many there should be. */
+  expected: number
+  /** Those that gave an answer: the addresses of the masters of this cluster, by brokerName. */
+  answers: { namesrvAddr: string; masters: ReadonlyMap<string, string> }[]
+  /** Why fewer than expected answered. */
+  trouble: string | undefined
+}
+
+export interface ObservedGroup {
+  index: number
+  brokerName: string
+  statefulSet: StatefulSet | undefined
+  service: Service | undefined
+  pod: Pod | undefined
+  isPodReady: boolean
+  /** NameServers that know the broker under its present address. */
+  registeredCount: number
+  /** RFC 3339; undefined: it is not being taken away. */
+  drainingSince: string | undefined
+  /** Of the group that goes next: what its broker says. */
+  drain: { permission: number; unread: readonly Unread[] } | { trouble: string } | undefined
+}
+
+export interface Observed {
+  nameServers: ObservedNameServers
+  /** Ordered by index: those wanted, and those that are still there. */
+  groups: ObservedGroup[]
+}
+
+/** Looks at Kubernetes, asks every NameServer for its brokers and the broker that goes next for what is unread. */
+export async function observe(desired: BrokerSet, shell: Shell): Promise<Observed> {
+  const nameServers = await observeNameServers(desired, shell)
+  const { world } = shell
+  const { name, namespace } = desired.metadata
+  const children = world.statefulSets.by('owner', desired.metadata.uid as string)
+  const present = children
+    .filter((child) => controllerOf(child)?.uid === desired.metadata.uid)
+    .map((child) => Number(child.metadata.labels?.[label.group]))
+    .filter(Number.isInteger)
+  const indexes = [...new Set([...Array(desired.spec.groups).keys(), ...present])].sort((a, b) => a - b)
+  const leaving = indexes.at(-1)
+
+  const groups = await Promise.all(
+    indexes.map(async (index): Promise<ObservedGroup> => {
+      const brokerName = groupName(name, index)
+      const master = keyOf({ metadata: { namespace: namespace ?? '', name: masterName(name, index) } })
+      const statefulSet = children.find((child) => child.metadata.name === brokerName)
+      const service = world.services.get(master)
+      const pod = world.pods.get(master)
+      const address = addressOf(service)
+      const registeredCount = nameServers.answers.filter(
+        ({ masters }) => address !== undefined && masters.get(brokerName) === address,
+      ).length
+      const retires = index >= desired.spec.groups && index === leaving
+      return {
+        index,
+        brokerName,
+        statefulSet,
+        service,
+        pod,
+        isPodReady: pod !== undefined && isPodReady(pod),
+        registeredCount,
+        drainingSince: statefulSet?.metadata.annotations?.[annotation.drainingSince],
+        drain: retires && address !== undefined ? await observeDrain(address, shell) : undefined,
+      }
+    }),
+  )
+  return { nameServers, groups }
+}
+
+/** The broker's address as it registers it; undefined until its Service has one. */
+export function addressOf(service: Service | undefined): string | undefined {
+  const ip = service?.spec?.clusterIP
+  if (ip === undefined || ip === '' || ip === 'None') return undefined
+  return `${ip.includes(':') ? `[${ip}]` : ip}:${brokerPort}`
+}
+
+async function observeNameServers(desired: BrokerSet, shell: Shell): Promise<ObservedNameServers> {
+  const { spec, metadata } = desired
+  if (spec.externalNameServers) {
+    const asked = await ask(spec.externalNameServers, desired, shell)
+    const { length } = spec.externalNameServers
+    return { address: spec.externalNameServers.join(';'), isUsable: true, expected: length, ...asked }
+  }
+  const name = spec.nameServerRef?.name ?? ''
+  const key = keyOf({ metadata: { namespace: metadata.namespace ?? '', name } })
+  const nameServer = shell.world.nameServers.get(key)
+  if (!nameServer) {
+    return {
+      address: undefined,
+      isUsable: false,
+      expected: 0,
+      answers: [],
+      trouble: `NameServer ${name} does not exist`,
+    }
+  }
+  // by pod address: names are for those who live in the cluster, and the operator may run outside
+  const pods = shell.world.pods.by('nameServer', key).filter((pod) => pod.metadata.deletionTimestamp === undefined)
+  const addresses = pods.flatMap(({ status }) => (status?.podIP ? [hostPort(status.podIP)] : []))
+  const ready = pods.filter(isPodReady).length
+  const expected = nameServer.spec.replicas ?? pods.length
+  const asked = ready > 0 ? await ask(addresses, desired, shell) : { answers: [], trouble: 'no NameServer is ready' }
+  return { address: nameServer.status?.address, isUsable: ready > 0, expected, ...asked }
+}
+
+function hostPort(ip: string): string {
+  return `${ip.includes(':') ? `[${ip}]` : ip}:${namesrvPort}`
+}
+
+async function ask(addresses: readonly string[], desired: BrokerSet, shell: Shell) {
+  const clusterName = clusterNameOf(desired)
+  const trouble: string[] = []
+  const answers = await Promise.all(
+    addresses.map(async (namesrvAddr) => {
+      try {
+        const places = await shell.admin.masters(namesrvAddr)
+        const own = places.filter((place) => place.clusterName === clusterName)
+        return [{ namesrvAddr, masters: new Map(own.map(({ brokerName, brokerAddr }) => [brokerName, brokerAddr])) }]
+      } catch (error) {
+        trouble.push(`${namesrvAddr}: ${messageOf(error)}`)
+        return []
+      }
+    }),
+  )
+  return { answers: answers.flat(), trouble: trouble[0] }
+}
+
+async function observeDrain(brokerAddr: string, shell: Shell): Promise<ObservedGroup['drain']> {
+  try {
+    const permission = await shell.admin.permission(brokerAddr)
+    return { permission, unread: await shell.admin.unread(brokerAddr) }
+  } catch (error) {
+    return { trouble: messageOf(error) }
+  }
+}

@@ -1,0 +1,217 @@
+import { type BrokerSetStatus, type GroupState, type GroupStatus, label } from '../../crds/index.ts'
+import { configMaps, type Note, pods, services, statefulSets } from '../../kube/index.ts'
+import { type Readiness, readiness, timeText, verdict } from '../conditions.ts'
+import type { KubeStep, Report } from '../perform.ts'
+import { podHashOf, podTrouble } from '../pods.ts'
+import type { BrokerSet } from '../resources.ts'
+import { clusterNameOf, groupObjects, masterService, retiredObjects, sharedObjects } from './objects.ts'
+import { addressOf, type Observed, type ObservedGroup } from './observe.ts'
+
+export type Step = KubeStep | { do: 'setPermission'; brokerName: string; brokerAddr: string; permission: number }
+
+export interface Plan extends Report<BrokerSetStatus> {
+  steps: Step[]
+  recheckAfterMs: number
+}
+
+const readOnly = 4
+const readWrite = 6
+const registrationPollMs = 1000 // while a broker is expected to register at any moment
+const drainPollMs = 2000
+const steadyPollMs = 30_000 // a registration can be lost without Kubernetes noticing
+/** Producers learn of stopped writes with their next route poll, every 30 s; until then they may still try. */
+export const drainQuietMs = 35_000
+const blockersMax = 5
+
+/**
+ * Plans one pass. Groups join all at once; they retire one at a time, the last first: no more writes, then read to the
+ * end by every consumer group, then gone. Brokers with old settings are restarted one at a time, the others serving.
+ * @param nowMs milliseconds since 1970
+ */
+export function plan(desired: BrokerSet, observed: Observed, runtimeImage: string, nowMs: number): Plan {
+  const { groups: wanted } = desired.spec
+  const steps: Step[] = sharedObjects(desired).map(([type, object]) => ({ do: 'apply', type, object }))
+  const notes: Note[] = []
+  const hashes = new Map<number, string>()
+  const leaving = observed.groups.filter(({ index }) => index >= wanted).at(-1)
+  const isGone = leaving !== undefined && mayGo(leaving, nowMs)
+
+  for (const group of observed.groups) {
+    if (group === leaving && isGone) continue
+    const address = addressOf(group.service)
+    steps.push({ do: 'apply', type: services, object: masterService(desired, group.index) })
+    const ip = group.service?.spec?.clusterIP
+    if (address === undefined || ip === undefined) continue // its Service's address comes with an event
+    if (!observed.nameServers.isUsable && !group.statefulSet) continue
+    const since = group === leaving ? (group.drainingSince ?? timeText(nowMs)) : undefined
+    if (group.drainingSince !== undefined && since === undefined) {
+      steps.push({ do: 'setPermission', brokerName: group.brokerName, brokerAddr: address, permission: readWrite })
+    }
+    const { config, statefulSet, podHash } = groupObjects(desired, group.index, ip, runtimeImage, since)
+    hashes.set(group.index, podHash)
+    steps.push({ do: 'apply', type: configMaps, object: config })
+    steps.push({ do: 'apply', type: statefulSets, object: statefulSet })
+    if (!group.statefulSet) {
+      notes.push({
+        type: 'Normal',
+        reason: 'GroupCreated',
+        message: `broker group ${group.brokerName} is being started`,
+      })
+    }
+  }
+
+  if (leaving) {
+    const address = addressOf(leaving.service)
+    if (isGone) {
+      for (const [type, object] of retiredObjects(desired, leaving.index)) steps.push({ do: 'delete', type, object })
+      const message = `broker group ${leaving.brokerName} had nothing left to read and was removed; its volume is kept`
+      notes.push({ type: 'Normal', reason: 'GroupRemoved', message })
+    } else if (leaving.drain && 'permission' in leaving.drain && leaving.drain.permission !== readOnly && address) {
+      steps.push({ do: 'setPermission', brokerName: leaving.brokerName, brokerAddr: address, permission: readOnly })
+      const message = `broker group ${leaving.brokerName} takes no more messages; it goes when all are read`
+      notes.push({ type: 'Normal', reason: 'DrainStarted', message })
+    }
+  }
+
+  const statuses = observed.groups
+    .filter((group) => !(group === leaving && isGone))
+    .map((group) => groupStatusOf(desired, group, observed.nameServers.expected, group === leaving, nowMs))
+  for (const { name, state } of statuses) {
+    if (state === 'Serving' && stateBefore(desired, name) !== 'Serving') {
+      notes.push({ type: 'Normal', reason: 'GroupServing', message: `broker group ${name} is registered everywhere` })
+    }
+  }
+  const outdated = nextToRestart(observed.groups, hashes, statuses)
+  if (outdated.restart) {
+    steps.push({ do: 'delete', type: pods, object: outdated.restart })
+    const message = `restarting ${outdated.restart.metadata.name}: its settings or its template changed`
+    notes.push({ type: 'Normal', reason: 'BrokerRestarted', message })
+  }
+
+  const judged = judge(desired, observed, statuses, outdated.count)
+  const serving = statuses.filter(({ state }) => state === 'Serving').length
+  const inService = statuses.filter(({ state }) => state === 'Serving' || state === 'Degraded').length
+  const registeredSomewhere = observed.groups.filter(({ registeredCount }) => registeredCount > 0).length
+  return {
+    steps,
+    status: {
+      selector: `${label.brokerSet}=${desired.metadata.name},${label.role}=master`,
+      clusterName: clusterNameOf(desired),
+      groups: inService,
+      readyGroups: serving,
+      ...(observed.nameServers.address !== undefined && { nameServers: observed.nameServers.address }),
+      groupStatuses: statuses,
+    },
+    verdicts: [
+      ...readiness(judged),
+      verdict('Available', registeredSomewhere > 0, judged.reason, `${registeredSomewhere} brokers take messages`),
+      verdict(
+        'Registered',
+        serving >= wanted,
+        judged.reason,
+        `${serving} of ${wanted} groups are registered everywhere`,
+      ),
+    ],
+    notes,
+    recheckAfterMs: leaving ? drainPollMs : judged.status === 'True' ? steadyPollMs : registrationPollMs,
+  }
+}
+
+/** Whether the group that leaves has been read to its end, and nobody can still be writing to it. */
+function mayGo({ drain, drainingSince, statefulSet }: ObservedGroup, nowMs: number): boolean {
+  if (!statefulSet) return true
+  if (!drain || !('permission' in drain) || drain.permission !== readOnly || drainingSince === undefined) return false
+  return drain.unread.length === 0 && nowMs - Date.parse(drainingSince) >= drainQuietMs
+}
+
+function stateBefore(desired: BrokerSet, brokerName: string): GroupState | undefined {
+  return desired.status?.groupStatuses?.find(({ name }) => name === brokerName)?.state
+}
+
+function groupStatusOf(
+  desired: BrokerSet,
+  group: ObservedGroup,
+  nameServers: number,
+  isLeaving: boolean,
+  nowMs: number,
+): GroupStatus {
+  const address = addressOf(group.service)
+  const said = { name: group.brokerName, ...(address !== undefined && { address }) }
+  if (isLeaving) {
+    const since = group.drainingSince ?? timeText(nowMs)
+    return { ...said, state: 'Draining', draining: { since, blockers: blockersOf(group) } }
+  }
+  if (group.isPodReady && nameServers > 0 && group.registeredCount >= nameServers) return { ...said, state: 'Serving' }
+  const before = stateBefore(desired, group.brokerName)
+  if (before === 'Serving' || before === 'Degraded') return { ...said, state: 'Degraded' }
+  return { ...said, state: group.pod?.status?.phase === 'Running' ? 'Registering' : 'Creating' }
+}
+
+function blockersOf({ drain }: ObservedGroup): string[] {
+  if (!drain) return []
+  if ('trouble' in drain) return [`its broker does not answer: ${drain.trouble}`.slice(0, 512)]
+  return [...drain.unread]
+    .sort((a, b) => b.count - a.count)
+    .slice(0, blockersMax)
+    .map(({ consumerGroup, topic }) => `${consumerGroup} has not read all of ${topic}`) // no counts: they change by the second
+}
+
+/** The pod to restart now, if one may be: one that serves nobody first, else only while all others serve. */
+function nextToRestart(
+  groups: readonly ObservedGroup[],
+  hashes: ReadonlyMap<number, string>,
+  statuses: readonly GroupStatus[],
+) {
+  const old = groups.filter(
+    ({ index, pod }) => pod !== undefined && hashes.has(index) && podHashOf(pod) !== hashes.get(index),
+  )
+  const replaceable = old.filter(
+    ({ index, pod, statefulSet }) =>
+      pod?.metadata.deletionTimestamp === undefined &&
+      // the StatefulSet controller must have seen the new template, or it would make the old pod again
+      podHashOf(statefulSet?.spec?.template as never) === hashes.get(index) &&
+      (statefulSet?.status?.observedGeneration ?? 0) >= (statefulSet?.metadata.generation ?? 0),
+  )
+  const idle = replaceable.find(({ isPodReady }) => !isPodReady)
+  const allServe = statuses.every(({ state }) => state === 'Serving' || state === 'Draining')
+  return { count: old.length, restart: (idle ?? (allServe ? replaceable[0] : undefined))?.pod }
+}
+
+function judge(desired: BrokerSet, observed: Observed, statuses: readonly GroupStatus[], outdated: number): Readiness {
+  const { nameServers, groups } = observed
+  const { groups: wanted } = desired.spec
+  if (!nameServers.isUsable) {
+    return { status: 'False', reason: 'NameServerNotReady', message: nameServers.trouble ?? 'no NameServer is ready' }
+  }
+  const lacking = statuses.find(({ state }) => state !== 'Serving' && state !== 'Draining')
+  if (lacking) {
+    const group = groups.find(({ brokerName }) => brokerName === lacking.name)
+    const serving = statuses.filter(({ state }) => state === 'Serving').length
+    const begin = `${serving} of ${wanted} groups serve; ${lacking.name}:`
+    if (group?.service === undefined || addressOf(group.service) === undefined) {
+      return { status: 'False', reason: 'WaitingForAddress', message: `${begin} its Service has no address yet` }
+    }
+    if (!group.isPodReady)
+      return { status: 'False', reason: 'PodsNotReady', message: `${begin} ${podTrouble(group.pod)}` }
+    const where = `known to ${group.registeredCount} of ${nameServers.expected} NameServers`
+    const why = nameServers.trouble === undefined ? '' : `; ${nameServers.trouble}`
+    return { status: 'False', reason: 'NotRegistered', message: `${begin} ${where}${why}` }
+  }
+  if (outdated > 0) {
+    return {
+      status: 'False',
+      reason: 'RollingOut',
+      message: `${outdated} brokers have yet to restart with new settings`,
+    }
+  }
+  const draining = statuses.find(({ state }) => state === 'Draining')
+  if (draining) {
+    const blocker = draining.draining?.blockers?.[0]
+    return {
+      status: 'False',
+      reason: 'ScalingIn',
+      message: `${draining.name} is leaving${blocker ? `: ${blocker}` : ''}`,
+    }
+  }
+  return { status: 'True', reason: 'AllServing', message: `${wanted} of ${wanted} groups serve` }
+}

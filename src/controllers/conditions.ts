@@ -1,0 +1,51 @@
+import type { Condition } from '../crds/index.ts'
+
+/** What a plan says of a resource, before the times of change are known. */
+export type Verdict = Pick<Condition, 'type' | 'status' | 'reason' | 'message'>
+
+export interface Readiness {
+  status: Condition['status']
+  reason: string
+  message: string
+  /** Only a person can help; time or events will not. */
+  isStalled?: boolean
+}
+
+/** Ready, and the two that tell kstatus (kubectl wait, Flux, Argo CD) how to read it when it is not True. */
+export function readiness({ status, reason, message, isStalled = false }: Readiness): Verdict[] {
+  const isReconciling = status !== 'True' && !isStalled
+  return [
+    { type: 'Ready', status, reason, message },
+    { type: 'Reconciling', status: isReconciling ? 'True' : 'False', reason, message: isReconciling ? message : '' },
+    { type: 'Stalled', status: isStalled ? 'True' : 'False', reason, message: isStalled ? message : '' },
+  ]
+}
+
+export function verdict(type: string, holds: boolean, reason: string, message: string): Verdict {
+  return { type, status: holds ? 'True' : 'False', reason, message }
+}
+
+/**
+ * Turns verdicts into conditions: a time of change stays for as long as the status does.
+ * @param nowMs milliseconds since 1970
+ */
+export function conditionsOf(
+  verdicts: readonly Verdict[],
+  before: readonly Condition[] | undefined,
+  generation: number,
+  nowMs: number,
+): Condition[] {
+  return verdicts.map((verdict) => {
+    const last = before?.find(({ type }) => type === verdict.type)
+    return {
+      ...verdict,
+      observedGeneration: generation,
+      lastTransitionTime: last?.status === verdict.status ? last.lastTransitionTime : timeText(nowMs),
+    }
+  })
+}
+
+/** RFC 3339 in whole seconds, as Kubernetes writes times. */
+export function timeText(ms: number): string {
+  return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z')
+}

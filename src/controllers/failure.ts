@@ -1,0 +1,25 @@
+import { isOperatingError, messageOf } from '../base/errors.ts'
+import { type Readiness, readiness, type Verdict } from './conditions.ts'
+
+/** Answers that only a person can change: the request is wrong, not permitted, or the object not valid. */
+const stallingStatuses = [400, 403, 422]
+
+/** What a plan said, corrected by the failure of one of its steps, if any. */
+export function verdictsAfter(failure: unknown, planned: readonly Verdict[]): readonly Verdict[] {
+  if (failure === undefined) return planned
+  const corrected = readiness(readinessAfter(failure))
+  return [...corrected, ...planned.filter(({ type }) => corrected.every((verdict) => verdict.type !== type))]
+}
+
+function readinessAfter(failure: unknown): Readiness {
+  const message = messageOf(failure)
+  if (isOperatingError(failure, 'NAME_TAKEN')) {
+    return { status: 'False', reason: 'NameTaken', message, isStalled: true }
+  }
+  if (isOperatingError(failure, 'KUBE_REFUSED')) {
+    const status = failure.facts.status as number
+    const said = String(failure.facts.message || failure.facts.reason)
+    return { status: 'False', reason: 'KubernetesRefused', message: said, isStalled: stallingStatuses.includes(status) }
+  }
+  return { status: 'False', reason: 'StepFailed', message }
+}

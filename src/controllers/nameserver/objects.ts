@@ -1,0 +1,127 @@
+import { label, writeProperties } from '../../crds/index.ts'
+import {
+  type ConfigMap,
+  configMaps,
+  type KubeObject,
+  type PodDisruptionBudget,
+  podDisruptionBudgets,
+  type ResourceType,
+  type Service,
+  services,
+  statefulSets,
+} from '../../kube/index.ts'
+import { labelsOf, ownedBy, podOf } from '../pods.ts'
+import { healthPort, type NameServer, namesrvPort } from '../resources.ts'
+
+const configDirectory = '/etc/rocketmq'
+const dataDirectory = '/var/lib/rocketmq'
+
+/** The Service whose name has one address for each NameServer, ready or not. */
+export function headlessName(nameServer: string): string {
+  return `${nameServer}-headless`
+}
+
+/** namesrvAddr of clients: each NameServer under a name that stays its own. */
+export function addressOf(nameServer: NameServer, replicas: number): string {
+  const { name, namespace } = nameServer.metadata
+  const host = (ordinal: number) => `${name}-${ordinal}.${headlessName(name)}.${namespace}.svc:${namesrvPort}`
+  return Array.from({ length: replicas }, (_, ordinal) => host(ordinal)).join(';')
+}
+
+export function podLabels(name: string): Record<string, string> {
+  return { [label.nameServer]: name }
+}
+
+/** Everything that a NameServer consists of in Kubernetes. */
+export function objectsOf(desired: NameServer, runtimeImage: string) {
+  const { spec } = desired
+  const { name, namespace } = desired.metadata
+  const labels = labelsOf('namesrv', name, podLabels(name))
+  const base = (childName: string) => ({
+    name: childName,
+    ...(namespace !== undefined && { namespace }),
+    labels,
+    ownerReferences: ownedBy(desired),
+  })
+  const ports = [{ name: 'namesrv', port: namesrvPort, targetPort: namesrvPort, protocol: 'TCP' }]
+  const configuration = writeProperties(Object.entries(spec.config ?? {}))
+
+  const config: ConfigMap = {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: base(`${name}-namesrv`),
+    data: { 'namesrv.conf': configuration },
+  }
+  const headless: Service = {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: base(headlessName(name)),
+    spec: { clusterIP: 'None', selector: podLabels(name), publishNotReadyAddresses: true, ports },
+  }
+  const service: Service = {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: base(name),
+    spec: { type: 'ClusterIP', selector: podLabels(name), ports },
+  }
+  const budget: PodDisruptionBudget = {
+    apiVersion: 'policy/v1',
+    kind: 'PodDisruptionBudget',
+    metadata: base(`${name}-namesrv`),
+    spec: { maxUnavailable: 1, selector: { matchLabels: podLabels(name) } },
+  }
+  const pod = podOf({
+    name: 'namesrv',
+    image: spec.image ?? runtimeImage,
+    args: [
+      'namesrv',
+      '-c',
+      `${configDirectory}/namesrv.conf`,
+      '--set',
+      `listenPort=${namesrvPort}`,
+      '--set',
+      'bindAddress=$(POD_IP)',
+      '--set',
+      `healthPort=${healthPort}`,
+      '--set',
+      `kvConfigPath=${dataDirectory}/kvConfig.json`,
+      '--set',
+      `configStorePath=${dataDirectory}/namesrv.properties`,
+    ],
+    ports: [{ name: 'namesrv', containerPort: namesrvPort }],
+    labels,
+    spread: podLabels(name),
+    resources: spec.resources ?? { requests: { cpu: '50m', memory: '96Mi' } },
+    podTemplate: spec.podTemplate,
+    mounts: [
+      { name: 'config', mountPath: configDirectory, readOnly: true },
+      { name: 'data', mountPath: dataDirectory },
+    ],
+    volumes: [
+      { name: 'config', configMap: { name: `${name}-namesrv` } },
+      { name: 'data', emptyDir: {} },
+    ],
+    configuration,
+  })
+  const statefulSet = {
+    apiVersion: 'apps/v1',
+    kind: 'StatefulSet',
+    metadata: base(name),
+    spec: {
+      replicas: spec.replicas,
+      serviceName: headlessName(name),
+      podManagementPolicy: 'Parallel',
+      updateStrategy: { type: 'RollingUpdate' },
+      selector: { matchLabels: podLabels(name) },
+      template: pod.template,
+    },
+  }
+  const children: [ResourceType, KubeObject][] = [
+    [configMaps, config],
+    [services, headless],
+    [services, service],
+    [podDisruptionBudgets, budget],
+    [statefulSets, statefulSet],
+  ]
+  return { children, podHash: pod.hash }
+}

@@ -1,0 +1,16 @@
+import { keyOf } from '../../kube/index.ts'
+import { verdictsAfter } from '../failure.ts'
+import { performAll, performInKubernetes, writeStatus } from '../perform.ts'
+import { type NameServer, nameServers } from '../resources.ts'
+import type { Reconcile } from '../shell.ts'
+import { plan } from './plan.ts'
+
+/** One pass over a NameServer: its objects, then what its pods say. */
+export const reconcileNameServer: Reconcile<NameServer> = async (desired, shell) => {
+  const pods = shell.world.pods.by('nameServer', keyOf(desired))
+  const { steps, status, verdicts, notes } = plan(desired, pods, shell.runtimeImage)
+  const failure = await performAll(steps, (step) => performInKubernetes(step, shell), shell.signal)
+  await writeStatus(nameServers, desired, { status, verdicts: verdictsAfter(failure, verdicts), notes }, shell)
+  if (failure) throw failure
+  return { recheckAfterMs: undefined } // pods, children and the resource itself wake it
+}

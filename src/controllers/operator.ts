@@ -1,0 +1,202 @@
+import type { z } from 'zod'
+import type { Doors } from '../base/doors.ts'
+import { messageOf } from '../base/errors.ts'
+import { brokerSetSpec, label, nameServerSpec, operatorName, topicSpec } from '../crds/index.ts'
+import {
+  controllerOf,
+  EventRecorder,
+  type KubeClient,
+  type KubeObject,
+  keyOf,
+  type Resource,
+  WorkQueue,
+} from '../kube/index.ts'
+import type { MqAdmin } from './admin.ts'
+import { reconcileBrokerSet } from './brokerset/reconcile.ts'
+import { readiness } from './conditions.ts'
+import type { OperatorMetrics } from './metrics.ts'
+import { reconcileNameServer } from './nameserver/reconcile.ts'
+import { writeStatus } from './perform.ts'
+import { brokerSets, nameServers, topics } from './resources.ts'
+import type { Reconcile, Shell } from './shell.ts'
+import { reconcileTopic } from './topic/reconcile.ts'
+import { type Sight, World } from './world.ts'
+
+const workers = 4
+const passTimeoutMs = 60_000
+
+export interface OperatorOptions {
+  client: KubeClient
+  admin: MqAdmin
+  /** [] means all of them. */
+  namespaces: readonly string[]
+  runtimeImage: string
+  metrics: OperatorMetrics
+}
+
+/** Keeps every NameServer, BrokerSet and Topic as its resource says, until it is stopped. */
+export class Operator {
+  readonly #options: OperatorOptions
+  readonly #doors: Pick<Doors, 'clock' | 'random' | 'log'>
+  readonly #world: World
+  readonly #recorder: EventRecorder
+  readonly #queues: { nameServers: WorkQueue; brokerSets: WorkQueue; topics: WorkQueue }
+  readonly #stop = new AbortController()
+  #running: Promise<unknown> = Promise.resolve()
+
+  constructor(options: OperatorOptions, doors: Pick<Doors, 'clock' | 'random' | 'log'>) {
+    this.#options = options
+    this.#doors = doors
+    this.#world = new World(options.client, options.namespaces, doors)
+    this.#recorder = new EventRecorder(options.client, operatorName, doors)
+    const world = this.#world
+    this.#queues = {
+      nameServers: this.#queueOf(world.nameServers, nameServerSpec, reconcileNameServer),
+      brokerSets: this.#queueOf(world.brokerSets, brokerSetSpec, reconcileBrokerSet),
+      topics: this.#queueOf(world.topics, topicSpec, reconcileTopic),
+    }
+    this.#wakeOnChanges()
+  }
+
+  /** Follows the API server; resolves when everything has been seen once and the first passes are on their way. */
+  async start(): Promise<void> {
+    this.#running = this.#world.run(this.#stop.signal)
+    await this.#world.synced
+    // events that came before all caches were full may have seen half of the world
+    for (const { metadata } of this.#world.nameServers.all()) this.#queues.nameServers.add(keyOf({ metadata }))
+    for (const { metadata } of this.#world.brokerSets.all()) this.#queues.brokerSets.add(keyOf({ metadata }))
+    for (const { metadata } of this.#world.topics.all()) this.#queues.topics.add(keyOf({ metadata }))
+  }
+
+  /** Kinds that the API server has not shown yet; [] when the operator is at work. */
+  get missing(): string[] {
+    return this.#world.missing
+  }
+
+  /** Ends passes under way and watches. */
+  async stop(): Promise<void> {
+    await Promise.all(Object.values(this.#queues).map((queue) => queue.stop()))
+    this.#stop.abort()
+    await this.#running
+  }
+
+  #queueOf<Spec, Status extends object>(
+    sight: Sight<Resource<Spec, Status>>,
+    schema: z.ZodType<Spec>,
+    reconcile: Reconcile<Resource<Spec, Status>>,
+  ): WorkQueue {
+    const { kind } = sight.type
+    const log = this.#doors.log.with({ component: 'controller', kind })
+    const { metrics } = this.#options
+    const queue: WorkQueue = new WorkQueue(
+      {
+        workers,
+        passTimeoutMs,
+        work: async (key, signal) => {
+          const resource = sight.get(key)
+          if (this.#world.missing.length > 0) return { againAfterMs: 200 } // half a world leads to wrong plans
+          if (!resource) {
+            queue.forget(key)
+            return { againAfterMs: undefined }
+          }
+          const shell = this.#shellFor(resource, signal)
+          const parsed = schema.safeParse(resource.spec)
+          if (!parsed.success) {
+            await this.#sayInvalid(sight, resource, parsed.error, shell)
+            return { againAfterMs: undefined }
+          }
+          const { recheckAfterMs } = await reconcile({ ...resource, spec: parsed.data }, shell)
+          return { againAfterMs: recheckAfterMs }
+        },
+        done: (key, elapsedMs, failure) => {
+          metrics.pass(kind, elapsedMs, failure !== undefined)
+          const fields = { name: key, elapsedMs: Math.round(elapsedMs) }
+          if (failure === undefined) log.debug(fields, 'pass done')
+          else if (!this.#stop.signal.aborted)
+            log.warn({ ...fields, err: messageOf(failure) }, 'pass failed, trying again')
+        },
+      },
+      this.#doors,
+    )
+    metrics.watchQueue(kind, () => queue.depth)
+    return queue
+  }
+
+  #shellFor(resource: KubeObject, signal: AbortSignal): Shell {
+    const { client, admin, runtimeImage } = this.#options
+    const { name, namespace } = resource.metadata
+    const log = this.#doors.log.with({ component: 'controller', kind: resource.kind, namespace, name })
+    return {
+      client,
+      world: this.#world,
+      admin,
+      recorder: this.#recorder,
+      clock: this.#doors.clock,
+      log,
+      runtimeImage,
+      signal,
+    }
+  }
+
+  /** A spec that the schema of this version does not take: made by another version's definitions. */
+  async #sayInvalid<Spec, Status extends object>(
+    sight: Sight<Resource<Spec, Status>>,
+    resource: Resource<Spec, Status>,
+    error: z.ZodError,
+    shell: Shell,
+  ): Promise<void> {
+    const [issue] = error.issues
+    const message = `spec.${issue?.path.join('.')}: ${issue?.message}`
+    const verdicts = readiness({ status: 'False', reason: 'InvalidSpec', message, isStalled: true })
+    await writeStatus(sight.type, resource, { status: resource.status ?? ({} as Status), verdicts, notes: [] }, shell)
+  }
+
+  /** Whatever changes wakes those whose plan may depend on it. */
+  #wakeOnChanges(): void {
+    const world = this.#world
+    const queues = this.#queues
+    const byKind: Record<string, WorkQueue> = {
+      [nameServers.kind]: queues.nameServers,
+      [brokerSets.kind]: queues.brokerSets,
+      [topics.kind]: queues.topics,
+    }
+    world.nameServers.onChange(({ before, after }) => {
+      const key = keyOf((after ?? before) as KubeObject)
+      queues.nameServers.add(key)
+      for (const dependent of world.brokerSets.by('nameServer', key)) queues.brokerSets.add(keyOf(dependent))
+    })
+    world.brokerSets.onChange(({ before, after }) => {
+      const key = keyOf((after ?? before) as KubeObject)
+      queues.brokerSets.add(key)
+      for (const dependent of world.topics.by('brokerSet', key)) queues.topics.add(keyOf(dependent))
+    })
+    world.topics.onChange(({ before, after }) => {
+      const changed = (after ?? before) as KubeObject
+      queues.topics.add(keyOf(changed))
+      if (after !== undefined) return
+      // one that spoke for the same topic may speak now
+      const { namespace = '' } = changed.metadata
+      const name = before?.spec.brokerSetRef.name ?? ''
+      for (const other of world.topics.by('brokerSet', `${namespace}/${name}`)) queues.topics.add(keyOf(other))
+    })
+    for (const sight of world.children) {
+      sight.onChange(({ before, after }) => {
+        const child = (after ?? before) as KubeObject
+        const owner = controllerOf(child)
+        if (owner)
+          byKind[owner.kind]?.add(keyOf({ metadata: { namespace: child.metadata.namespace ?? '', name: owner.name } }))
+      })
+    }
+    world.pods.onChange(({ before, after }) => {
+      const { labels = {}, namespace = '' } = ((after ?? before) as KubeObject).metadata
+      const nameServer = labels[label.nameServer]
+      const brokerSet = labels[label.brokerSet]
+      if (brokerSet !== undefined) queues.brokerSets.add(`${namespace}/${brokerSet}`)
+      if (nameServer === undefined) return
+      queues.nameServers.add(`${namespace}/${nameServer}`)
+      for (const dependent of world.brokerSets.by('nameServer', `${namespace}/${nameServer}`)) {
+        queues.brokerSets.add(keyOf(dependent))
+      }
+    })
+  }
+}

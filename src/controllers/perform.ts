@@ -1,0 +1,109 @@
+import { isDeepStrictEqual } from 'node:util'
+import { OperatingError } from '../base/errors.ts'
+import { annotation, type Condition } from '../crds/index.ts'
+import { controllerOf, type KubeObject, type Note, type ResourceType } from '../kube/index.ts'
+import { conditionsOf, type Verdict } from './conditions.ts'
+import { digest } from './pods.ts'
+import type { Shell } from './shell.ts'
+
+/** A deed in Kubernetes. `apply` is whole: what the object no longer says goes. */
+export type KubeStep = { do: 'apply' | 'delete'; type: ResourceType; object: KubeObject }
+
+/**
+ * Makes the step true; touches nothing when it is already.
+ * @throws OperatingError NAME_TAKEN when an object of that name belongs to somebody else
+ */
+export async function performInKubernetes(step: KubeStep, shell: Shell): Promise<void> {
+  const { type, object } = step
+  const live = shell.world.find(type, object.metadata)
+  refuseForeign(object, live)
+  if (step.do === 'delete') {
+    const isSame = object.metadata.uid === undefined || object.metadata.uid === live?.metadata.uid
+    if (live && isSame && live.metadata.deletionTimestamp === undefined) {
+      await shell.client.delete(type, live.metadata, shell.signal)
+    }
+    return
+  }
+  const wanted = withDigest(object)
+  if (live && covers(live, wanted)) return
+  await shell.client.apply(type, wanted, undefined, shell.signal)
+}
+
+/** Performs steps in order, up to the first that fails; returns why it failed. */
+export async function performAll<S>(
+  steps: readonly S[],
+  performStep: (step: S) => Promise<void>,
+  signal: AbortSignal,
+): Promise<unknown> {
+  for (const step of steps) {
+    try {
+      signal.throwIfAborted()
+      await performStep(step)
+    } catch (failure) {
+      return failure
+    }
+  }
+  return undefined
+}
+
+/** Adds a digest of the object to it: a field that the object lost changes the digest, though nothing else tells. */
+export function withDigest(object: KubeObject): KubeObject {
+  const annotations = { ...object.metadata.annotations, [annotation.applied]: digest(object) }
+  return { ...object, metadata: { ...object.metadata, annotations } }
+}
+
+/** Whether live has everything that wanted says; what else it has, the API server and others filled in. */
+export function covers(live: unknown, wanted: unknown): boolean {
+  if (Array.isArray(wanted)) {
+    return (
+      Array.isArray(live) && live.length === wanted.length && wanted.every((item, index) => covers(live[index], item))
+    )
+  }
+  if (typeof wanted !== 'object' || wanted === null) return isDeepStrictEqual(live, wanted)
+  if (typeof live !== 'object' || live === null) return false
+  return Object.entries(wanted).every(
+    ([key, value]) => value === undefined || covers((live as Record<string, unknown>)[key], value),
+  )
+}
+
+function refuseForeign(wanted: KubeObject, live: KubeObject | undefined): void {
+  if (!live) return
+  const owner = controllerOf(live)
+  if (owner?.uid === controllerOf(wanted)?.uid) return
+  throw new OperatingError('NAME_TAKEN', {
+    kind: wanted.kind,
+    name: wanted.metadata.name,
+    owner: owner ? `${owner.kind}/${owner.name}` : 'nobody',
+  })
+}
+
+/** What a pass found out about a resource. */
+export interface Report<Status> {
+  status: Status
+  verdicts: readonly Verdict[]
+  notes: readonly Note[]
+}
+
+/** Writes a status that differs from the one that is there, then tells the events that led to it. */
+export async function writeStatus<Status extends { conditions?: Condition[] | undefined }>(
+  type: ResourceType,
+  object: KubeObject & { status?: Status },
+  report: Report<Status>,
+  shell: Shell,
+): Promise<void> {
+  const observedGeneration = object.metadata.generation ?? 0
+  const conditions = conditionsOf(report.verdicts, object.status?.conditions, observedGeneration, shell.clock.now())
+  // through JSON: undefined fields are absent ones
+  const status = JSON.parse(JSON.stringify({ observedGeneration, conditions, ...report.status })) as Status
+  if (!isDeepStrictEqual(object.status, status)) {
+    const { namespace, name } = object.metadata
+    const patch = {
+      apiVersion: object.apiVersion,
+      kind: object.kind,
+      metadata: { name, ...(namespace !== undefined && { namespace }) },
+      status,
+    }
+    await shell.client.apply<KubeObject>(type, patch, 'status', shell.signal)
+  }
+  for (const note of report.notes) shell.recorder.record(object, note)
+}

@@ -1,0 +1,145 @@
+import { createHash } from 'node:crypto'
+import { annotation, label, operatorName, type PodTemplate } from '../crds/index.ts'
+import type { KubeObject, OwnerReference, Pod, PodSpec } from '../kube/index.ts'
+import { healthPort } from './resources.ts'
+
+const user = 10001 // of the image; its group owns the volumes
+const startupSecondsMax = 600 // a broker reads its log again after a crash
+
+export interface Role {
+  name: 'namesrv' | 'broker'
+  image: string
+  args: string[]
+  ports: { name: string; containerPort: number }[]
+  labels: Record<string, string>
+  /** Labels of the pods that should spread over nodes. */
+  spread: Record<string, string>
+  resources: object
+  podTemplate: PodTemplate | undefined
+  mounts: { name: string; mountPath: string; readOnly?: boolean }[]
+  volumes: NonNullable<PodSpec['volumes']>
+  /** Text of the configuration: a change of it makes the pods out of date. */
+  configuration: string
+}
+
+/**
+ * The pod of a role: restricted by every rule of Kubernetes' pod security. Paths are given in arguments alone, so that
+ * whoever runs the pod sees all of them.
+ */
+export function podOf(role: Role) {
+  const { podTemplate = {} } = role
+  const {
+    labels,
+    annotations,
+    terminationGracePeriodSeconds = 60,
+    topologySpreadConstraints,
+    ...placement
+  } = podTemplate
+  const probe = { timeoutSeconds: 3, periodSeconds: 2 }
+  const template = {
+    metadata: {
+      labels: { ...labels, ...role.labels },
+      annotations: { ...annotations, [annotation.podHash]: '' },
+    },
+    spec: {
+      ...placement,
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      terminationGracePeriodSeconds,
+      securityContext: {
+        runAsNonRoot: true,
+        runAsUser: user,
+        runAsGroup: user,
+        fsGroup: user,
+        fsGroupChangePolicy: 'OnRootMismatch',
+        seccompProfile: { type: 'RuntimeDefault' },
+      },
+      topologySpreadConstraints: topologySpreadConstraints ?? [
+        {
+          maxSkew: 1,
+          topologyKey: 'kubernetes.io/hostname',
+          whenUnsatisfiable: 'ScheduleAnyway',
+          labelSelector: { matchLabels: role.spread },
+        },
+      ],
+      containers: [
+        {
+          name: role.name,
+          image: role.image,
+          imagePullPolicy: 'IfNotPresent',
+          args: role.args,
+          env: [{ name: 'POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } }],
+          ports: [...role.ports, { name: 'health', containerPort: healthPort }],
+          startupProbe: {
+            httpGet: { path: '/livez', port: healthPort },
+            periodSeconds: 1,
+            failureThreshold: startupSecondsMax,
+          },
+          livenessProbe: { httpGet: { path: '/livez', port: healthPort }, ...probe, failureThreshold: 15 },
+          readinessProbe: { httpGet: { path: '/readyz', port: healthPort }, ...probe, failureThreshold: 2 },
+          resources: role.resources,
+          securityContext: {
+            allowPrivilegeEscalation: false,
+            readOnlyRootFilesystem: true,
+            capabilities: { drop: ['ALL'] },
+          },
+          volumeMounts: role.mounts,
+        },
+      ],
+      volumes: role.volumes,
+    },
+  }
+  const hash = digest([template, role.configuration])
+  template.metadata.annotations[annotation.podHash] = hash
+  return { template, hash }
+}
+
+/** Labels of everything that is made for one resource. */
+export function labelsOf(component: string, instance: string, own: Record<string, string>): Record<string, string> {
+  return {
+    [label.name]: 'rocketmq',
+    [label.component]: component,
+    [label.instance]: instance,
+    [label.partOf]: 'rocketmq',
+    [label.managedBy]: operatorName,
+    ...own,
+  }
+}
+
+/** Makes owner the one that controls a child: the child goes when it goes. */
+export function ownedBy(owner: KubeObject): OwnerReference[] {
+  const { apiVersion, kind, metadata } = owner
+  return [
+    { apiVersion, kind, name: metadata.name, uid: metadata.uid as string, controller: true, blockOwnerDeletion: true },
+  ]
+}
+
+/** A short digest of any JSON value. */
+export function digest(value: unknown): string {
+  return createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16)
+}
+
+export function isPodReady(pod: Pod): boolean {
+  if (pod.metadata.deletionTimestamp !== undefined) return false
+  return pod.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false
+}
+
+export function podHashOf(
+  pod: { metadata?: { annotations?: Record<string, string> } } | undefined,
+): string | undefined {
+  return pod?.metadata?.annotations?.[annotation.podHash]
+}
+
+/** Why a pod does not run, in Kubernetes' own words. */
+export function podTrouble(pod: Pod | undefined): string {
+  if (!pod) return 'the pod does not exist yet'
+  const container = pod.status?.containerStatuses?.[0]
+  const waiting = container?.state?.waiting
+  if (waiting?.reason && waiting.reason !== 'ContainerCreating')
+    return [waiting.reason, waiting.message].filter(Boolean).join(': ')
+  const unscheduled = pod.status?.conditions?.find(({ type, status }) => type === 'PodScheduled' && status === 'False')
+  if (unscheduled) return `${unscheduled.reason ?? 'Unscheduled'}: ${unscheduled.message ?? ''}`
+  if (container && !container.ready && container.restartCount > 0)
+    return `not ready, restarted ${container.restartCount} times`
+  return `${pod.status?.phase ?? 'Pending'}, not ready`
+}

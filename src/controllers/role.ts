@@ -1,0 +1,157 @@
+import { parseArgs } from 'node:util'
+import { OperatingError } from '../base/errors.ts'
+import { startHealth } from '../base/health.ts'
+import type { Log } from '../base/log.ts'
+import {
+  createHttpClient,
+  createLog,
+  type LogLevel,
+  listenHttp,
+  logLevels,
+  nodeClock,
+  nodeDoors,
+} from '../base/node/index.ts'
+import { UsageError } from '../base/usage.ts'
+import { definitions, operatorName, releaseImage, resourceType } from '../crds/index.ts'
+import { findAccess, isRefused, KubeClient } from '../kube/index.ts'
+import { clientAdmin } from './client-admin.ts'
+import { OperatorMetrics } from './metrics.ts'
+import { Operator } from './operator.ts'
+
+const crdsWaitMs = 30_000 // they may be applied together with the operator
+const crdsPollMs = 1000
+const stopDeadlineMs = 20_000
+
+const usage = `Usage: node src/main.ts operator [flags]
+
+Runs NameServers, brokers and topics as their resources say. Uses the pod's service account, or a kubeconfig.
+
+  --kubeconfig FILE      kubeconfig, with its current context; default: $KUBECONFIG, else the service account
+  --namespace NAME       look at this namespace only; may be repeated; default: all
+  --runtime-image IMAGE  image of NameServers and brokers whose resource names none; default: ${releaseImage}
+  --health-port PORT     serve /livez, /readyz and /metrics; default: 0, not at all
+  --log-level LEVEL      ${logLevels.join(', ')}; default: info
+  -h, --help             this text
+`
+
+/**
+ * The operator as a process, until SIGTERM or SIGINT.
+ * @returns the exit code
+ * @throws UsageError; OperatingError KUBE_CONFIG_INVALID, CRDS_MISSING, KUBE_REFUSED, HTTP_FAILED
+ */
+export async function run(args: string[]): Promise<number> {
+  const flags = readFlags(args)
+  if (flags.help) {
+    process.stdout.write(usage)
+    return 0
+  }
+  process.title = operatorName
+  const doors = nodeDoors(createLog(flags.logLevel))
+  const log = doors.log.with({ component: 'operator' })
+  const stopped = stopSignal()
+  const http = createHttpClient()
+  const access = await findAccess(flags.kubeconfig, process.env, doors.files, doors.clock)
+  const client = new KubeClient(access, http, operatorName)
+  const metrics = new OperatorMetrics()
+  const admin = clientAdmin(doors)
+  const operator = new Operator(
+    { client, admin, namespaces: flags.namespaces, runtimeImage: flags.runtimeImage, metrics },
+    doors,
+  )
+  let phase: 'starting' | 'working' | 'stopping' = 'starting'
+  const notReady = () => {
+    if (phase === 'stopping') return 'stopping'
+    return operator.missing.length > 0 ? `not seen yet: ${operator.missing.join(', ')}` : undefined
+  }
+  const health =
+    flags.healthPort === 0
+      ? undefined
+      : await startHealth({ host: '::', port: flags.healthPort, notReady, metrics: () => metrics.text() }, listenHttp)
+  log.info({ server: access.server, access: access.source, namespaces: flags.namespaces }, 'starting')
+
+  const working = awaitDefinitions(client, flags.namespaces[0], log)
+    .then(() => operator.start())
+    .then(() => {
+      phase = 'working'
+      log.info({}, 'at work')
+    })
+  await Promise.race([working.then(() => stopped), stopped])
+  phase = 'stopping'
+  log.info({}, 'stopping')
+  const stop = Promise.all([operator.stop(), health?.close()]).then(() => admin.close())
+  const isClean = await Promise.race([stop.then(() => true), nodeClock.sleep(stopDeadlineMs).then(() => false)])
+  http.close()
+  return isClean ? 0 : 1
+}
+
+interface Flags {
+  help: boolean
+  kubeconfig: string | undefined
+  namespaces: string[]
+  runtimeImage: string
+  healthPort: number
+  logLevel: LogLevel
+}
+
+function readFlags(args: string[]): Flags {
+  const { values } = parse(args)
+  const healthPort = Number(values['health-port'])
+  if (!Number.isInteger(healthPort) || healthPort < 0 || healthPort > 65_535) {
+    throw new UsageError(`--health-port ${values['health-port']}: a port from 0 to 65535 is wanted`)
+  }
+  const logLevel = logLevels.find((level) => level === values['log-level'])
+  if (!logLevel) throw new UsageError(`--log-level ${values['log-level']}: one of ${logLevels.join(', ')} is wanted`)
+  return {
+    help: values.help,
+    kubeconfig: values.kubeconfig,
+    namespaces: [...new Set(values.namespace)],
+    runtimeImage: values['runtime-image'],
+    healthPort,
+    logLevel,
+  }
+}
+
+function parse(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      options: {
+        help: { type: 'boolean', short: 'h', default: false },
+        kubeconfig: { type: 'string' },
+        namespace: { type: 'string', multiple: true, default: [] },
+        'runtime-image': { type: 'string', default: releaseImage },
+        'health-port': { type: 'string', default: '0' },
+        'log-level': { type: 'string', default: 'info' },
+      },
+    })
+  } catch (cause) {
+    throw new UsageError(cause instanceof Error ? cause.message : String(cause))
+  }
+}
+
+/** Waits until the API server knows every custom resource. */
+async function awaitDefinitions(client: KubeClient, namespace: string | undefined, log: Log): Promise<void> {
+  const deadlineMs = nodeClock.monotonicMs() + crdsWaitMs
+  for (const definition of definitions) {
+    const type = resourceType(definition)
+    for (let isSaid = false; ; isSaid = true) {
+      try {
+        await client.listPage({ type, namespace }, { limit: 1 })
+        break
+      } catch (error) {
+        if (!isRefused(error, 404)) throw error
+        const remedy = 'kubectl apply -f deploy/crds'
+        if (nodeClock.monotonicMs() > deadlineMs) throw new OperatingError('CRDS_MISSING', { kind: type.kind, remedy })
+        if (!isSaid) log.warn({ kind: type.kind, remedy }, 'waiting for the custom resource definition')
+        await nodeClock.sleep(crdsPollMs)
+      }
+    }
+  }
+}
+
+/** Resolves at the first SIGTERM or SIGINT; the second one ends the process at once. */
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve())
+  })
+}
