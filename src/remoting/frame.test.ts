@@ -1,0 +1,221 @@
+import { expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { isOperatingError } from '../base/errors.ts'
+import { languageNames } from './codes.ts'
+import type { Command } from './command.ts'
+import {
+  encodeCommand,
+  encodeRocketmqCommand,
+  FrameDecoder,
+  frameBytesMax,
+  frameParts,
+  joinedBytesMax,
+  responseFrame,
+  responseHeader,
+} from './frame.ts'
+
+const anyText = fc.string({ unit: 'binary', maxLength: 40 })
+const anyCommand = fc.record<Command>({
+  code: fc.integer({ min: 0, max: 0x7fff }),
+  language: fc.constantFrom(...languageNames),
+  version: fc.integer({ min: 0, max: 0x7fff }),
+  opaque: fc.integer({ min: -0x8000_0000, max: 0x7fff_ffff }),
+  flag: fc.integer({ min: 0, max: 3 }),
+  remark: fc.option(
+    anyText.filter((text) => text !== ''),
+    { nil: undefined },
+  ),
+  extFields: fc.dictionary(
+    fc.string({ maxLength: 12 }).filter((key) => key !== '__proto__'),
+    anyText,
+    { noNullPrototype: true },
+  ),
+  body: fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes)),
+})
+const encoders = fc.constantFrom(encodeCommand, encodeRocketmqCommand)
+
+function decode(chunks: readonly Buffer[], bytesMax?: number): Command[] {
+  const decoder = new FrameDecoder(bytesMax)
+  const commands: Command[] = []
+  for (const chunk of chunks) decoder.push(chunk, (command) => commands.push(command))
+  return commands
+}
+
+function cut(bytes: Buffer, at: readonly number[]): Buffer[] {
+  const edges = [0, ...[...at].sort((a, b) => a - b), bytes.length]
+  return edges.slice(1).map((end, index) => bytes.subarray(edges[index], end))
+}
+
+/** A frame whose header is the given JSON text. */
+function frameOf(header: string, body = ''): Buffer {
+  return Buffer.concat(frameParts(header, [Buffer.from(body)]))
+}
+
+function failure(run: () => unknown): string | undefined {
+  try {
+    run()
+  } catch (error) {
+    return isOperatingError(error) ? error.code : String(error)
+  }
+  return undefined
+}
+
+test('what is encoded is decoded, in both serialisations', () => {
+  fc.assert(
+    fc.property(anyCommand, encoders, (command, encode) => {
+      expect(decode([encode(command)])).toEqual([command])
+    }),
+  )
+})
+
+test('any cut of the stream gives the same frames', () => {
+  const stream = fc.array(fc.tuple(anyCommand, encoders), { minLength: 1, maxLength: 5 })
+  fc.assert(
+    fc.property(stream, fc.array(fc.nat(), { maxLength: 20 }), (frames, cuts) => {
+      const bytes = Buffer.concat(frames.map(([command, encode]) => encode(command)))
+      const chunks = cut(
+        bytes,
+        cuts.map((at) => at % (bytes.length + 1)),
+      )
+
+      expect(decode(chunks)).toEqual(frames.map(([command]) => command))
+    }),
+  )
+})
+
+test('two frames cut at every single position arrive whole', () => {
+  const command = {
+    code: 10,
+    language: 'GO',
+    version: 317,
+    opaque: 7,
+    flag: 0,
+    remark: undefined,
+    extFields: { a: 'ü' },
+  }
+  const bytes = Buffer.concat([
+    encodeCommand({ ...command, body: Buffer.from('one') }),
+    encodeRocketmqCommand({ ...command, body: Buffer.alloc(0) }),
+  ])
+  for (let at = 0; at <= bytes.length; at++) {
+    const bodies = decode(cut(bytes, [at])).map(({ body }) => body.toString())
+    expect(bodies).toEqual(['one', ''])
+  }
+})
+
+test('a large frame in small chunks arrives whole', () => {
+  const body = Buffer.alloc(300_000, 'x')
+  const bytes = encodeCommand({
+    code: 10,
+    language: 'JAVA',
+    version: 1,
+    opaque: 1,
+    flag: 0,
+    remark: undefined,
+    extFields: {},
+    body,
+  })
+  const chunks = Array.from({ length: Math.ceil(bytes.length / 1000) }, (_, index) =>
+    bytes.subarray(index * 1000, (index + 1) * 1000),
+  )
+
+  expect(decode(chunks)[0]?.body.equals(body)).toBe(true)
+})
+
+test('a body in one chunk is a view on it, not a copy', () => {
+  const chunk = frameOf('{"code":1,"opaque":1}', 'body')
+
+  const [command] = decode([chunk])
+
+  expect(command?.body.buffer).toBe(chunk.buffer)
+})
+
+test('frames before an invalid one are delivered', () => {
+  const commands: Command[] = []
+  const bytes = Buffer.concat([frameOf('{"code":1,"opaque":1}'), Buffer.from([0xff, 0xff, 0xff, 0xff])])
+
+  const code = failure(() => new FrameDecoder().push(bytes, (command) => commands.push(command)))
+
+  expect([commands.length, code]).toEqual([1, 'FRAME_INVALID'])
+})
+
+test.each([
+  ['a negative length', 'ffffffff', 'FRAME_INVALID'],
+  ['a length that leaves no room for the mark', '00000003000000', 'FRAME_INVALID'],
+  ['a length above the maximum', '01000000', 'FRAME_TOO_LARGE'],
+  ['an HTTP request', Buffer.from('GET / HTTP/1.1\r\n').toString('hex'), 'FRAME_TOO_LARGE'],
+  ['a TLS hello', '1603010200010001fc0303', 'FRAME_TOO_LARGE'],
+  ['a header longer than the frame', '0000000600000003aabb', 'FRAME_INVALID'],
+  ['an unknown serialisation', '0000000402000000', 'FRAME_INVALID'],
+  ['no header', '0000000400000000', 'FRAME_INVALID'],
+  ['a header that is no JSON', '00000006000000027b7b', 'FRAME_INVALID'],
+  ['a header that is no object', '00000005000000017b'.replace('7b', '31'), 'FRAME_INVALID'],
+  ['a binary header that ends inside a field', '00000006010000020001', 'FRAME_INVALID'],
+])('%s is refused', (_, hex, code) => {
+  expect(failure(() => decode([Buffer.from(hex, 'hex')]))).toBe(code)
+})
+
+test('hostile bytes only ever give FRAME_INVALID or FRAME_TOO_LARGE', () => {
+  const flips = fc.array(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 })), { minLength: 1, maxLength: 6 })
+  fc.assert(
+    fc.property(anyCommand, encoders, flips, (command, encode, changes) => {
+      const bytes = encode(command)
+      for (const [at, value] of changes) bytes[at % bytes.length] = value
+      expect([undefined, 'FRAME_INVALID', 'FRAME_TOO_LARGE']).toContain(failure(() => decode([bytes])))
+    }),
+    { numRuns: 300 },
+  )
+})
+
+test('extFields of numbers and booleans become their text, with all digits', () => {
+  const [command] = decode([
+    frameOf(
+      '{"code":11,"opaque":1,"extFields":{"queueId":3,"isForce":true,"none":null,"subVersion":1795411641097123456,"text":"t"}}',
+    ),
+  ])
+
+  expect(command?.extFields).toEqual({ queueId: '3', isForce: 'true', subVersion: '1795411641097123456', text: 't' })
+})
+
+test.each(['{"code":1,"opaque":2}', '{"code":1,"opaque":2,"extFields":null,"language":"KLINGON","remark":null}'])(
+  'what is absent has a default: %s',
+  (header) => {
+    const [command] = decode([frameOf(header)])
+
+    expect(command).toMatchObject({ version: 0, flag: 0, remark: undefined, extFields: {} })
+  },
+)
+
+test('large bodies are not copied into the frame', () => {
+  const body = Buffer.alloc(joinedBytesMax + 1)
+
+  const parts = frameParts('{"code":0,"opaque":1}', [body])
+
+  expect(parts[1]).toBe(body)
+  expect(decode([Buffer.concat(parts)])[0]?.body.length).toBe(body.length)
+})
+
+test('a frame that no peer would take is not made', () => {
+  expect(failure(() => frameParts('{}', [Buffer.alloc(frameBytesMax)]))).toBe('FRAME_TOO_LARGE')
+})
+
+test('a response made by hand reads as any other', () => {
+  const frame = responseFrame(9, 17, '{"a":"1"}', 'no "route"\n')
+
+  expect(decode([frame])[0]).toMatchObject({
+    code: 17,
+    opaque: 9,
+    flag: 1,
+    extFields: { a: '1' },
+    remark: 'no "route"\n',
+  })
+  expect(responseHeader(9, 0)).toBe(
+    '{"code":0,"flag":1,"language":"OTHER","opaque":9,"serializeTypeCurrentRPC":"JSON","version":513}',
+  )
+})
+
+test('a code that does not fit the binary header is refused', () => {
+  const command = { code: 200_050, language: 'JAVA', version: 1, opaque: 1, flag: 0, remark: undefined, extFields: {} }
+
+  expect(failure(() => encodeRocketmqCommand({ ...command, body: Buffer.alloc(0) }))).toBe('HEADER_INVALID')
+})
