@@ -1,0 +1,225 @@
+import { crc32 } from 'node:zlib'
+import { isSameDataVersion, readDataVersion } from '../../remoting/body/data-version.ts'
+import { writeKvTable, writeTopicList } from '../../remoting/body/lists.ts'
+import { readRegisterBrokerBody } from '../../remoting/body/register-broker.ts'
+import { writeBrokerMemberGroup, writeClusterInfo, writeTopicRouteData } from '../../remoting/body/route.ts'
+import { RequestCode, ResponseCode } from '../../remoting/codes.ts'
+import { brokerHeartbeatRequest } from '../../remoting/headers/broker-heartbeat.ts'
+import {
+  queryDataVersionRequest,
+  queryDataVersionResponse,
+  unregisterBrokerRequest,
+} from '../../remoting/headers/broker-identity.ts'
+import { getBrokerMemberGroupRequest } from '../../remoting/headers/get-broker-member-group.ts'
+import { getRouteInfoRequest } from '../../remoting/headers/get-route-info.ts'
+import {
+  getKvConfigResponse,
+  getKvListRequest,
+  kvConfigRequest,
+  putKvConfigRequest,
+} from '../../remoting/headers/kv-config.ts'
+import { registerBrokerRequest, registerBrokerResponse } from '../../remoting/headers/register-broker.ts'
+import { deleteTopicInNamesrvRequest, getTopicsByClusterRequest } from '../../remoting/headers/topic.ts'
+import { addWritePermResponse, wipeWritePermResponse, writePermRequest } from '../../remoting/headers/write-perm.ts'
+import { readJson } from '../../remoting/json.ts'
+import type { Request, Response } from '../../remoting/request.ts'
+import { Version } from '../../remoting/version.ts'
+import { readProperties } from '../../tunables/index.ts'
+import { orderTopicNamespace } from './kv-config.ts'
+import { isWaitingForBrokers, type NameServerState } from './state.ts'
+
+/** Everything that a NameServer answers. Texts are Apache's: tools and people know them. */
+const answers: Readonly<Record<number, (request: Request, server: NameServerState) => Response>> = {
+  [RequestCode.REGISTER_BROKER]: registerBroker,
+  [RequestCode.UNREGISTER_BROKER]: unregisterBroker,
+  [RequestCode.BROKER_HEARTBEAT]: brokerHeartbeat,
+  [RequestCode.QUERY_DATA_VERSION]: queryDataVersion,
+
+  [RequestCode.GET_ROUTEINFO_BY_TOPIC]: getRouteInfo,
+  [RequestCode.GET_BROKER_CLUSTER_INFO]: (_, { routes }) => json(writeClusterInfo(routes.clusterInfo())),
+  [RequestCode.GET_BROKER_MEMBER_GROUP]: getBrokerMemberGroup,
+  [RequestCode.GET_ALL_TOPIC_LIST_FROM_NAMESERVER]: getAllTopics,
+  [RequestCode.GET_TOPICS_BY_CLUSTER]: getTopicsByCluster,
+  [RequestCode.GET_SYSTEM_TOPIC_LIST_FROM_NS]: (_, { routes }) => json(writeTopicList(routes.systemTopics())),
+
+  [RequestCode.WIPE_WRITE_PERM_OF_BROKER]: wipeWritePerm,
+  [RequestCode.ADD_WRITE_PERM_OF_BROKER]: addWritePerm,
+  [RequestCode.DELETE_TOPIC_IN_NAMESRV]: deleteTopic,
+
+  [RequestCode.PUT_KV_CONFIG]: putKvConfig,
+  [RequestCode.GET_KV_CONFIG]: getKvConfig,
+  [RequestCode.DELETE_KV_CONFIG]: deleteKvConfig,
+  [RequestCode.GET_KVLIST_BY_NAMESPACE]: getKvList,
+
+  [RequestCode.UPDATE_NAMESRV_CONFIG]: updateConfig,
+  [RequestCode.GET_NAMESRV_CONFIG]: (_, { settings }) => json(settings.text()),
+}
+
+/** @throws OperatingError HEADER_INVALID, BODY_INVALID and what the request's deed throws */
+export function answer(request: Request, server: NameServerState): Response {
+  const act = answers[request.code]
+  if (act !== undefined) return act(request, server)
+  return refuse(ResponseCode.REQUEST_CODE_NOT_SUPPORTED, ` request type ${request.code} not supported`)
+}
+
+const done: Response = { code: ResponseCode.SUCCESS }
+
+function json(text: string, extFields?: Record<string, string>): Response {
+  return { code: ResponseCode.SUCCESS, extFields, body: Buffer.from(text) }
+}
+
+function refuse(code: number, remark: string): Response {
+  return { code, remark }
+}
+
+function registerBroker(request: Request, { routes, kvConfig, settings, clock, log }: NameServerState): Response {
+  const header = registerBrokerRequest.decode(request.extFields)
+  if (header.bodyCrc32 !== 0 && (crc32(request.body) & 0x7fff_ffff) !== header.bodyCrc32) {
+    log.warn({ brokerName: header.brokerName, brokerAddr: header.brokerAddr }, 'a registration arrived damaged')
+    return refuse(ResponseCode.SYSTEM_ERROR, 'crc32 not match')
+  }
+  const body = readRegisterBrokerBody(request.body, header.compressed)
+  const { dataVersion, topicConfigTable } = body.topicConfigSerializeWrapper
+  const result = routes.register(
+    {
+      ...header,
+      enableActingMaster: header.enableActingMaster,
+      timeoutMs: header.heartbeatTimeoutMillis,
+      dataVersion,
+      topics: topicConfigTable,
+      filterServers: body.filterServerList,
+    },
+    request.connection,
+    clock.monotonicMs(),
+    settings.current.deleteTopicWithBrokerRegistration,
+  )
+  const { clusterName, brokerName, brokerId, brokerAddr } = header
+  const facts = { clusterName, brokerName, brokerId, brokerAddr, topics: topicConfigTable.size }
+  if (result.status === 'refused') {
+    log.warn(facts, 'a registration was refused')
+    return refuse(ResponseCode.SYSTEM_ERROR, 'register broker failed')
+  }
+  if (result.status === 'outdated') log.warn(facts, 'a registration came from an outdated holder of its broker id')
+  else if (result.isNew) log.info(facts, 'broker registered')
+
+  const master = result.status === 'registered' ? result.master : undefined
+  const orders = settings.current.returnOrderTopicConfigToBroker ? kvConfig.namespace(orderTopicNamespace) : undefined
+  return {
+    code: ResponseCode.SUCCESS,
+    extFields: registerBrokerResponse.encode({ haServerAddr: master?.haServerAddr, masterAddr: master?.brokerAddr }),
+    body: orders && Buffer.from(writeKvTable(orders)),
+  }
+}
+
+function unregisterBroker(request: Request, { routes, log }: NameServerState): Response {
+  const broker = unregisterBrokerRequest.decode(request.extFields)
+  routes.unregister(broker)
+  log.info({ ...broker }, 'broker unregistered')
+  return done
+}
+
+function brokerHeartbeat(request: Request, { routes, clock }: NameServerState): Response {
+  routes.refresh(brokerHeartbeatRequest.decode(request.extFields), clock.monotonicMs())
+  return done
+}
+
+/** The broker sends its topics only when they are not the ones that are known here. */
+function queryDataVersion(request: Request, { routes, clock }: NameServerState): Response {
+  const broker = queryDataVersionRequest.decode(request.extFields)
+  const known = routes.dataVersionOf(broker)
+  const changed = known === undefined || !isSameDataVersion(known, readDataVersion(readJson(request.body)))
+  if (!changed) routes.refresh(broker, clock.monotonicMs())
+  const extFields = queryDataVersionResponse.encode({ changed })
+  return known === undefined ? { ...done, extFields } : json(JSON.stringify(known), extFields)
+}
+
+function getRouteInfo(request: Request, server: NameServerState): Response {
+  if (isWaitingForBrokers(server)) return refuse(ResponseCode.SYSTEM_ERROR, 'name server not ready')
+  const { topic, acceptStandardJsonOnly } = getRouteInfoRequest.decode(request.extFields)
+  const { routes, kvConfig, settings } = server
+  const route = routes.routeOf(topic)
+  if (route === undefined) {
+    return refuse(
+      ResponseCode.TOPIC_NOT_EXIST,
+      `No topic route info in name server for the topic: ${topic}\nSee https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details.`,
+    )
+  }
+  const orderTopicConf = settings.current.orderMessageEnable ? kvConfig.get(orderTopicNamespace, topic) : undefined
+  const isStrict = acceptStandardJsonOnly || request.version >= Version.V4_9_4
+  const { brokerDatas, filterServerTable, queueDatas } = route
+  return json(writeTopicRouteData({ brokerDatas, filterServerTable, orderTopicConf, queueDatas }, isStrict)) // sorted by key
+}
+
+function getBrokerMemberGroup(request: Request, { routes }: NameServerState): Response {
+  const { clusterName, brokerName } = getBrokerMemberGroupRequest.decode(request.extFields)
+  return json(writeBrokerMemberGroup(routes.membersOf(clusterName, brokerName)))
+}
+
+function getAllTopics(_: Request, { routes, settings }: NameServerState): Response {
+  if (!settings.current.enableAllTopicList) return refuse(ResponseCode.SYSTEM_ERROR, 'disable')
+  return json(writeTopicList({ topicList: routes.topics() }))
+}
+
+function getTopicsByCluster(request: Request, { routes, settings }: NameServerState): Response {
+  if (!settings.current.enableTopicList) return refuse(ResponseCode.SYSTEM_ERROR, 'disable')
+  const { cluster } = getTopicsByClusterRequest.decode(request.extFields)
+  return json(writeTopicList({ topicList: routes.topicsOf(cluster) }))
+}
+
+function wipeWritePerm(request: Request, { routes, log }: NameServerState): Response {
+  const { brokerName } = writePermRequest.decode(request.extFields)
+  const wipeTopicCount = routes.setWritable(brokerName, false)
+  log.info({ brokerName, topics: wipeTopicCount }, 'write permission wiped')
+  return { ...done, extFields: wipeWritePermResponse.encode({ wipeTopicCount }) }
+}
+
+function addWritePerm(request: Request, { routes, log }: NameServerState): Response {
+  const { brokerName } = writePermRequest.decode(request.extFields)
+  const addTopicCount = routes.setWritable(brokerName, true)
+  log.info({ brokerName, topics: addTopicCount }, 'write permission given')
+  return { ...done, extFields: addWritePermResponse.encode({ addTopicCount }) }
+}
+
+function deleteTopic(request: Request, { routes, log }: NameServerState): Response {
+  const { topic, clusterName } = deleteTopicInNamesrvRequest.decode(request.extFields)
+  routes.deleteTopic(topic, clusterName || undefined)
+  log.info({ topic, clusterName }, 'topic deleted')
+  return done
+}
+
+function putKvConfig(request: Request, { kvConfig }: NameServerState): Response {
+  const { namespace, key, value } = putKvConfigRequest.decode(request.extFields)
+  kvConfig.put(namespace, key, value)
+  return done
+}
+
+function getKvConfig(request: Request, { kvConfig }: NameServerState): Response {
+  const { namespace, key } = kvConfigRequest.decode(request.extFields)
+  const value = kvConfig.get(namespace, key)
+  return value === undefined
+    ? refuse(ResponseCode.QUERY_NOT_FOUND, `No config item, Namespace: ${namespace} Key: ${key}`)
+    : { ...done, extFields: getKvConfigResponse.encode({ value }) }
+}
+
+function deleteKvConfig(request: Request, { kvConfig }: NameServerState): Response {
+  const { namespace, key } = kvConfigRequest.decode(request.extFields)
+  kvConfig.delete(namespace, key)
+  return done
+}
+
+function getKvList(request: Request, { kvConfig }: NameServerState): Response {
+  const { namespace } = getKvListRequest.decode(request.extFields)
+  const entries = kvConfig.namespace(namespace)
+  return entries === undefined
+    ? refuse(ResponseCode.QUERY_NOT_FOUND, `No config item, Namespace: ${namespace}`)
+    : json(writeKvTable(entries))
+}
+
+function updateConfig(request: Request, { settings }: NameServerState): Response {
+  const changes = readProperties(request.body.toString('utf8'), 'UPDATE_NAMESRV_CONFIG')
+  if ([...changes.keys()].some((key) => settings.isProtected(key))) {
+    return refuse(ResponseCode.NO_PERMISSION, 'Can not update config in black list.')
+  }
+  settings.update(changes)
+  return done
+}

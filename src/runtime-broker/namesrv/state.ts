@@ -1,0 +1,24 @@
+import type { Clock } from '../../base/clock.ts'
+import type { Log } from '../../base/log.ts'
+import type { KvConfig } from './kv-config.ts'
+import type { LiveSettings } from './live-settings.ts'
+import type { Routes } from './routes.ts'
+
+/** What requests read and change. */
+export interface NameServerState {
+  readonly settings: LiveSettings
+  readonly routes: Routes
+  readonly kvConfig: KvConfig
+  readonly startedAtMs: number // monotonic
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/**
+ * Brokers need a moment to register after this process started; with needWaitForService no route is answered before, so
+ * that nobody takes an incomplete route for the truth.
+ */
+export function isWaitingForBrokers({ settings, startedAtMs, clock }: NameServerState): boolean {
+  const { needWaitForService, waitSecondsForService } = settings.current
+  return needWaitForService && clock.monotonicMs() - startedAtMs < waitSecondsForService * 1000
+}
