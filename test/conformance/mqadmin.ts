@@ -58,7 +58,7 @@ export const adminCommands: AdminCommand[] = [
 ]
 
 const commandTimeoutMs = 60_000
-const commandsAtOnceMax = 3
+const commandsAtOnceMax = 6
 
 /** What may run at the same time: a command that changes the cluster alone, the others a few together. */
 export function stagesOf(commands: AdminCommand[]): AdminCommand[][] {

@@ -23,6 +23,8 @@ export interface ClusterOptions {
   /** Settings of the broker besides those that the peer's script writes. */
   brokerConf?: Record<string, string>
   env?: Record<string, string>
+  /** false: the broker is started later, or by somebody else with `env`. */
+  startsBroker?: boolean
 }
 
 /** One NameServer and one master on loopback, each in a process of its own, on ports that were free. */
@@ -30,6 +32,8 @@ export interface Cluster {
   namesrv: string
   brokerAddr: string
   namesrvPid: number
+  /** What both scripts of the peer were or will be given. */
+  env: NodeJS.ProcessEnv
   brokerPid(): number
   /** Starts the broker, again after it was killed; returns when it listens. */
   startBroker(): Promise<void>
@@ -96,6 +100,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     namesrv,
     brokerAddr: `127.0.0.1:${brokerPort}`,
     namesrvPid: nameServer.pid!,
+    env,
     brokerPid: () => broker!.pid!,
     async startBroker() {
       broker = await launch('broker', brokerPort)
@@ -109,7 +114,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     output,
   }
   try {
-    await cluster.startBroker()
+    if (options.startsBroker !== false) await cluster.startBroker()
   } catch (error) {
     await cluster.stop()
     throw error
