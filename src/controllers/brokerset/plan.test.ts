@@ -1,0 +1,205 @@
+import { expect, test } from '@jest/globals'
+import type { BrokerSetStatus } from '../../crds/index.ts'
+import type { BrokerSet } from '../resources.ts'
+import { brokerSet, pod, service, statefulSet } from '../testing/resources.ts'
+import { groupObjects } from './objects.ts'
+import type { Observed, ObservedGroup } from './observe.ts'
+import { drainQuietMs, plan } from './plan.ts'
+
+const image = 'localhost/mq:1'
+const nowMs = Date.parse('2026-01-02T03:04:05Z')
+const ip = (index: number) => `10.96.0.${index + 1}`
+
+const nameServers: Observed['nameServers'] = {
+  address: 'mq-0.mq-headless.shop.svc:9876',
+  isUsable: true,
+  expected: 1,
+  answers: [],
+  trouble: undefined,
+}
+
+function hashOf(desired: BrokerSet, index: number): string {
+  return groupObjects(desired, index, ip(index), image).podHash
+}
+
+/** A group that serves, with the settings of `desired`. */
+function group(index: number, desired = brokerSet(), given: Partial<ObservedGroup> = {}): ObservedGroup {
+  const hash = hashOf(desired, index)
+  return {
+    index,
+    brokerName: `b-${index}`,
+    statefulSet: statefulSet(`b-${index}`, hash),
+    service: service(`b-${index}-0`, ip(index)),
+    pod: pod(`b-${index}-0`, { hash }),
+    isPodReady: true,
+    registeredCount: 1,
+    drainingSince: undefined,
+    drain: undefined,
+    ...given,
+  }
+}
+
+/** A group of which nothing exists yet. */
+function missing(index: number, given: Partial<ObservedGroup> = {}): ObservedGroup {
+  const nothing = { statefulSet: undefined, service: undefined, pod: undefined, isPodReady: false, registeredCount: 0 }
+  return group(index, brokerSet(), { ...nothing, ...given })
+}
+
+function look(desired: BrokerSet, groups: ObservedGroup[], given: Partial<Observed['nameServers']> = {}) {
+  const planned = plan(desired, { nameServers: { ...nameServers, ...given }, groups }, image, nowMs)
+  return {
+    ...planned,
+    ready: planned.verdicts.find(({ type }) => type === 'Ready'),
+    done: planned.steps.map((step) =>
+      step.do === 'setPermission'
+        ? `permission ${step.brokerName} ${step.permission}`
+        : `${step.do} ${step.type.kind} ${step.object.metadata.name}`,
+    ),
+  }
+}
+
+test('a group starts when its address is known and a NameServer answers', () => {
+  const desired = brokerSet({ groups: 1 })
+
+  const first = look(desired, [missing(0)])
+  expect(first.done).toContain('apply Service b-0-0')
+  expect(first.done).not.toContain('apply StatefulSet b-0')
+  expect(first.ready).toMatchObject({ status: 'False', reason: 'WaitingForAddress' })
+
+  const withAddress = missing(0, { service: service('b-0-0', ip(0)) })
+  expect(look(desired, [withAddress], { isUsable: false }).done).not.toContain('apply StatefulSet b-0')
+  expect(look(desired, [withAddress]).done).toEqual(
+    expect.arrayContaining(['apply ConfigMap b-0', 'apply StatefulSet b-0']),
+  )
+})
+
+test('the broker is told its name, its address and where the NameServers are', () => {
+  const { config } = groupObjects(brokerSet({ flush: 'Sync', config: { maxMessageSize: '1024' } }), 2, ip(2), image)
+
+  expect(config.data?.['broker.conf']?.split('\n')).toEqual(
+    expect.arrayContaining([
+      'maxMessageSize=1024',
+      'brokerClusterName=b',
+      'brokerName=b-2',
+      'brokerId=0',
+      'brokerIP1=10.96.0.3',
+      'namesrvAddr=mq-headless.shop.svc:9876',
+      'flushDiskType=SYNC_FLUSH',
+    ]),
+  )
+})
+
+test('is ready when every group is registered at every NameServer', () => {
+  const desired = brokerSet({ groups: 2 })
+
+  const all = look(desired, [group(0), group(1)])
+  expect(all.ready).toMatchObject({ status: 'True', reason: 'AllServing' })
+  expect(all.status).toMatchObject({ groups: 2, readyGroups: 2 })
+
+  const half = look(desired, [group(0), group(1)], { expected: 2 })
+  expect(half.ready).toMatchObject({ status: 'False', reason: 'NotRegistered' })
+  expect(half.verdicts).toContainEqual(expect.objectContaining({ type: 'Available', status: 'True' }))
+})
+
+test('a group that served and lost its pod is degraded, not new', () => {
+  const served: BrokerSetStatus = { groupStatuses: [{ name: 'b-0', state: 'Serving' }] }
+
+  const { status, ready } = look(brokerSet({ groups: 1 }, served), [
+    group(0, brokerSet(), { pod: undefined, isPodReady: false }),
+  ])
+
+  expect(status.groupStatuses).toMatchObject([{ name: 'b-0', state: 'Degraded' }])
+  expect(status.groups).toBe(1) // an autoscaler must not take it for a group less
+  expect(ready).toMatchObject({ reason: 'PodsNotReady' })
+})
+
+test('new settings restart one broker, and the next only when that one serves again', () => {
+  const desired = brokerSet({ groups: 2, config: { maxMessageSize: '1024' } })
+  const current = (index: number) => hashOf(desired, index)
+  const old = (index: number) => group(index, desired, { pod: pod(`b-${index}-0`, { hash: 'old' }) })
+
+  const first = look(desired, [old(0), old(1)])
+  expect(first.done.filter((step) => step.startsWith('delete'))).toEqual(['delete Pod b-0-0'])
+  expect(first.ready).toMatchObject({ status: 'False', reason: 'RollingOut' })
+
+  const back = group(0, desired, { pod: pod('b-0-0', { hash: current(0) }), registeredCount: 0 })
+  expect(look(desired, [back, old(1)]).done.filter((step) => step.startsWith('delete'))).toEqual([])
+  expect(look(desired, [group(0, desired), old(1)]).done).toContain('delete Pod b-1-0')
+})
+
+test('no broker is restarted before its StatefulSet has the new template', () => {
+  const desired = brokerSet({ groups: 1, config: { maxMessageSize: '1024' } })
+
+  const { done } = look(desired, [group(0, brokerSet())])
+
+  expect(done).toContain('apply StatefulSet b-0')
+  expect(done).not.toContain('delete Pod b-0-0')
+})
+
+test('a broker that does not come up with old settings is replaced although others do not serve', () => {
+  const desired = brokerSet({ groups: 2 })
+  const broken = group(0, desired, { pod: pod('b-0-0', { hash: 'old', ready: false }), isPodReady: false })
+
+  expect(look(desired, [broken, missing(1)]).done).toContain('delete Pod b-0-0')
+})
+
+const drainedAt = (ms: number) => new Date(ms).toISOString()
+
+test('the last group retires first: no more writes, and it stays', () => {
+  const desired = brokerSet({ groups: 1 })
+  const leaving = group(2, desired, { drain: { permission: 6, unread: [] } })
+
+  const { done, ready, status } = look(desired, [group(0), group(1), leaving])
+
+  expect(done).toContain('permission b-2 4')
+  expect(done.filter((step) => step.startsWith('delete'))).toEqual([])
+  expect(ready).toMatchObject({ status: 'False', reason: 'ScalingIn' })
+  expect(status.groupStatuses?.map(({ state }) => state)).toEqual(['Serving', 'Serving', 'Draining'])
+})
+
+test('a retiring group with unread messages is kept, and says who has to read them', () => {
+  const desired = brokerSet({ groups: 1 })
+  const unread = [{ consumerGroup: 'billing', topic: 'orders', count: 3 }]
+  const leaving = group(1, desired, {
+    drainingSince: drainedAt(nowMs - 2 * drainQuietMs),
+    drain: { permission: 4, unread },
+  })
+
+  const { done, status, recheckAfterMs } = look(desired, [group(0), leaving])
+
+  expect(done).not.toContain('delete StatefulSet b-1')
+  expect(status.groupStatuses?.[1]?.draining?.blockers).toEqual(['billing has not read all of orders'])
+  expect(recheckAfterMs).toBeLessThan(10_000)
+})
+
+test('a retiring group goes when all is read and producers know', () => {
+  const desired = brokerSet({ groups: 1 })
+  const leaving = (sinceMs: number) =>
+    group(1, desired, { drainingSince: drainedAt(nowMs - sinceMs), drain: { permission: 4, unread: [] } })
+
+  expect(look(desired, [group(0), leaving(drainQuietMs - 1000)]).done).not.toContain('delete StatefulSet b-1')
+  const { done, status } = look(desired, [group(0), leaving(drainQuietMs)])
+  expect(done).toEqual(
+    expect.arrayContaining(['delete StatefulSet b-1', 'delete Service b-1-0', 'delete ConfigMap b-1']),
+  )
+  expect(status.groupStatuses).toHaveLength(1)
+})
+
+test('a retiring group whose broker does not answer is kept', () => {
+  const desired = brokerSet({ groups: 1 })
+  const leaving = group(1, desired, {
+    drainingSince: drainedAt(nowMs - 10 * drainQuietMs),
+    drain: { trouble: 'no connection' },
+  })
+
+  expect(look(desired, [group(0), leaving]).done).not.toContain('delete StatefulSet b-1')
+})
+
+test('a group that is wanted again takes messages again', () => {
+  const desired = brokerSet({ groups: 2 })
+
+  const { done } = look(desired, [group(0), group(1, desired, { drainingSince: drainedAt(nowMs) })])
+
+  expect(done.indexOf('permission b-1 6')).toBeGreaterThan(-1)
+  expect(done.indexOf('permission b-1 6')).toBeLessThan(done.indexOf('apply StatefulSet b-1')) // that takes the mark away
+})
