@@ -1,3 +1,4 @@
+import type { Timer } from '../base/clock.ts'
 import type { Doors } from '../base/doors.ts'
 import type { Address, Listener, Socket } from '../base/network.ts'
 import { ResponseCode } from './codes.ts'
@@ -48,6 +49,7 @@ class RemotingServer implements Server {
   readonly #doors: Pick<Doors, 'clock' | 'network' | 'log'>
   readonly #connections = new Set<RemotingConnection>()
   #listener: Listener | undefined
+  #idleTimer: Timer | undefined
   #lastId = 0
   #refused = 0 // connections above connectionsMax since the last idle check
   #isClosing = false
@@ -60,10 +62,7 @@ class RemotingServer implements Server {
   async listen(): Promise<void> {
     this.#listener = await this.#doors.network.listen(this.#options.listen, (socket) => this.#accept(socket))
     const idleMs = this.#options.idleMs ?? idleMsDefault
-    const timer = this.#doors.clock.every(idleMs / idleChecks, () => {
-      if (this.#isClosing) timer.cancel()
-      else this.#closeIdle(idleMs)
-    })
+    this.#idleTimer = this.#doors.clock.every(idleMs / idleChecks, () => this.#closeIdle(idleMs))
   }
 
   get address(): Address {
@@ -77,6 +76,7 @@ class RemotingServer implements Server {
   async close(graceMs: number): Promise<void> {
     const { clock } = this.#doors
     this.#isClosing = true
+    this.#idleTimer?.cancel()
     const listenerClosed = this.#listener!.close()
     const deadlineMs = clock.monotonicMs() + graceMs
     const poll = async (isDone: () => boolean) => {
