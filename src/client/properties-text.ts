@@ -2,8 +2,8 @@
 export function readPropertiesText(text: string): Map<string, string> {
   const properties = new Map<string, string>()
   for (const line of text.split(/\r?\n/)) {
-    const match = /^\s*([^#!=\s][^=]*?)\s*=\s*(.*)$/.exec(line)
-    if (match) properties.set(match[1]!, match[2]!.replace(/\\(.)/g, '$1'))
+    const match = /^\s*([^#!=\s][^=]*?)\s*=\s*(.*)$/s.exec(line)
+    if (match) properties.set(match[1]!, match[2]!.replace(/\\(.)/gs, '$1'))
   }
   return properties
 }
