@@ -1,0 +1,44 @@
+import type { Clock } from '../../base/clock.ts'
+import type { Log } from '../../base/log.ts'
+import type { Random } from '../../base/random.ts'
+import type { BrokerSettings } from '../../tunables/index.ts'
+import type { MessageStore } from '../store/index.ts'
+import type { Clients } from './clients.ts'
+import type { ConsumerOffsets } from './consumer-offsets.ts'
+import type { DelayLevels } from './delay-levels.ts'
+import type { Groups } from './groups.ts'
+import type { QueueLocks } from './locks.ts'
+import type { PullHold } from './pull-hold.ts'
+import type { Schedule } from './schedule.ts'
+import type { Stats } from './stats.ts'
+import type { Topics } from './topics.ts'
+
+/** What the processors of one broker work with. */
+export interface Broker {
+  /** Those that are `live` change while the broker runs: read them where they matter, keep no copies. */
+  readonly settings: BrokerSettings
+  /** host:port that clients use: brokerIP1 and the main port. */
+  readonly brokerAddr: string
+  /** brokerAddr as messages carry it. */
+  readonly storeHost: Buffer
+  readonly bootTimestamp: number // ms
+  readonly store: MessageStore
+  readonly topics: Topics
+  readonly groups: Groups
+  readonly consumerOffsets: ConsumerOffsets
+  readonly clients: Clients
+  readonly pullHold: PullHold
+  readonly locks: QueueLocks
+  readonly delayLevels: DelayLevels
+  readonly schedule: Schedule
+  readonly stats: Stats
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  /** A UNIQ_KEY for a message whose producer gave it none. */
+  nextUniqKey(): string
+  /** Resolves when the NameServers know of the topic's change, or did not answer in the time that an admin waits. */
+  announceTopic(topic: string): Promise<void>
+  /** Tells the NameServers everything again. */
+  announceAll(): Promise<void>
+}

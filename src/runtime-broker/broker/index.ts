@@ -1,0 +1,1 @@
+export { type RunningBroker, startBroker } from './broker.ts'

@@ -1,0 +1,107 @@
+import { RequestCode, ResponseCode } from '../../../remoting/codes.ts'
+import type { Handler, Request } from '../../../remoting/server.ts'
+import type { Broker } from '../context.ts'
+import { getBrokerConfig, updateBrokerConfig } from './broker-config.ts'
+import { checkClientConfig } from './check-client-config.ts'
+import { getConsumerConnections, getProducerConnections } from './connections.ts'
+import { getBrokerConsumeStats, getConsumeStats, queryTopicsByConsumer } from './consume-stats.ts'
+import { getAllConsumerOffset, queryConsumerOffset, updateConsumerOffset } from './consumer-offset.ts'
+import { getConsumerRunningInfo } from './consumer-running-info.ts'
+import { errorResponse } from './errors.ts'
+import { getConsumerList } from './get-consumer-list.ts'
+import { heartbeat } from './heartbeat.ts'
+import { lockQueues, unlockQueues } from './lock-queues.ts'
+import { type Processor, type Response, refuse } from './processor.ts'
+import { litePullMessage, pullMessage } from './pull-message.ts'
+import { getEarliestStoreTime, getMaxOffset, getMinOffset, searchOffset } from './queue-offset.ts'
+import { resetOffset } from './reset-offset.ts'
+import { getRuntimeInfo } from './runtime-info.ts'
+import { sendBack } from './send-back.ts'
+import { sendBatchMessage, sendMessage, sendMessageV2 } from './send-message.ts'
+import { deleteGroup, getAllGroups, getGroup, updateGroup } from './subscription-group.ts'
+import { deleteTopic, getAllTopicConfig, getSystemTopicList, getTopicConfig, updateTopic } from './topic-config.ts'
+import { getTopicStats, queryTopicConsumers } from './topic-stats.ts'
+import { unregisterClient } from './unregister-client.ts'
+import { viewMessage } from './view-message.ts'
+
+/** All that this broker answers: its table of contents. */
+const processors: readonly Processor[] = [
+  // producers
+  sendMessage,
+  sendMessageV2,
+  sendBatchMessage,
+  // consumers
+  pullMessage,
+  litePullMessage,
+  sendBack,
+  queryConsumerOffset,
+  updateConsumerOffset,
+  getConsumerList,
+  lockQueues,
+  unlockQueues,
+  checkClientConfig,
+  // both
+  heartbeat,
+  unregisterClient,
+  searchOffset,
+  getMaxOffset,
+  getMinOffset,
+  getEarliestStoreTime,
+  viewMessage,
+  // topics
+  updateTopic,
+  deleteTopic,
+  getTopicConfig,
+  getAllTopicConfig,
+  getSystemTopicList,
+  getTopicStats,
+  queryTopicConsumers,
+  // consumer groups
+  updateGroup,
+  deleteGroup,
+  getAllGroups,
+  getGroup,
+  getConsumeStats,
+  getBrokerConsumeStats,
+  queryTopicsByConsumer,
+  getAllConsumerOffset,
+  resetOffset,
+  getConsumerConnections,
+  getProducerConnections,
+  getConsumerRunningInfo,
+  // the broker
+  getBrokerConfig,
+  updateBrokerConfig,
+  getRuntimeInfo,
+]
+
+const byCode: ReadonlyMap<number, Processor> = new Map(processors.map((processor) => [processor.code, processor]))
+
+/** Not answered on the second port (listenPort − 2), which exists so that pulls cannot crowd out the rest. */
+const mainPortOnly: ReadonlySet<number> = new Set([RequestCode.PULL_MESSAGE, RequestCode.LITE_PULL_MESSAGE])
+
+export function mainHandler(broker: Broker): Handler {
+  return (request) => handle(byCode.get(request.code), request, broker)
+}
+
+export function fastHandler(broker: Broker): Handler {
+  return (request) => handle(mainPortOnly.has(request.code) ? undefined : byCode.get(request.code), request, broker)
+}
+
+function handle(processor: Processor | undefined, request: Request, broker: Broker): ReturnType<Handler> {
+  if (processor === undefined) {
+    return refuse(ResponseCode.REQUEST_CODE_NOT_SUPPORTED, ` request type ${request.code} not supported`)
+  }
+  try {
+    const outcome = processor.handle(request, broker)
+    return outcome instanceof Promise ? outcome.catch((error) => failed(error, request, broker)) : outcome
+  } catch (error) {
+    return failed(error, request, broker)
+  }
+}
+
+function failed(error: unknown, request: Request, broker: Broker): Response {
+  const response = errorResponse(error)
+  broker.log.warn({ code: request.code, responseCode: response.code, err: error }, 'a request failed')
+  return response
+}

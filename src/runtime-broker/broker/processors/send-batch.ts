@@ -1,0 +1,51 @@
+import { ResponseCode } from '../../../remoting/codes.ts'
+import { readProperty } from '../../../remoting/message/index.ts'
+import { isRetryTopic } from '../names.ts'
+import { delayLevelOf } from '../property-text.ts'
+import { type Response, refuse } from './processor.ts'
+import { unsupported } from './send-check.ts'
+
+export interface BatchEntry {
+  flag: number
+  body: Buffer
+  properties: string
+}
+
+/** Of an entry without body and properties: totalSize, magic, crc, flag, bodyLength (i32 each), propertiesLength (i16). */
+const entryBytesMin = 22
+const topicBytesMax = 127
+
+/**
+ * Takes the body of SEND_BATCH_MESSAGE apart: entries back to back, each
+ * totalSize i32 | magic i32 | crc i32 | flag i32 | bodyLength i32 | body | propertiesLength i16 | properties.
+ * @param batchProperties those of the request, which are added to every entry
+ * @returns a refusal when the entries do not add up, or ask for what a batch cannot have
+ * Source: Apache RocketMQ 5, MessageDecoder#encodeMessages, MessageExtEncoder#encode.
+ */
+export function splitBatch(topic: string, batchProperties: string, bytes: Buffer): BatchEntry[] | Response {
+  if (isRetryTopic(topic) || Buffer.byteLength(topic) > topicBytesMax) return illegal('a batch cannot go to this topic')
+  if (delayLevelOf(readProperty(batchProperties, 'DELAY')) > 0) return illegal('a batch cannot be delayed')
+  const entries: BatchEntry[] = []
+  for (let at = 0; at < bytes.length; ) {
+    if (at + entryBytesMin > bytes.length) return illegal('the batch is cut short')
+    const size = bytes.readInt32BE(at)
+    const bodyLength = bytes.readInt32BE(at + 16)
+    const end = at + size
+    if (bodyLength < 0 || size < entryBytesMin + bodyLength || end > bytes.length)
+      return illegal('the batch is cut short')
+    const propertiesAt = at + 22 + bodyLength
+    const propertiesLength = bytes.readInt16BE(propertiesAt - 2)
+    if (propertiesLength < 0 || propertiesAt + propertiesLength !== end) return illegal('the batch is cut short')
+    const properties = bytes.toString('utf8', propertiesAt, end)
+    const refusal = unsupported(0, properties)
+    if (refusal !== undefined) return refusal
+    if (delayLevelOf(readProperty(properties, 'DELAY')) > 0) return illegal('a batch cannot be delayed')
+    entries.push({ flag: bytes.readInt32BE(at + 12), body: bytes.subarray(at + 20, at + 20 + bodyLength), properties })
+    at = end
+  }
+  return entries
+}
+
+function illegal(what: string): Response {
+  return refuse(ResponseCode.MESSAGE_ILLEGAL, `the message is illegal: ${what}`)
+}

@@ -1,0 +1,85 @@
+import { Perm, ResponseCode } from '../../../remoting/codes.ts'
+import type { SendMessageRequest } from '../../../remoting/headers/send-message.ts'
+import { readProperty } from '../../../remoting/message/index.ts'
+import type { Request } from '../../../remoting/server.ts'
+import { Version } from '../../../remoting/version.ts'
+import type { Broker } from '../context.ts'
+import { deadLetterTopicOf, groupOfRetryTopic, isRetryTopic, maySendTo, topicNameFault } from '../names.ts'
+import { delayLevelOf } from '../property-text.ts'
+import type { Topic } from '../topics.ts'
+import { groupMissing, type Response, refuse, topicMissing } from './processor.ts'
+
+const transactionFlags = 0xc
+const timerNames = ['TIMER_DELAY_SEC', 'TIMER_DELAY_MS', 'TIMER_DELIVER_MS']
+
+/**
+ * Finds the topic of a message that somebody sends, and makes it where it may be made.
+ * Source: Apache RocketMQ 5, AbstractSendMessageProcessor#msgCheck.
+ */
+export function topicToSend(header: SendMessageRequest, broker: Broker): Topic | Response {
+  const { topic: name, queueId } = header
+  let topic = broker.topics.find(name)
+  if (topic?.config.order && (broker.settings.brokerPermission & Perm.WRITE) === 0) {
+    return refuse(ResponseCode.NO_PERMISSION, `the broker[${broker.settings.brokerIP1}] sending message is forbidden`)
+  }
+  if (topic === undefined) {
+    const fault = topicNameFault(name)
+    if (fault !== undefined) return refuse(ResponseCode.INVALID_PARAMETER, fault)
+  }
+  if (!maySendTo(name)) {
+    return refuse(ResponseCode.NO_PERMISSION, `Sending message to topic[${name}] is forbidden.`)
+  }
+  topic ??= broker.topics.createBySending(name, header.defaultTopic, header.defaultTopicQueueNums, unitFlag(header))
+  if (topic === undefined && isRetryTopic(name)) topic = broker.topics.ensure(name, 1, unitFlag(header))
+  if (topic === undefined) return topicMissing(name)
+  const { writeQueueNums, readQueueNums } = topic.config
+  if (queueId >= Math.max(writeQueueNums, readQueueNums)) {
+    const remark = `request queueId[${queueId}] is illegal, topic ${name} has ${writeQueueNums} write queues`
+    return refuse(ResponseCode.INVALID_PARAMETER, remark)
+  }
+  return topic
+}
+
+/** A queue of the topic: the one asked for, or any when the sender leaves it to us. */
+export function queueToSend(queueId: number, topic: Topic, broker: Broker): number {
+  return queueId >= 0 ? queueId : broker.random.int(Math.max(1, topic.config.writeQueueNums))
+}
+
+/** What this release does not do must not be stored as if it did. */
+export function unsupported(sysFlag: number, properties: string): Response | undefined {
+  if ((sysFlag & transactionFlags) !== 0 || readProperty(properties, 'TRAN_MSG')?.toLowerCase() === 'true') {
+    return refuse(ResponseCode.NO_PERMISSION, 'transactions are not supported by this release')
+  }
+  const hasTimer = timerNames.some((name) => properties.includes(`${name}\u0001`))
+  if (hasTimer && delayLevelOf(readProperty(properties, 'DELAY')) === 0) {
+    return refuse(ResponseCode.SYSTEM_ERROR, 'accurate timer message is not enabled, timerWheelEnable is false')
+  }
+  return undefined
+}
+
+/**
+ * A consumer that could not send a message back sends it here as a new one: once it was tried often enough it belongs to
+ * the dead letters. Source: Apache RocketMQ 5, SendMessageProcessor#handleRetryAndDLQ.
+ * @returns the topic to store it in, undefined for the one it names
+ */
+export function deadLetterTopic(
+  header: SendMessageRequest,
+  request: Request,
+  broker: Broker,
+): Topic | Response | undefined {
+  if (!isRetryTopic(header.topic)) return undefined
+  const consumerGroup = groupOfRetryTopic(header.topic)
+  const group = broker.groups.findOrCreate(consumerGroup)
+  if (group === undefined) return groupMissing(consumerGroup)
+  const isHeard = request.version >= Version.V3_4_9 && header.maxReconsumeTimes !== undefined
+  const triesMax = isHeard ? header.maxReconsumeTimes! : group.retryMaxTimes
+  return header.reconsumeTimes > triesMax ? broker.topics.ensure(deadLetterTopicOf(consumerGroup), 1) : undefined
+}
+
+const unitTopicFlag = 1
+const unitRetryTopicFlag = 2
+
+function unitFlag({ unitMode, topic }: SendMessageRequest): number {
+  if (!unitMode) return 0
+  return isRetryTopic(topic) ? unitRetryTopicFlag : unitTopicFlag
+}

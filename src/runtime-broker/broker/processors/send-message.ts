@@ -1,0 +1,217 @@
+import type { OperatingError } from '../../../base/errors.ts'
+import { RequestCode, ResponseCode } from '../../../remoting/codes.ts'
+import { responseFrame } from '../../../remoting/frame.ts'
+import {
+  type SendMessageRequest,
+  sendMessageRequest,
+  sendMessageRequestV2,
+} from '../../../remoting/headers/send-message.ts'
+import { encodeHost, offsetMsgIdOf, PropertyName, readProperty, tagsCodeOf } from '../../../remoting/message/index.ts'
+import type { Connection, Request } from '../../../remoting/server.ts'
+import type { Appended, AppendWaiter, NewMessage, SettleStatus } from '../../store/index.ts'
+import type { Broker } from '../context.ts'
+import { withHostFlags } from '../host-flags.ts'
+import { delayLevelOf, removeProperty, setProperties } from '../property-text.ts'
+import { toSchedule } from '../schedule.ts'
+import type { Topic } from '../topics.ts'
+import { errorResponse } from './errors.ts'
+import { done, type Outcome, processor, type Response, refuse } from './processor.ts'
+import { splitBatch } from './send-batch.ts'
+import { deadLetterTopic, queueToSend, topicToSend, unsupported } from './send-check.ts'
+
+/** Stores one message, or a batch of one queue; answers when it is as safe as the broker's flushDiskType says. */
+export const sendMessage = processor(RequestCode.SEND_MESSAGE, sendMessageRequest, send)
+export const sendMessageV2 = processor(RequestCode.SEND_MESSAGE_V2, sendMessageRequestV2, send)
+export const sendBatchMessage = processor(RequestCode.SEND_BATCH_MESSAGE, sendMessageRequestV2, send)
+
+function send(header: SendMessageRequest, broker: Broker, request: Request): Outcome {
+  const refusal = store(header, broker, request)
+  return refusal && { ...refusal, extFields: regionFields(broker) }
+}
+
+/** @returns why the message is not stored; undefined: it is, and the answer follows */
+function store(header: SendMessageRequest, broker: Broker, request: Request): Response | undefined {
+  const target = topicToSend(header, broker)
+  if (isResponse(target)) return target
+  if (request.body.length === 0) return refuse(ResponseCode.SYSTEM_ERROR, 'the message body is empty')
+  const given = header.properties ?? ''
+  const refusal = unsupported(header.sysFlag, given)
+  if (refusal !== undefined) return refusal
+  const isBatch = header.batch || request.code === RequestCode.SEND_BATCH_MESSAGE
+  return isBatch ? storeBatch(header, target, given, broker, request) : storeOne(header, target, given, broker, request)
+}
+
+function storeOne(
+  header: SendMessageRequest,
+  target: Topic,
+  given: string,
+  broker: Broker,
+  request: Request,
+): Response | undefined {
+  const deadLetters = deadLetterTopic(header, request, broker)
+  if (isResponse(deadLetters)) return deadLetters
+  const topic = deadLetters ?? target
+  const queueId = deadLetters === undefined ? queueToSend(header.queueId, topic, broker) : 0
+
+  let properties = removeProperty(given, PropertyName.POP_CK)
+  let uniqKey = readProperty(properties, PropertyName.UNIQ_KEY)
+  if (uniqKey === undefined) {
+    uniqKey = broker.nextUniqKey()
+    properties = setProperties(properties, [[PropertyName.UNIQ_KEY, uniqKey]])
+  }
+  const message = newMessage(header, topic.config.topicName, queueId, request, broker)
+  message.properties = withBrokerProperties(properties, broker)
+  message.tagsCode = tagsCodeOf(readProperty(properties, PropertyName.TAGS))
+  message.waitsForFlush = readProperty(properties, PropertyName.WAIT) !== 'false'
+
+  const level = deadLetters === undefined ? delayLevelOf(readProperty(properties, PropertyName.DELAY)) : 0
+  const stored =
+    level === 0 ? message : toSchedule(message, broker.delayLevels.clamp(level), broker.delayLevels, broker.clock.now())
+  const pending = new PendingSend(request, broker, topic, queueId, uniqKey)
+  pending.appended(broker.store.append(stored, pending))
+  return undefined
+}
+
+function storeBatch(
+  header: SendMessageRequest,
+  topic: Topic,
+  given: string,
+  broker: Broker,
+  request: Request,
+): Response | undefined {
+  const queueId = queueToSend(header.queueId, topic, broker)
+  const entries = splitBatch(header.topic, given, request.body)
+  if (!Array.isArray(entries)) return entries
+  const suffix = withBrokerProperties(given, broker)
+  const messages = entries.map(({ flag, body, properties }) => {
+    const message = newMessage(header, header.topic, queueId, request, broker)
+    message.flag = flag
+    message.body = body
+    const separator = properties === '' || properties.endsWith('\u0002') ? '' : '\u0002'
+    message.properties = properties + separator + suffix
+    message.tagsCode = tagsCodeOf(readProperty(message.properties, PropertyName.TAGS))
+    message.waitsForFlush = readProperty(message.properties, PropertyName.WAIT) !== 'false'
+    return message
+  })
+  const pending = new PendingSend(request, broker, topic, queueId, undefined)
+  const [first, ...others] = broker.store.appendBatch(messages, pending)
+  pending.appended(first!, others)
+  return undefined
+}
+
+function newMessage(
+  header: SendMessageRequest,
+  topic: string,
+  queueId: number,
+  request: Request,
+  broker: Broker,
+): NewMessage {
+  const bornHost = bornHostOf(request.connection)
+  return {
+    topic,
+    queueId,
+    flag: header.flag,
+    sysFlag: withHostFlags(header.sysFlag, bornHost, broker.storeHost),
+    bornTimestamp: header.bornTimestamp,
+    bornHost,
+    storeHost: broker.storeHost,
+    reconsumeTimes: header.reconsumeTimes,
+    preparedTransactionOffset: 0,
+    body: request.body,
+    properties: '',
+    tagsCode: 0,
+    waitsForFlush: true,
+  }
+}
+
+const bornHosts = new WeakMap<Connection, Buffer>()
+
+function bornHostOf(connection: Connection): Buffer {
+  let host = bornHosts.get(connection)
+  if (host === undefined) bornHosts.set(connection, (host = encodeHost(connection.remote)))
+  return host
+}
+
+const brokerPropertyPattern = /(?:MSG_REGION|TRACE_ON|CLUSTER)\u0001/
+
+/** Adds what every stored message has from its broker. A message that was stored before (a retry) has it already. */
+function withBrokerProperties(properties: string, { settings }: Broker): string {
+  const { regionId, traceOn, brokerClusterName } = settings
+  if (brokerPropertyPattern.test(properties)) {
+    return setProperties(properties, [
+      ['MSG_REGION', regionId],
+      ['TRACE_ON', String(traceOn)],
+      ['CLUSTER', brokerClusterName],
+    ])
+  }
+  const separator = properties === '' || properties.endsWith('\u0002') ? '' : '\u0002'
+  return (
+    `${properties}${separator}MSG_REGION\u0001${regionId}\u0002` +
+    `TRACE_ON\u0001${traceOn}\u0002CLUSTER\u0001${brokerClusterName}\u0002`
+  )
+}
+
+function regionFields({ settings }: Broker): Record<string, string> {
+  return { MSG_REGION: settings.regionId, TRACE_ON: String(settings.traceOn) }
+}
+
+const noOthers: readonly Appended[] = []
+
+/** A send whose message is in the store's write batch: answered when the store says how that ended. */
+class PendingSend implements AppendWaiter {
+  readonly #request: Request
+  readonly #broker: Broker
+  readonly #topic: Topic
+  readonly #queueId: number
+  readonly #uniqKey: string | undefined // of a single message
+  #first: Appended | undefined
+  #others: readonly Appended[] = noOthers
+
+  constructor(request: Request, broker: Broker, topic: Topic, queueId: number, uniqKey: string | undefined) {
+    this.#request = request
+    this.#broker = broker
+    this.#topic = topic
+    this.#queueId = queueId
+    this.#uniqKey = uniqKey
+  }
+
+  appended(first: Appended, others = noOthers): void {
+    this.#first = first
+    this.#others = others
+  }
+
+  settle(status: SettleStatus, error?: OperatingError): void {
+    const request = this.#request
+    if (status === 'failed') {
+      request.answer({ ...errorResponse(error), extFields: regionFields(this.#broker) })
+      return
+    }
+    const first = this.#first!
+    const count = 1 + this.#others.length
+    this.#topic.puts.add(count, first.storeTimestamp)
+    this.#broker.stats.notePut(count, first.storeTimestamp, this.#broker.clock.monotonicMs() - request.receivedAtMs)
+    if (request.isOneway) request.answer(done)
+    else request.answerEncoded(this.#frame(first, status))
+  }
+
+  #frame(first: Appended, status: SettleStatus): Buffer {
+    const { storeHost, settings } = this.#broker
+    let msgId = offsetMsgIdOf(storeHost, first.phyOffset)
+    for (const { phyOffset } of this.#others) msgId += `,${offsetMsgIdOf(storeHost, phyOffset)}`
+    const transactionId = this.#uniqKey === undefined ? '' : `"transactionId":${jsonText(this.#uniqKey)},`
+    const code = status === 'ok' ? ResponseCode.SUCCESS : ResponseCode.FLUSH_DISK_TIMEOUT
+    const extFields =
+      `{"queueId":"${this.#queueId}",${transactionId}"MSG_REGION":"${settings.regionId}","msgId":"${msgId}",` +
+      `"queueOffset":"${first.queueOffset}","TRACE_ON":"${settings.traceOn}"}`
+    return responseFrame(this.#request.opaque, code, extFields)
+  }
+}
+
+/** A producer's own text as JSON; ids need no escapes, and then none are looked for twice. */
+function jsonText(text: string): string {
+  return /^[\w.-]*$/.test(text) ? `"${text}"` : JSON.stringify(text)
+}
+
+function isResponse(value: Topic | Response | undefined): value is Response {
+  return value !== undefined && 'code' in value
+}
