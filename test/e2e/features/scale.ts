@@ -1,0 +1,53 @@
+import { eventually } from '../harness/kubectl.ts'
+import { type Case, check } from '../harness/stage.ts'
+
+/** More and fewer broker groups, more queues, while messages stay. */
+export const scale: Case[] = [
+  {
+    name: 'a third group joins through the scale subresource and takes messages',
+    async run(stage) {
+      const { kube } = stage
+      await kube.run(['scale', 'brokerset/mq-brokers', '--replicas=3'])
+      await kube.ready('brokerset/mq-brokers', 180_000)
+      await eventually('the topic is on three brokers', 60_000, async () => {
+        const { status } = await kube.get('topic', 'orders')
+        return status.brokers?.synced === 3 || `it is on ${status.brokers?.synced}`
+      })
+      const sent = await stage.send('third-', 900)
+      const names = Object.keys(sent.perBroker).join()
+      check(names === 'mq-brokers-0,mq-brokers-1,mq-brokers-2', `three brokers take messages, saw ${names}`)
+      await stage.receiveAll()
+    },
+  },
+  {
+    name: 'a topic gets more queues on every broker',
+    async run(stage) {
+      const { kube } = stage
+      await kube.run(['patch', 'topic/orders', '--type=merge', '-p', '{"spec":{"queues":{"perBroker":6}}}'])
+      await kube.ready('topic/orders', 60_000)
+      const sent = await stage.send('wider-', 900)
+      check(sent.queues === 18, `six queues on each of three brokers take messages, saw ${sent.queues}`)
+      await stage.receiveAll()
+    },
+  },
+]
+
+/** Last: the messages of the group that goes have been read, and go with it. */
+export const scaleIn: Case[] = [
+  {
+    name: 'the last group is drained and goes when it is asked to',
+    async run(stage) {
+      const { kube } = stage
+      await kube.run(['scale', 'brokerset/mq-brokers', '--replicas=2'])
+      await eventually('its StatefulSet is gone', 240_000, async () => {
+        const { items } = await kube.get('statefulsets', '-l', 'rocketmq.alt/broker-set=mq-brokers')
+        const { status } = await kube.get('brokerset', 'mq-brokers')
+        const names = items.map((item: { metadata: { name: string } }) => item.metadata.name).join()
+        return names === 'mq-brokers-0,mq-brokers-1' || `${names}; ${JSON.stringify(status.groupStatuses?.at(-1))}`
+      })
+      await kube.ready('brokerset/mq-brokers', 60_000)
+      const { perBroker } = await stage.send('after-', 300)
+      check(!('mq-brokers-2' in perBroker), 'the group that went takes no messages')
+    },
+  },
+]

@@ -1,0 +1,61 @@
+import { type JavaProject, prepareJava } from '../../conformance/java.ts'
+import { say } from './kubectl.ts'
+
+export interface Sent {
+  acked: number
+  refusals: number
+  /** Queues that took messages. */
+  queues: number
+  perBroker: Record<string, number>
+  lastRefusal: string
+}
+export interface Received {
+  expected: number
+  missing: number
+  repeated: number
+  someMissing: string
+}
+
+/** Apache's Java client, outside of Kubernetes: it reaches Services and pods by their addresses. */
+export class Talk {
+  readonly #java: JavaProject
+
+  private constructor(java: JavaProject) {
+    this.#java = java
+  }
+
+  static async prepare(): Promise<Talk> {
+    return new Talk(await prepareJava(say))
+  }
+
+  /** Sends prefix0…prefix(count-1); what is refused is sent again until it is acknowledged. @throws when time is up */
+  send(options: { namesrv: string; topic: string; prefix: string; count: number; seconds?: number }): Promise<Sent> {
+    return this.#run('send', options)
+  }
+
+  /** Receives in a consumer group until all of `expect` (count by prefix) have come. @throws when time is up */
+  receive(options: {
+    namesrv: string
+    topic: string
+    group: string
+    expect: Record<string, number>
+    seconds?: number
+  }): Promise<Received> {
+    const expect = Object.entries(options.expect)
+      .map(([prefix, count]) => `${prefix}:${count}`)
+      .join(',')
+    return this.#run('receive', { ...options, expect })
+  }
+
+  async #run<T>(verb: 'send' | 'receive', options: Record<string, unknown> & { seconds?: number }): Promise<T> {
+    const seconds = options.seconds ?? 120
+    const args = Object.entries({ ...options, seconds }).flatMap(([key, value]) => [`--${key}`, String(value)])
+    const { stdout, stderr, code } = await this.#java.java('conformance.Talk', [verb, ...args], {
+      timeoutMs: (seconds + 60) * 1000,
+    })
+    const line = stdout.split('\n').find((text) => text.startsWith('{'))
+    if (code !== 0 || line === undefined)
+      throw new Error(`the Java client could not ${verb} all:\n${stdout}\n${stderr}`)
+    return JSON.parse(line)
+  }
+}
