@@ -1,0 +1,120 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from '@jest/globals'
+import { parseAllDocuments } from 'yaml'
+import { checkRules } from '../local-cluster/api-server/cel.ts'
+import { crdProblems } from '../local-cluster/api-server/custom-resource.ts'
+import { type Schema, validate } from '../local-cluster/api-server/schema.ts'
+import { otherBrokerKeys, otherNamesrvKeys } from '../tunables/apache-keys.ts'
+import { brokerSchema } from '../tunables/broker.ts'
+import { namesrvSchema } from '../tunables/index.ts'
+import { brokerOwnedKeys } from './broker-set.ts'
+import { customResourceDefinition, definitions } from './index.ts'
+import { nameServerOwnedKeys } from './name-server.ts'
+
+const crds = definitions.map(customResourceDefinition)
+
+interface Sample {
+  kind: string
+  metadata: { name: string }
+  spec: Record<string, unknown>
+}
+
+const samples: Sample[] = parseAllDocuments(
+  readFileSync(join(import.meta.dirname, '../../deploy/samples/quickstart.yaml'), 'utf8'),
+).map((document) => document.toJS())
+
+function sample(kind: string): Sample {
+  return structuredClone(samples.find((one) => one.kind === kind) as Sample)
+}
+
+/** What an API server says about an object, or about its change from `old`. */
+function problemsOf(object: Sample, old?: Sample): string[] {
+  const crd = crds.find(({ spec }) => spec.names.kind === object.kind)
+  const schema = crd?.spec.versions[0]?.schema.openAPIV3Schema as unknown as Schema
+  return [...validate(schema, object), ...checkRules(schema, object, old)].map(({ message }) => message)
+}
+
+function withSpec(object: Sample, spec: object): Sample {
+  return { ...object, spec: { ...object.spec, ...spec } }
+}
+
+test.each(crds.map((crd): [string, (typeof crds)[number]] => [crd.metadata.name, crd]))(
+  '%s is well formed',
+  (_, crd) => {
+    expect(crdProblems(crd as never)).toEqual([])
+    expect(JSON.stringify(crd).length).toBeLessThan(120_000)
+  },
+)
+
+test('every field is explained', () => {
+  const silent: string[] = []
+  const visit = (schema: Record<string, unknown>, path: string) => {
+    if (schema.description === undefined || schema.description === '') silent.push(path)
+    for (const [name, field] of Object.entries(schema.properties ?? {})) {
+      visit(field as Record<string, unknown>, `${path}.${name}`)
+    }
+    const items = schema.items as { properties?: object } | undefined
+    for (const [name, field] of Object.entries(items?.properties ?? {})) visit(field, `${path}[].${name}`)
+  }
+  for (const crd of crds) {
+    const { spec, status } = crd.spec.versions[0]!.schema.openAPIV3Schema.properties
+    visit(spec, `${crd.spec.names.kind}.spec`)
+    visit(status, `${crd.spec.names.kind}.status`)
+  }
+  expect(silent).toEqual([])
+})
+
+test('the quickstart is valid, and so is the smallest of each kind', () => {
+  expect(samples.map(({ kind }) => kind)).toEqual(['NameServer', 'BrokerSet', 'Topic'])
+  for (const one of samples) expect([one.kind, problemsOf(one)]).toEqual([one.kind, []])
+  expect(problemsOf({ ...sample('NameServer'), spec: {} })).toEqual([])
+})
+
+test.each<[string, string, object, string]>([
+  ['too many NameServers', 'NameServer', { replicas: 10 }, '9'],
+  ['a NameServer setting of ours', 'NameServer', { config: { listenPort: '1' } }, 'the operator sets these itself'],
+  ['a broker setting of ours', 'BrokerSet', { config: { brokerId: '1' } }, 'the operator sets these itself'],
+  ['no NameServer at all', 'BrokerSet', { nameServerRef: undefined }, 'exactly one of'],
+  ['two ways to NameServers', 'BrokerSet', { externalNameServers: ['ns:9876'] }, 'exactly one of'],
+  ['an address without a port', 'BrokerSet', { nameServerRef: undefined, externalNameServers: ['ns'] }, 'match'],
+  ['no group', 'BrokerSet', { groups: 0 }, '1'],
+  ['a cluster name with a blank', 'BrokerSet', { clusterName: 'a b' }, 'match'],
+  ['a topic of RocketMQ itself', 'Topic', { topicName: 'TBW102' }, 'keeps these for itself'],
+  ['a retry topic', 'Topic', { topicName: '%RETRY%billing' }, 'keeps these for itself'],
+  ['no queue', 'Topic', { queues: { perBroker: 0 } }, '1'],
+  ['an unknown permission', 'Topic', { permission: 'Everything' }, 'ReadWrite'],
+])('%s is refused', (_, kind, spec, says) => {
+  const object = JSON.parse(JSON.stringify(withSpec(sample(kind), spec)))
+
+  expect(problemsOf(object).join('\n')).toContain(says)
+})
+
+test.each<[string, string, object, string]>([
+  ['clusterName', 'BrokerSet', { clusterName: 'other' }, 'clusterName cannot be changed'],
+  ['the storage size', 'BrokerSet', { storage: { size: '3Gi' } }, 'storage cannot be changed'],
+  ['topicName', 'Topic', { topicName: 'other' }, 'topicName cannot be changed'],
+  ['brokerSetRef', 'Topic', { brokerSetRef: { name: 'other' } }, 'brokerSetRef cannot be changed'],
+])('%s cannot be changed', (_, kind, spec, says) => {
+  const old = sample(kind)
+
+  expect(problemsOf(old, old)).toEqual([])
+  expect(problemsOf(withSpec(old, spec), old).join('\n')).toContain(says)
+})
+
+test('a name too long for its Services is refused', () => {
+  const object = { ...sample('BrokerSet'), metadata: { name: 'b'.repeat(50) } }
+
+  expect(problemsOf(object).join('\n')).toContain('at most 49')
+})
+
+test('settings that the operator owns are settings of Apache or ours', () => {
+  const known = new Set([
+    ...Object.keys(namesrvSchema.shape),
+    ...Object.keys(brokerSchema.shape),
+    ...otherNamesrvKeys,
+    ...otherBrokerKeys,
+  ])
+
+  expect([...nameServerOwnedKeys, ...brokerOwnedKeys].filter((key) => !known.has(key))).toEqual([])
+})
