@@ -86,6 +86,11 @@ export class Fields {
     return value.map(read)
   }
 
+  /** An array of integers; some peers send them as text. */
+  integers(key: string): number[] {
+    return this.list(key, (item) => new Fields(this.#what, { [key]: item }).integer(key))
+  }
+
   texts(key: string): string[] {
     return this.list(key, (item) => {
       if (typeof item !== 'string') throw invalid(this.#what, key, item)

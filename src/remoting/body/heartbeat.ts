@@ -80,7 +80,7 @@ export function readSubscriptionData(value: unknown): SubscriptionData {
     topic: fields.text('topic'),
     subString: fields.text('subString', '*'),
     tagsSet: fields.texts('tagsSet'),
-    codeSet: fields.list('codeSet', Number),
+    codeSet: fields.integers('codeSet'),
     subVersion: fields.wideInteger('subVersion', 0),
     expressionType: fields.text('expressionType', 'TAG'),
     classFilterMode: fields.bool('classFilterMode', false),

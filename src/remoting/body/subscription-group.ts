@@ -85,7 +85,7 @@ function readRetryPolicy(fields: Fields): GroupRetryPolicy {
       max: exponential.integer('max', 7_200_000),
       multiplier: exponential.number('multiplier', 2),
     },
-    customizedRetryPolicy: customized && { next: customized.list('next', Number) },
+    customizedRetryPolicy: customized && { next: customized.integers('next') },
   }
 }
 

@@ -1,0 +1,213 @@
+import { deflateSync } from 'node:zlib'
+import { expect, test } from '@jest/globals'
+import { readJson } from '../json.ts'
+import { readConsumerConnection, readProducerConnections, writeConsumerConnection } from './connections.ts'
+import { readConsumerOffsetTable, writeConsumerOffsetTable } from './consumer-offset-table.ts'
+import { readHeartbeatData, writeHeartbeatData } from './heartbeat.ts'
+import { readKvTable, readTopicList } from './lists.ts'
+import { readLockBatch } from './lock-batch.ts'
+import { readRegisterBrokerBody, writeRegisterBrokerBody } from './register-broker.ts'
+import { readBrokerMemberGroup, readClusterInfo, readTopicRouteData, writeTopicRouteData } from './route.ts'
+import { readConsumeStatsList, readTopicStatsTable, writeTopicStatsTable } from './stats.ts'
+import { readSubscriptionGroupConfig, subscriptionGroupConfig } from './subscription-group.ts'
+import { readTopicConfigTable, topicConfig, writeTopicConfigTable } from './topic-config.ts'
+
+const bodyInvalid = expect.objectContaining({ code: 'BODY_INVALID' })
+const dataVersion = { counter: 3, stateVersion: 0, timestamp: 1_700_000_000_000 }
+const route = {
+  orderTopicConf: undefined,
+  queueDatas: [{ brokerName: 'b-0', readQueueNums: 4, writeQueueNums: 4, perm: 6, topicSysFlag: 0 }],
+  brokerDatas: [
+    {
+      cluster: 'C',
+      brokerName: 'b-0',
+      brokerAddrs: new Map([[0, '10.0.0.1:10911']]),
+      enableActingMaster: false,
+      zoneName: undefined,
+    },
+  ],
+  filterServerTable: new Map<string, string[]>(),
+}
+
+test('a route has quoted keys for new peers, unquoted for old ones, and reads the same', () => {
+  const strict = writeTopicRouteData(route, true)
+  const lenient = writeTopicRouteData(route, false)
+
+  expect(strict).toBe(
+    '{"brokerDatas":[{"brokerAddrs":{"0":"10.0.0.1:10911"},"brokerName":"b-0","cluster":"C","enableActingMaster":false}],' +
+      '"filterServerTable":{},"queueDatas":[{"brokerName":"b-0","perm":6,"readQueueNums":4,"topicSysFlag":0,"writeQueueNums":4}]}',
+  )
+  expect(lenient).toBe(strict.replace('"0":', '0:'))
+  expect(readTopicRouteData(strict)).toEqual(route)
+  expect(readTopicRouteData(lenient)).toEqual(route)
+})
+
+test.each(['{"brokerDatas":{}}', '{"brokerDatas":[1]}', '{"queueDatas":[{"brokerName":"b"}]}', '[]', 'null', ''])(
+  '%j is no route',
+  (json) => {
+    expect(() => readTopicRouteData(json)).toThrow(bodyInvalid)
+  },
+)
+
+test('a heartbeat of the C++ client: ordinals, a version as text, fields left out', () => {
+  const body = Buffer.from(
+    '{"clientID":"c@1","consumerDataSet":[{"consumeFromWhere":4,"consumeType":1,"groupName":"G","messageModel":1,' +
+      '"subscriptionDataSet":[{"codeSet":["2598919"],"subString":"TagA","subVersion":"1795411641097","tagsSet":null,"topic":"T"}]}],"producerDataSet":null}',
+  )
+
+  expect(readHeartbeatData(body)).toEqual({
+    clientID: 'c@1',
+    producerDataSet: [],
+    consumerDataSet: [
+      {
+        groupName: 'G',
+        consumeType: 'CONSUME_PASSIVELY',
+        messageModel: 'CLUSTERING',
+        consumeFromWhere: 'CONSUME_FROM_FIRST_OFFSET',
+        subscriptionDataSet: [
+          {
+            topic: 'T',
+            subString: 'TagA',
+            tagsSet: [],
+            codeSet: [2598919],
+            subVersion: 1795411641097,
+            expressionType: 'TAG',
+            classFilterMode: false,
+          },
+        ],
+        unitMode: false,
+      },
+    ],
+    heartbeatFingerprint: 0,
+    withoutSub: false,
+  })
+})
+
+test('the nanoseconds of the Go client keep their digits', () => {
+  const json =
+    '{"clientID":"g","consumerDataSet":[{"consumeType":"CONSUME_PASSIVELY","groupName":"G","messageModel":"CLUSTERING",' +
+    '"subscriptionDataSet":[{"topic":"T","subVersion":1795411641097123456}]}]}'
+
+  const data = readHeartbeatData(Buffer.from(json))
+
+  expect(data.consumerDataSet[0]?.subscriptionDataSet[0]?.subVersion).toBe(1795411641097123456n)
+  expect(readHeartbeatData(Buffer.from(writeHeartbeatData(data)))).toEqual(data)
+})
+
+test('queues as keys', () => {
+  const json =
+    '{"offsetTable":{{"brokerName":"b","queueId":1,"topic":"T"}:{"lastUpdateTimestamp":5,"maxOffset":9,"minOffset":2}},"topicPutTps":0.5}'
+
+  const table = readTopicStatsTable(Buffer.from(json))
+
+  expect([...table.offsetTable]).toEqual([
+    [
+      { topic: 'T', brokerName: 'b', queueId: 1 },
+      { minOffset: 2, maxOffset: 9, lastUpdateTimestamp: 5 },
+    ],
+  ])
+  expect(writeTopicStatsTable(table)).toBe(json)
+})
+
+test('names of built-in properties are names as others', () => {
+  const topicConfigTable = new Map(['__proto__', 'constructor'].map((name) => [name, topicConfig(name)]))
+
+  const read = readTopicConfigTable(readJson(writeTopicConfigTable({ dataVersion, topicConfigTable })))
+
+  expect(read).toEqual({ dataVersion, topicConfigTable })
+})
+
+test('a plain registration is read as it was written', () => {
+  const topicConfigTable = new Map([['T', topicConfig('T', { perm: 4, attributes: { 'message.type': 'FIFO' } })]])
+  const body = { topicConfigSerializeWrapper: { dataVersion, topicConfigTable }, filterServerList: [] }
+
+  expect(readRegisterBrokerBody(Buffer.from(writeRegisterBrokerBody(body)), false)).toEqual(body)
+})
+
+function lengthAndText(text: string): Buffer {
+  const bytes = Buffer.alloc(4 + Buffer.byteLength(text))
+  bytes.writeInt32BE(bytes.length - 4)
+  bytes.write(text, 4)
+  return bytes
+}
+
+test('a compressed registration is read, a broken one refused', () => {
+  const count = Buffer.from([0, 0, 0, 2])
+  const plain = Buffer.concat([
+    lengthAndText(JSON.stringify(dataVersion)),
+    count,
+    lengthAndText('T 4 8 6 SINGLE_TAG {"message.type":"DELAY"}'),
+    lengthAndText('U 1 1 6 SINGLE_TAG'),
+    lengthAndText('[]'),
+  ])
+
+  expect(readRegisterBrokerBody(deflateSync(plain), true)).toEqual({
+    topicConfigSerializeWrapper: {
+      dataVersion,
+      topicConfigTable: new Map([
+        ['T', topicConfig('T', { readQueueNums: 4, writeQueueNums: 8, attributes: { 'message.type': 'DELAY' } })],
+        ['U', topicConfig('U', { readQueueNums: 1, writeQueueNums: 1 })],
+      ]),
+    },
+    filterServerList: [],
+  })
+  expect(() => readRegisterBrokerBody(plain, true)).toThrow(bodyInvalid)
+  for (let bytes = 0; bytes < plain.length; bytes++) {
+    expect(() => readRegisterBrokerBody(deflateSync(plain.subarray(0, bytes)), true)).toThrow(bodyInvalid)
+  }
+})
+
+test('a small body that inflates without end is refused', () => {
+  expect(() => readRegisterBrokerBody(deflateSync(Buffer.alloc(65 * 1024 * 1024)), true)).toThrow(bodyInvalid)
+})
+
+test('a group has Apache’s defaults for what is left out', () => {
+  expect(readSubscriptionGroupConfig({ groupName: 'G' })).toEqual(subscriptionGroupConfig('G'))
+  expect(readSubscriptionGroupConfig({ retryMaxTimes: 3 }, 'G')).toEqual(
+    subscriptionGroupConfig('G', { retryMaxTimes: 3 }),
+  )
+})
+
+test('offsets have integer keys', () => {
+  const json =
+    '{"dataVersion":{"counter":3,"stateVersion":0,"timestamp":1700000000000},"offsetTable":{"T@G":{0:2,1:5}}}'
+
+  const table = readConsumerOffsetTable(readJson(json))
+
+  expect(table.offsetTable).toEqual(
+    new Map([
+      [
+        'T@G',
+        new Map([
+          [0, 2],
+          [1, 5],
+        ]),
+      ],
+    ]),
+  )
+  expect(writeConsumerOffsetTable(table)).toBe(json)
+})
+
+test('connections', () => {
+  const json =
+    '{"connectionSet":[{"clientAddr":"1.2.3.4:555","clientId":"c","language":"JAVA","version":479}],"consumeFromWhere":"CONSUME_FROM_LAST_OFFSET",' +
+    '"consumeType":"CONSUME_PASSIVELY","messageModel":"CLUSTERING","subscriptionTable":{}}'
+
+  expect(writeConsumerConnection(readConsumerConnection(Buffer.from(json)))).toBe(json)
+  expect(readProducerConnections(Buffer.from(json))).toEqual([
+    { clientAddr: '1.2.3.4:555', clientId: 'c', language: 'JAVA', version: 479 },
+  ])
+})
+
+test.each<[string, (body: Buffer) => unknown, string]>([
+  ['topic list', readTopicList, '{"topicList":[1]}'],
+  ['KV table', readKvTable, '{"table":{"a":1}}'],
+  ['lock', readLockBatch, '{"clientId":"c","consumerGroup":"G","mqSet":[{"topic":"T","brokerName":"b"}]}'],
+  ['heartbeat', readHeartbeatData, '{"clientID":"c","consumerDataSet":[{"groupName":"G","consumeType":9}]}'],
+  ['heartbeat without client', readHeartbeatData, '{}'],
+  ['cluster', readClusterInfo, '{"brokerAddrTable":{"b":{"brokerName":"b","brokerAddrs":{"x":"a"}}}}'],
+  ['members', readBrokerMemberGroup, '{"brokerMemberGroup":[]}'],
+  ['statistics', readConsumeStatsList, '{"consumeStatsList":[{"G":{}}]}'],
+])('a wrong %s is refused', (_, read, json) => {
+  expect(() => read(Buffer.from(json))).toThrow(bodyInvalid)
+})
