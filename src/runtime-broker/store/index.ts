@@ -1,3 +1,13 @@
+import type { Doors } from '../../base/doors.ts'
+import { OperatingError } from '../../base/errors.ts'
+import { readCheckpoint } from './checkpoint.ts'
+import { CommitLog } from './commit-log.ts'
+import { ConsumeQueues } from './consume-queues.ts'
+import { DeletedTopics } from './deleted-topics.ts'
+import { recover } from './recovery.ts'
+import { Store } from './store.ts'
+import type { MessageStore, StoreSettings } from './types.ts'
+
 export type {
   Appended,
   AppendWaiter,
@@ -12,3 +22,67 @@ export type {
   StoreSettings,
   StoreStats,
 } from './types.ts'
+
+/**
+ * Opens a store directory, or makes one: takes its lock, then recovers, then marks it as in use.
+ * @throws OperatingError STORE_LOCKED (another process has it), STORE_CORRUPT (a file contradicts its format or the
+ *   size settings), FILE_FAILED
+ */
+export async function openStore(
+  settings: StoreSettings,
+  { files, clock, log }: Pick<Doors, 'files' | 'clock' | 'log'>,
+): Promise<MessageStore> {
+  const { rootDir, commitLogDir } = settings
+  const paths = {
+    lock: `${rootDir}/store.lock`,
+    abort: `${rootDir}/abort`,
+    checkpoint: `${rootDir}/checkpoint`,
+    deleted: `${rootDir}/deleted-topics.json`,
+    torn: `${rootDir}/torn`,
+    queues: `${rootDir}/consumequeue`,
+  }
+  files.makeDirectory(rootDir)
+  const lock = files.lock(paths.lock)
+  if (lock === undefined) throw new OperatingError('STORE_LOCKED', { path: paths.lock })
+  try {
+    const commitLog = new CommitLog(files, commitLogDir, settings.segmentBytes, settings.maxMessageBytes)
+    const queues = new ConsumeQueues(
+      {
+        directory: paths.queues,
+        fileBytes: settings.consumeQueueFileBytes,
+        flushIntervalMs: settings.flushIntervalConsumeQueueMs,
+      },
+      { files, clock, log },
+    )
+    const deleted = new DeletedTopics(files, paths.deleted, commitLog.minOffset)
+    const wasClean = !files.exists(paths.abort)
+    const recovered = await recover({
+      commitLog,
+      queues,
+      deleted,
+      checkpoint: readCheckpoint(files, paths.checkpoint),
+      wasClean,
+      checkCrc: settings.checkCrcOnRecover,
+      delayLevelsMs: settings.delayLevelsMs,
+      tornDirectory: paths.torn,
+      files,
+      log,
+    })
+    files.writeText(paths.abort, 'open\n') // before the first write: a start that finds it reads the log again
+    return new Store({
+      settings,
+      commitLog,
+      queues,
+      deleted,
+      recovered,
+      paths,
+      files,
+      clock,
+      log,
+      unlock: () => lock.release(),
+    })
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}

@@ -129,4 +129,5 @@ export interface StoreSettings {
   syncFlushTimeoutMs: number
   diskSpaceWarningLevelRatio: number // 0..1: above it, writes are refused
   checkCrcOnRecover: boolean
+  delayLevelsMs: readonly number[] // messageDelayLevel: [0] is level 1
 }

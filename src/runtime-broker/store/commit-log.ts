@@ -1,0 +1,213 @@
+import { assert } from '../../base/assert.ts'
+import { OperatingError } from '../../base/errors.ts'
+import type { Files, OpenFile } from '../../base/files.ts'
+import {
+  blankBytes,
+  encodeRecord,
+  layoutOf,
+  type RecordFields,
+  RecordMagic,
+  readInt64,
+  recordAt,
+  recordBytesLimit,
+  recordBytesMin,
+  v1TopicBytesMax,
+} from '../../remoting/message/index.ts'
+import { Segments } from './segments.ts'
+
+/** Room for the appends of one turn; a turn that brings more is written in parts. */
+export const writeBatchBytesMax = 8 * 1024 * 1024
+const writeBatchBytesFirst = 256 * 1024
+/** What topic, properties and fixed fields may add to a body. Apache's maxMessageSize + 64 KiB. */
+const recordExtraBytesMax = 65_536
+/** Bytes this near the end were written a moment ago: reading them does not touch the disk. */
+const hotBytes = 64 * 1024 * 1024
+
+/** append's answer when what lies in the batch must be written first. */
+export const mustWriteFirst = -1
+
+/**
+ * The one truth about messages: records one after the other in segments. Appends gather in a batch that write() hands to
+ * the operating system in one piece; sync() makes it survive a power cut.
+ *
+ * endOffset ≥ writtenOffset ≥ flushedOffset: encoded, handed over, safe.
+ */
+export class CommitLog {
+  readonly segments: Segments
+  readonly #recordBytesMax: number
+  #batch = Buffer.allocUnsafeSlow(writeBatchBytesFirst)
+  #batchBytes = 0
+  #batchEndsSegment = false
+  #written = 0
+  #flushed = 0
+  #unsynced: OpenFile[] = [] // segments written since the last sync: one, or two around a segment's end
+
+  constructor(files: Files, directory: string, segmentBytes: number, maxMessageBytes: number) {
+    this.segments = new Segments(files, directory, segmentBytes)
+    this.#recordBytesMax = Math.min(maxMessageBytes + recordExtraBytesMax, segmentBytes - blankBytes)
+  }
+
+  get minOffset(): number {
+    return this.segments.minOffset
+  }
+
+  get endOffset(): number {
+    return this.#written + this.#batchBytes
+  }
+
+  get writtenOffset(): number {
+    return this.#written
+  }
+
+  get flushedOffset(): number {
+    return this.#flushed
+  }
+
+  get hasUnwritten(): boolean {
+    return this.#batchBytes > 0
+  }
+
+  /** Sets where the next record goes: recovery found the end of the valid ones there. */
+  startAt(phyOffset: number): void {
+    assert(this.#batchBytes === 0, 'the end of the log is set before the first append')
+    this.#written = phyOffset
+    this.#flushed = phyOffset
+  }
+
+  /**
+   * Encodes one record at the end of the batch. It ends at endOffset then.
+   * @returns its size, or mustWriteFirst (nothing was taken: write, then append again)
+   * @throws OperatingError MESSAGE_ILLEGAL when the record is too long
+   */
+  append(fields: RecordFields, topic: Buffer, queueOffset: number, storeTimestamp: number): number {
+    if (this.#batchEndsSegment || !this.#hasRoom(recordBytesLimit(fields, topic.length))) return mustWriteFirst
+    const phyOffset = this.#written + this.#batchBytes
+    const size = encodeRecord(this.#batch, this.#batchBytes, fields, topic, queueOffset, phyOffset, storeTimestamp)
+    if (size < 0 || size > this.#recordBytesMax) this.#refuse(fields, topic, size)
+    if (this.#leftInSegment() < size + blankBytes) {
+      this.#endSegment()
+      return mustWriteFirst
+    }
+    this.#batchBytes += size
+    return size
+  }
+
+  /**
+   * Makes sure that records of together bytesLimit find room in the batch without a write between them.
+   * @returns false: write first
+   */
+  reserve(bytesLimit: number): boolean {
+    return !this.#batchEndsSegment && this.#hasRoom(bytesLimit)
+  }
+
+  /** Takes back what was appended from phyOffset on, which must still be in the batch. */
+  rewind(phyOffset: number): void {
+    assert(phyOffset >= this.#written && phyOffset <= this.endOffset, 'only unwritten records are taken back')
+    this.#batchBytes = phyOffset - this.#written
+    this.#batchEndsSegment = false
+  }
+
+  /** Closes this segment: the next record begins the next one. */
+  endSegment(): void {
+    this.#endSegment()
+  }
+
+  /** Hands the batch to the operating system. @throws OperatingError FILE_FAILED; the batch is then still there */
+  write(): void {
+    if (this.#batchBytes === 0) return
+    const { segments } = this
+    const file = segments.fileForWriting(this.#written)
+    const start = segments.startOf(this.#written)
+    file.write(this.#batch.subarray(0, this.#batchBytes), this.#written - start)
+    if (!this.#unsynced.includes(file)) this.#unsynced.push(file)
+    this.#written = this.#batchEndsSegment ? start + segments.segmentBytes : this.#written + this.#batchBytes
+    this.#batchBytes = 0
+    this.#batchEndsSegment = false
+  }
+
+  /** After a write that failed: forgets the batch. What of it reached the file goes with the next eraseUnwritten. */
+  dropBatch(): void {
+    this.#batchBytes = 0
+    this.#batchEndsSegment = false
+  }
+
+  /**
+   * Zeroes what a failed write may have left behind writtenOffset: left there, it could pass for records after a crash.
+   * @throws OperatingError FILE_FAILED
+   */
+  eraseUnwritten(): void {
+    this.segments.zeroFrom(this.#written)
+  }
+
+  /** Resolves when everything that was written before the call survives a power cut. @throws OperatingError FILE_FAILED */
+  async sync(): Promise<void> {
+    const target = this.#written
+    const files = this.#unsynced
+    this.#unsynced = []
+    for (const file of files) await file.sync()
+    if (target > this.#flushed) this.#flushed = target
+  }
+
+  isHot(phyOffset: number): boolean {
+    return this.#written - phyOffset <= hotBytes
+  }
+
+  /** Fills into with the bytes from phyOffset on, all within one segment. @returns how many there were */
+  read(into: Buffer, phyOffset: number): number {
+    return this.segments.file(phyOffset).read(into, phyOffset - this.segments.startOf(phyOffset))
+  }
+
+  readLater(into: Buffer, phyOffset: number): Promise<number> {
+    return this.segments.file(phyOffset).readLater(into, phyOffset - this.segments.startOf(phyOffset))
+  }
+
+  /** The record that begins at phyOffset; undefined when none does. */
+  recordAt(phyOffset: number): Buffer | undefined {
+    if (phyOffset < this.minOffset || phyOffset + recordBytesMin > this.#written) return undefined
+    const head = Buffer.alloc(recordBytesMin)
+    this.read(head, phyOffset)
+    const size = head.readInt32BE(recordAt.totalSize)
+    const left = this.segments.segmentBytes - (phyOffset % this.segments.segmentBytes)
+    if (size < recordBytesMin || size > left || readInt64(head, recordAt.phyOffset) !== phyOffset) return undefined
+    const record = Buffer.allocUnsafe(size)
+    this.read(record, phyOffset)
+    return layoutOf(record, 0) === undefined ? undefined : record
+  }
+
+  close(): void {
+    this.segments.close()
+  }
+
+  #leftInSegment(): number {
+    return this.segments.segmentBytes - (this.endOffset % this.segments.segmentBytes)
+  }
+
+  #hasRoom(bytes: number): boolean {
+    const needed = this.#batchBytes + bytes
+    if (needed <= this.#batch.length) return true
+    if (this.#batchBytes > 0 && needed > writeBatchBytesMax) return false
+    const grown = Buffer.allocUnsafeSlow(Math.max(needed, Math.min(2 * this.#batch.length, writeBatchBytesMax)))
+    this.#batch.copy(grown, 0, 0, this.#batchBytes)
+    this.#batch = grown
+    return true
+  }
+
+  #endSegment(): void {
+    const left = this.#leftInSegment()
+    assert(left >= blankBytes, 'a segment always has room for its end mark')
+    this.#batch.writeInt32BE(left, this.#batchBytes)
+    this.#batch.writeInt32BE(RecordMagic.BLANK, this.#batchBytes + 4)
+    this.#batchBytes += blankBytes
+    this.#batchEndsSegment = true
+  }
+
+  #refuse(fields: RecordFields, topic: Buffer, size: number): never {
+    throw new OperatingError('MESSAGE_ILLEGAL', {
+      bodyBytes: fields.body.length,
+      topicBytes: topic.length,
+      ...(size < 0
+        ? { propertiesBytesMax: 32_767 }
+        : { recordBytes: size, recordBytesMax: this.#recordBytesMax, v1TopicBytesMax }),
+    })
+  }
+}

@@ -1,0 +1,256 @@
+import type { Clock } from '../../base/clock.ts'
+import { OperatingError } from '../../base/errors.ts'
+import type { Files } from '../../base/files.ts'
+import type { Log } from '../../base/log.ts'
+import { ConsumeQueue, type QueueShelf } from './consume-queue.ts'
+import { FilePool } from './file-pool.ts'
+
+/** Queue files open at once; the others are opened again when they are needed. */
+const openFilesMax = 1024
+/** Tails of all queues together; above it the oldest are written at once. */
+const tailBytesMax = 32 * 1024 * 1024
+/** Tails are added up, which looks at all of them, once per so many that begin. */
+const newlyDirtyToAddUp = 1024
+/** Queues whose tails are written before other work gets its turn: about 2 ms. */
+const queuesPerSlice = 64
+const sliceEveryMs = 20
+/** A topic is a directory name, and its length a byte or an int16 in the record. */
+export const topicBytesMax = 255
+
+interface TopicQueues {
+  topicBytes: Buffer
+  byId: Map<number, ConsumeQueue>
+}
+
+/** All consume queues of a store: finds them, and writes their tails a little at a time, the oldest first. */
+export class ConsumeQueues {
+  readonly #directory: string
+  readonly #files: Files
+  readonly #clock: Clock
+  readonly #log: Log
+  readonly #pool: FilePool
+  readonly #shelf: QueueShelf
+  readonly #flushIntervalMs: number
+  readonly #topics = new Map<string, TopicQueues>()
+  #count = 0
+  #dirty = new Set<ConsumeQueue>() // in the order they became so
+  #newlyDirtyCount = 0 // since the tails were last added up
+  #unsynced = new Set<string>()
+  #writeFailure: unknown
+  #isTimerArmed = false
+  #isClosed = false
+
+  constructor(
+    options: { directory: string; fileBytes: number; flushIntervalMs: number },
+    doors: { files: Files; clock: Clock; log: Log },
+  ) {
+    this.#directory = options.directory
+    this.#flushIntervalMs = options.flushIntervalMs
+    this.#files = doors.files
+    this.#clock = doors.clock
+    this.#log = doors.log
+    this.#pool = new FilePool(doors.files, openFilesMax)
+    this.#shelf = {
+      files: doors.files,
+      pool: this.#pool,
+      fileBytes: options.fileBytes,
+      onDirty: (queue) => this.#onDirty(queue),
+      tryWriteTail: (queue) => this.#tryWriteTail(queue),
+      onUnsynced: (path) => this.#unsynced.add(path),
+    }
+  }
+
+  get count(): number {
+    return this.#count
+  }
+
+  get openFileCount(): number {
+    return this.#pool.openCount
+  }
+
+  /** The error of the last write when it failed: tails grow then, so the store takes no new messages. */
+  get writeFailure(): unknown {
+    return this.#writeFailure
+  }
+
+  find(topic: string, queueId: number): ConsumeQueue | undefined {
+    return this.#topics.get(topic)?.byId.get(queueId)
+  }
+
+  /** @throws OperatingError MESSAGE_ILLEGAL when topic or queueId could not name a directory */
+  findOrMake(topic: string, queueId: number): ConsumeQueue {
+    let queue = this.#topics.get(topic)?.byId.get(queueId)
+    if (queue === undefined) {
+      const queues = this.#topicQueues(topic)
+      if (!Number.isInteger(queueId) || queueId < 0) throw new OperatingError('MESSAGE_ILLEGAL', { topic, queueId })
+      queue = new ConsumeQueue(topic, queueId, `${this.#directory}/${topic}/${queueId}`, this.#shelf)
+      queues.byId.set(queueId, queue)
+      this.#count++
+    }
+    return queue
+  }
+
+  /** The UTF-8 bytes of a topic's name. */
+  topicBytes(topic: string): Buffer {
+    return this.#topicQueues(topic).topicBytes
+  }
+
+  *all(): Generator<ConsumeQueue> {
+    for (const { byId } of this.#topics.values()) yield* byId.values()
+  }
+
+  /** Reads which queues there are and how long; see ConsumeQueue.load. */
+  load(logMinOffset: number, logEndOffset: number): void {
+    for (const topic of this.#files.list(this.#directory)) {
+      if (!topic.isDirectory) continue
+      for (const { name, isDirectory } of this.#files.list(`${this.#directory}/${topic.name}`)) {
+        if (isDirectory && /^\d+$/.test(name)) {
+          this.findOrMake(topic.name, Number(name)).load(logMinOffset, logEndOffset)
+        }
+      }
+    }
+  }
+
+  /** Forgets every unit of every queue, files included: the log will say them again. */
+  removeAll(): void {
+    this.#pool.close()
+    for (const queue of this.all()) queue.forget()
+    this.#topics.clear()
+    this.#count = 0
+    this.#dirty.clear()
+    this.#unsynced.clear()
+    this.#files.remove(this.#directory)
+  }
+
+  removeTopic(topic: string): void {
+    const queues = this.#topics.get(topic)
+    if (queues === undefined) return
+    for (const queue of queues.byId.values()) {
+      this.#dirty.delete(queue)
+      queue.isRemoved = true
+      queue.forget()
+    }
+    const directory = `${this.#directory}/${topic}`
+    for (const path of this.#unsynced) if (path.startsWith(`${directory}/`)) this.#unsynced.delete(path)
+    this.#count -= queues.byId.size
+    this.#topics.delete(topic)
+    this.#files.remove(directory)
+  }
+
+  /** Writes all tails, in slices with turns for others between them. @throws OperatingError FILE_FAILED */
+  async writeAll(): Promise<void> {
+    while (this.#dirty.size > 0) {
+      this.#writeSlice(0)
+      if (this.#writeFailure !== undefined) throw this.#writeFailure
+      if (this.#dirty.size > 0) await this.#turn()
+    }
+  }
+
+  /** Number of files whose newest units would not survive a power cut. */
+  get unsyncedCount(): number {
+    return this.#unsynced.size
+  }
+
+  /**
+   * Makes what was written before the call survive a power cut.
+   * @returns whether all of it was reached by deadlineMs (monotonic)
+   * @throws OperatingError FILE_FAILED
+   */
+  async syncAll(deadlineMs: number): Promise<boolean> {
+    const paths = [...this.#unsynced]
+    for (const path of paths) {
+      if (this.#clock.monotonicMs() > deadlineMs) return false
+      if (!this.#unsynced.delete(path)) continue // its topic was deleted
+      try {
+        await this.#pool.sync(path)
+      } catch (error) {
+        if (!this.#files.exists(path)) continue
+        this.#unsynced.add(path)
+        throw error
+      }
+    }
+    return true
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#pool.close()
+  }
+
+  #topicQueues(topic: string): TopicQueues {
+    let queues = this.#topics.get(topic)
+    if (queues === undefined) {
+      const topicBytes = Buffer.from(topic)
+      if (!/^[^/\0]+$/.test(topic) || /^\.\.?$/.test(topic) || topicBytes.length > topicBytesMax) {
+        throw new OperatingError('MESSAGE_ILLEGAL', { topic, topicBytes: topicBytes.length, topicBytesMax })
+      }
+      queues = { topicBytes, byId: new Map() }
+      this.#topics.set(topic, queues)
+    }
+    return queues
+  }
+
+  #onDirty(queue: ConsumeQueue): void {
+    queue.isDirty = true
+    queue.dirtySinceMs = this.#clock.monotonicMs()
+    this.#dirty.add(queue)
+    this.#armTimer(this.#flushIntervalMs)
+    if (++this.#newlyDirtyCount >= newlyDirtyToAddUp) this.#addUpTails()
+  }
+
+  /** Called once per many newly dirty queues, because adding up is long: writes the oldest while there is too much. */
+  #addUpTails(): void {
+    this.#newlyDirtyCount = 0
+    let bytes = 0
+    for (const queue of this.#dirty) bytes += queue.tailBytes
+    for (const queue of this.#dirty) {
+      if (bytes <= tailBytesMax || this.#writeFailure !== undefined) return
+      bytes -= queue.tailBytes
+      this.#tryWriteTail(queue)
+    }
+  }
+
+  #armTimer(delayMs: number): void {
+    if (this.#isTimerArmed || this.#isClosed) return
+    this.#isTimerArmed = true
+    this.#clock
+      .after(delayMs, () => {
+        this.#isTimerArmed = false
+        if (this.#isClosed) return
+        this.#writeSlice(this.#flushIntervalMs)
+        const [oldest] = this.#dirty
+        if (oldest === undefined) return
+        const isDue = this.#clock.monotonicMs() - oldest.dirtySinceMs >= this.#flushIntervalMs
+        this.#armTimer(isDue && this.#writeFailure === undefined ? sliceEveryMs : this.#flushIntervalMs)
+      })
+      .unref()
+  }
+
+  #writeSlice(ageMsMin: number): void {
+    const dirtyBefore = this.#clock.monotonicMs() - ageMsMin
+    let count = 0
+    for (const queue of this.#dirty) {
+      if (queue.dirtySinceMs > dirtyBefore || count++ >= queuesPerSlice) return
+      if (!this.#tryWriteTail(queue)) return
+    }
+  }
+
+  #tryWriteTail(queue: ConsumeQueue): boolean {
+    try {
+      queue.writeTail()
+    } catch (error) {
+      if (this.#writeFailure === undefined) this.#log.error({ err: error }, 'a consume queue cannot be written')
+      this.#writeFailure = error
+      return false
+    }
+    if (this.#writeFailure !== undefined) this.#log.info({}, 'consume queues can be written again')
+    this.#writeFailure = undefined
+    queue.isDirty = false
+    this.#dirty.delete(queue)
+    return true
+  }
+
+  #turn(): Promise<void> {
+    return new Promise((resolve) => this.#clock.endOfTurn(resolve))
+  }
+}

@@ -1,0 +1,97 @@
+import type { ConsumeQueue } from './consume-queue.ts'
+import type { AppendWaiter, NewMessage } from './types.ts'
+
+/**
+ * Appends on their way, oldest first: encoded, then written, then (SYNC_FLUSH) flushed, then dispatched and settled.
+ * Columns instead of an object per message; an entry is named by its index in them, valid until remove or compaction.
+ */
+export class PendingAppends {
+  readonly queues: (ConsumeQueue | undefined)[] = [] // undefined: gets no unit (prepared and rolled back)
+  readonly queueOffsets: number[] = []
+  readonly phyOffsets: number[] = []
+  readonly sizes: number[] = []
+  readonly tagsCodes: number[] = []
+  readonly waitsForFlush: boolean[] = []
+  readonly waiters: (AppendWaiter | undefined)[] = [] // undefined: none, or already told
+  readonly storeTimestamps: number[] = []
+  /** Oldest entry. */
+  head = 0
+  /** One past the newest entry that was written. */
+  written = 0
+  /** One past the newest written entry that was looked at for WAIT=false. */
+  looked = 0
+  end = 0
+
+  get count(): number {
+    return this.end - this.head
+  }
+
+  add(
+    queue: ConsumeQueue | undefined,
+    queueOffset: number,
+    phyOffset: number,
+    size: number,
+    message: NewMessage,
+    storeTimestamp: number,
+    waiter: AppendWaiter | undefined,
+  ): void {
+    const at = this.end++
+    this.queues[at] = queue
+    this.queueOffsets[at] = queueOffset
+    this.phyOffsets[at] = phyOffset
+    this.sizes[at] = size
+    this.tagsCodes[at] = message.tagsCode
+    this.waitsForFlush[at] = message.waitsForFlush
+    this.storeTimestamps[at] = storeTimestamp
+    this.waiters[at] = waiter
+  }
+
+  /** Takes back the entries that were not written, the newest first, and gives their queue offsets back. */
+  takeBack(from: number): AppendWaiter[] {
+    const untold: AppendWaiter[] = []
+    for (let at = this.end - 1; at >= from; at--) {
+      const queue = this.queues[at]
+      if (queue !== undefined) queue.nextOffset = this.queueOffsets[at]!
+      const waiter = this.waiters[at]
+      if (waiter !== undefined) untold.push(waiter)
+      this.#clear(at)
+    }
+    this.end = from
+    return untold.reverse()
+  }
+
+  /** Forgets the entries before upTo: they are done. */
+  remove(upTo: number): void {
+    for (let at = this.head; at < upTo; at++) this.#clear(at)
+    this.head = upTo
+    if (this.head === this.end) this.head = this.written = this.looked = this.end = 0
+    else if (this.head >= compactAt) this.#compact()
+  }
+
+  #compact(): void {
+    const { head, end } = this
+    const columns = [
+      this.queues,
+      this.queueOffsets,
+      this.phyOffsets,
+      this.sizes,
+      this.tagsCodes,
+      this.waitsForFlush,
+      this.waiters,
+      this.storeTimestamps,
+    ]
+    for (const column of columns) column.copyWithin(0, head, end)
+    for (let at = Math.max(end - head, head); at < end; at++) this.#clear(at)
+    this.written -= head
+    this.looked = Math.max(0, this.looked - head)
+    this.end -= head
+    this.head = 0
+  }
+
+  #clear(at: number): void {
+    this.queues[at] = undefined
+    this.waiters[at] = undefined
+  }
+}
+
+const compactAt = 65_536 // done entries that may stand before the oldest one

@@ -1,0 +1,266 @@
+import type { Files } from '../../base/files.ts'
+import type { Log } from '../../base/log.ts'
+import {
+  ipv4HostBytes,
+  ipv6HostBytes,
+  MessageSysFlag,
+  PropertyName,
+  RecordMagic,
+  readInt64,
+  readProperty,
+  recordAt,
+  recordBytesMin,
+  tagsCodeOf,
+} from '../../remoting/message/index.ts'
+import type { Checkpoint } from './checkpoint.ts'
+import type { CommitLog } from './commit-log.ts'
+import type { ConsumeQueue } from './consume-queue.ts'
+import { unitBytes } from './consume-queue.ts'
+import type { ConsumeQueues } from './consume-queues.ts'
+import type { DeletedTopics } from './deleted-topics.ts'
+import { type ScannedRecord, scanRecords } from './scan.ts'
+import { offsetName } from './segments.ts'
+
+export const scheduleTopic = 'SCHEDULE_TOPIC_XXXX'
+/** Apache reads again from a segment that began this much before the last checkpoint. */
+const checkpointSlackMs = 3000
+/** How much of a torn tail is kept aside. */
+const tornBytesMax = 64 * 1024 * 1024
+const tornChunkBytes = 1024 * 1024
+
+export interface Recovered {
+  endOffset: number
+  /** Of the newest record; 0 when the log has none. */
+  storeTimestamp: number
+}
+
+export interface RecoveryParts {
+  commitLog: CommitLog
+  queues: ConsumeQueues
+  deleted: DeletedTopics
+  checkpoint: Checkpoint
+  wasClean: boolean // the last process left no abort file
+  checkCrc: boolean
+  delayLevelsMs: readonly number[]
+  tornDirectory: string
+  files: Files
+  log: Log
+}
+
+/**
+ * Finds the end of the valid records, makes every queue hold exactly the records below it, and cuts what lies behind.
+ * After a clean stop the queues are believed, and only what they do not know is read. After a crash everything from the
+ * last checkpoint on is read again, and the queues forget what they say about it. When log and queues contradict each
+ * other, the queues are rebuilt from the log's first byte.
+ */
+export async function recover(parts: RecoveryParts): Promise<Recovered> {
+  const { commitLog, queues, log } = parts
+  const { segments } = commitLog
+  if (segments.count === 0) {
+    queues.removeAll()
+    commitLog.startAt(segments.minOffset)
+    return { endOffset: segments.minOffset, storeTimestamp: 0 }
+  }
+  const from = (parts.wasClean ? startAfterStop(parts) : startAfterCrash(parts)) ?? segments.minOffset
+  let dispatch = new RecoveryDispatch(parts, from === segments.minOffset)
+  let endOffset = await scanRecords(commitLog, from, parts.checkCrc, (record) => dispatch.take(record))
+  if (dispatch.foundGap) {
+    log.warn({ phyOffset: from }, 'consume queues lack messages of the log: rebuilding all of them')
+    queues.removeAll()
+    dispatch = new RecoveryDispatch(parts, true)
+    endOffset = await scanRecords(commitLog, segments.minOffset, parts.checkCrc, (record) => dispatch.take(record))
+  }
+  cutTail(parts, endOffset)
+  commitLog.startAt(endOffset)
+  log.info(
+    { phyOffset: from, endOffset, wasClean: parts.wasClean, records: dispatch.count, queues: queues.count },
+    'commit log recovered',
+  )
+  return { endOffset, storeTimestamp: dispatch.storeTimestamp || parts.checkpoint.physicMsgTimestamp }
+}
+
+/** Where to read on after a clean stop: the end of the last queued message. undefined: the queues cannot be believed. */
+function startAfterStop({ commitLog, queues, checkpoint, log }: RecoveryParts): number | undefined {
+  const { segments } = commitLog
+  queues.load(segments.minOffset, segments.endOffset)
+  let unitCount = 0
+  let from: number = segments.minOffset
+  for (const queue of queues.all()) {
+    unitCount += queue.maxOffset
+    if (queue.maxOffset === queue.minOffset) continue
+    if (!lastUnitAgrees(commitLog, queue)) {
+      log.warn({ topic: queue.topic, queueId: queue.queueId }, 'a consume queue contradicts the log: rebuilding all')
+      queues.removeAll()
+      return undefined
+    }
+    from = Math.max(from, queue.lastEnd())
+  }
+  if (checkpoint.unitCount !== undefined && checkpoint.unitCount !== unitCount) {
+    log.warn({ unitCount, expected: checkpoint.unitCount }, 'consume queues lost messages: rebuilding all')
+    queues.removeAll()
+    return undefined
+  }
+  return from
+}
+
+/** Where to read again after a crash: the last checkpoint, ours if it is one, else Apache's. The queues are cut there. */
+function startAfterCrash({ commitLog, queues, checkpoint }: RecoveryParts): number {
+  const { segments } = commitLog
+  const syncedTo = checkpoint.queuesSyncedTo
+  if (syncedTo !== undefined && syncedTo >= segments.minOffset && syncedTo <= segments.endOffset) {
+    queues.load(segments.minOffset, syncedTo)
+    let lastEnd: number = segments.minOffset
+    for (const queue of queues.all()) {
+      if (queue.maxOffset > queue.minOffset && lastUnitAgrees(commitLog, queue)) {
+        lastEnd = Math.max(lastEnd, queue.lastEnd())
+      }
+    }
+    if (lastEnd === syncedTo || storeTimestampAt(commitLog, syncedTo) > 0) return syncedTo
+  }
+  const from = segmentBefore(commitLog, Math.min(checkpoint.physicMsgTimestamp, checkpoint.logicsMsgTimestamp))
+  queues.load(segments.minOffset, from)
+  return from
+}
+
+/** Start of the newest segment that began before the checkpoint's time; the log's first byte when none did. */
+function segmentBefore(commitLog: CommitLog, checkpointTimestamp: number): number {
+  const { segments } = commitLog
+  for (
+    let start = segments.endOffset - segments.segmentBytes;
+    start > segments.minOffset;
+    start -= segments.segmentBytes
+  ) {
+    const storeTimestamp = storeTimestampAt(commitLog, start)
+    if (storeTimestamp > 0 && storeTimestamp <= checkpointTimestamp - checkpointSlackMs) return start
+  }
+  return segments.minOffset
+}
+
+/** storeTimestamp of the record that begins at phyOffset; -1 when none does. */
+export function storeTimestampAt(commitLog: CommitLog, phyOffset: number): number {
+  const { segments } = commitLog
+  if (phyOffset < segments.minOffset || phyOffset + recordBytesMin > segments.endOffset) return -1
+  const head = Buffer.alloc(recordBytesMin)
+  commitLog.read(head, phyOffset)
+  const magic = head.readInt32BE(recordAt.magic)
+  if (magic !== RecordMagic.V1 && magic !== RecordMagic.V2) return -1
+  if (readInt64(head, recordAt.phyOffset) !== phyOffset) return -1
+  const isIpv6 = (head.readInt32BE(recordAt.sysFlag) & MessageSysFlag.BORN_HOST_IPV6) !== 0
+  return readInt64(head, recordAt.bornHost + (isIpv6 ? ipv6HostBytes : ipv4HostBytes))
+}
+
+function lastUnitAgrees(commitLog: CommitLog, queue: ConsumeQueue): boolean {
+  const unit = Buffer.allocUnsafe(unitBytes)
+  queue.readUnits(unit, queue.maxOffset - 1, 1)
+  const phyOffset = readInt64(unit, 0)
+  const size = unit.readInt32BE(8)
+  const { segments } = commitLog
+  if (size < recordBytesMin || phyOffset < segments.minOffset || phyOffset + size > segments.endOffset) return false
+  const head = Buffer.alloc(recordAt.sysFlag)
+  commitLog.read(head, phyOffset)
+  return (
+    head.readInt32BE(recordAt.totalSize) === size &&
+    head.readInt32BE(recordAt.queueId) === queue.queueId &&
+    readInt64(head, recordAt.queueOffset) === queue.maxOffset - 1 &&
+    readInt64(head, recordAt.phyOffset) === phyOffset
+  )
+}
+
+/** Tells the queues about the records of a scan. */
+class RecoveryDispatch {
+  readonly #parts: RecoveryParts
+  readonly #isWhole: boolean // the scan began at the log's first byte, so no queue can know better
+  count = 0
+  storeTimestamp = 0
+  /** A record's predecessor in its queue is neither in the queue nor in this scan. */
+  foundGap = false
+
+  constructor(parts: RecoveryParts, isWhole: boolean) {
+    this.#parts = parts
+    this.#isWhole = isWhole
+  }
+
+  take({ buffer, position, layout, phyOffset }: ScannedRecord): void {
+    this.count++
+    this.storeTimestamp = readInt64(buffer, layout.storeTimestampAt)
+    const transaction = buffer.readInt32BE(position + recordAt.sysFlag) & MessageSysFlag.TRANSACTION_MASK
+    if (transaction !== 0 && transaction !== MessageSysFlag.TRANSACTION_COMMIT) return
+    const { queues, deleted, log } = this.#parts
+    const topic = buffer.toString('utf8', layout.topicAt, layout.topicAt + layout.topicLength)
+    if (deleted.has(topic, phyOffset)) return
+    const queueOffset = readInt64(buffer, position + recordAt.queueOffset)
+    const queue = queues.findOrMake(topic, buffer.readInt32BE(position + recordAt.queueId))
+    if (queueOffset !== queue.maxOffset) {
+      const facts = { topic, queueId: queue.queueId, queueOffset, maxOffset: queue.maxOffset, phyOffset }
+      if (queueOffset > queue.maxOffset && !this.#isWhole) {
+        this.foundGap = true
+        return
+      }
+      if (queueOffset < queue.maxOffset && queueOffset > 0) {
+        log.warn(facts, 'a queue offset was given twice: the later message cannot be read') // Apache can do this
+        return
+      }
+      if (queue.maxOffset > queue.minOffset) log.warn(facts, 'a queue begins anew') // its topic was deleted and made again
+      queue.restart(queueOffset)
+    }
+    const properties = buffer.toString('utf8', layout.propertiesAt, layout.propertiesAt + layout.propertiesLength)
+    queue.push(phyOffset, layout.size, this.#tagsCode(topic, properties))
+    queue.nextOffset = queue.maxOffset
+  }
+
+  /** What the append gave the unit; see NewMessage.tagsCode. Source: Apache RocketMQ 5, CommitLog#checkMessageAndReturnSize. */
+  #tagsCode(topic: string, properties: string): number {
+    if (topic === scheduleTopic) {
+      const { delayLevelsMs } = this.#parts
+      const level = Math.min(Number(readProperty(properties, PropertyName.DELAY) ?? 0), delayLevelsMs.length)
+      if (level > 0) return this.storeTimestamp + (delayLevelsMs[level - 1] ?? unknownLevelMs)
+    }
+    return tagsCodeOf(readProperty(properties, PropertyName.TAGS))
+  }
+}
+
+const unknownLevelMs = 1000
+
+/**
+ * Cuts the log at its end: what lies behind in that segment becomes zero, later segments go. Bytes that are no zeroes
+ * are kept aside first.
+ */
+function cutTail(parts: RecoveryParts, endOffset: number): void {
+  const { commitLog, tornDirectory, wasClean, log } = parts
+  const { segments } = commitLog
+  const torn = readTorn(commitLog, endOffset)
+  if (torn.length > 0) {
+    const keptAt = `${tornDirectory}/${offsetName(endOffset)}`
+    keep(parts.files, tornDirectory, keptAt, torn)
+    log.warn({ phyOffset: endOffset, bytes: torn.length, keptAt }, 'the log had a torn tail: cut, its bytes kept aside')
+  }
+  if (torn.length > 0 || !wasClean) segments.zeroFrom(endOffset)
+  segments.dropAfter(endOffset, tornDirectory, log)
+}
+
+/** The bytes from endOffset on to the first chunk of zeroes, without zeroes at the end; empty when the tail is clean. */
+function readTorn(commitLog: CommitLog, endOffset: number): Buffer {
+  const { segments } = commitLog
+  const chunks: Buffer[] = []
+  if (endOffset >= segments.endOffset) return Buffer.alloc(0)
+  const limit = Math.min(segments.startOf(endOffset) + segments.segmentBytes, endOffset + tornBytesMax)
+  for (let at = endOffset; at < limit; at += tornChunkBytes) {
+    const chunk = Buffer.alloc(Math.min(tornChunkBytes, limit - at))
+    commitLog.read(chunk, at)
+    if (chunk.every((byte) => byte === 0)) break
+    chunks.push(chunk)
+  }
+  const bytes = Buffer.concat(chunks)
+  let length = bytes.length
+  while (length > 0 && bytes[length - 1] === 0) length--
+  return bytes.subarray(0, length)
+}
+
+function keep(files: Files, directory: string, path: string, bytes: Buffer): void {
+  files.makeDirectory(directory)
+  files.remove(path)
+  const file = files.open(path, 'create')
+  file.write(bytes, 0)
+  file.syncNow()
+  file.close()
+}

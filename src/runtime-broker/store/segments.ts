@@ -1,0 +1,147 @@
+import { assert } from '../../base/assert.ts'
+import { OperatingError } from '../../base/errors.ts'
+import type { Files, OpenFile } from '../../base/files.ts'
+import type { Log } from '../../base/log.ts'
+
+/** Segment and queue files are named by the offset of their first byte: 20 digits, so that names sort as numbers do. */
+export function offsetName(start: number): string {
+  return String(start).padStart(20, '0')
+}
+
+/**
+ * Reads a directory of files that together are one long file: each of fileBytes, named by its first byte, none missing.
+ * A last file of no length is what a crash between creating and sizing leaves: it goes.
+ * @returns the first bytes' offsets, ascending
+ * @throws OperatingError STORE_CORRUPT: a stray name, another length (was the size setting changed?), a gap
+ */
+export function loadStarts(files: Files, directory: string, fileBytes: number): number[] {
+  const infos = files.list(directory).filter((info) => !info.isDirectory)
+  const last = infos.at(-1)
+  if (last?.sizeBytes === 0) {
+    files.remove(`${directory}/${last.name}`)
+    infos.pop()
+  }
+  return infos.map(({ name, sizeBytes }, index) => {
+    const path = `${directory}/${name}`
+    const start = Number(name)
+    if (!/^\d{20}$/.test(name) || start % fileBytes !== 0)
+      throw new OperatingError('STORE_CORRUPT', { path, fileBytes })
+    if (sizeBytes !== fileBytes)
+      throw new OperatingError('STORE_CORRUPT', { path, sizeBytes, expectedBytes: fileBytes })
+    const expectedStart = Number(infos[0]!.name) + index * fileBytes
+    if (start !== expectedStart) throw new OperatingError('STORE_CORRUPT', { path, missing: offsetName(expectedStart) })
+    return start
+  })
+}
+
+/** The files of the commit log: equally long, created sparse at full length, opened when first needed. */
+export class Segments {
+  readonly directory: string
+  readonly segmentBytes: number
+  readonly #files: Files
+  readonly #open = new Map<number, OpenFile>() // as many as the volume has segments
+  #first = 0
+  #count = 0
+
+  constructor(files: Files, directory: string, segmentBytes: number) {
+    this.#files = files
+    this.directory = directory
+    this.segmentBytes = segmentBytes
+    files.makeDirectory(directory)
+    const starts = loadStarts(files, directory, segmentBytes)
+    this.#first = starts[0] ?? 0
+    this.#count = starts.length
+  }
+
+  /** First byte that the log still has. */
+  get minOffset(): number {
+    return this.#first
+  }
+
+  /** One past the last byte there is room for. */
+  get endOffset(): number {
+    return this.#first + this.#count * this.segmentBytes
+  }
+
+  get count(): number {
+    return this.#count
+  }
+
+  get openCount(): number {
+    return this.#open.size
+  }
+
+  startOf(phyOffset: number): number {
+    return phyOffset - (phyOffset % this.segmentBytes)
+  }
+
+  /** The segment that holds phyOffset, which must exist. */
+  file(phyOffset: number): OpenFile {
+    const start = this.startOf(phyOffset)
+    assert(start >= this.#first && start < this.endOffset, 'a segment is opened only where the log has one')
+    let file = this.#open.get(start)
+    if (file === undefined) {
+      file = this.#files.open(this.#path(start), 'existing')
+      this.#open.set(start, file)
+    }
+    return file
+  }
+
+  /** The segment that holds phyOffset, made if it is the next one. @throws OperatingError FILE_FAILED */
+  fileForWriting(phyOffset: number): OpenFile {
+    if (phyOffset < this.endOffset) return this.file(phyOffset)
+    assert(phyOffset === this.endOffset, 'segments are made one after the other')
+    const file = this.#files.open(this.#path(phyOffset), 'either') // a try that failed half-way may have left it
+    try {
+      file.truncate(this.segmentBytes)
+      this.#files.syncDirectory(this.directory)
+    } catch (error) {
+      file.close()
+      throw error
+    }
+    this.#open.set(phyOffset, file)
+    this.#count++
+    return file
+  }
+
+  /** Makes everything from phyOffset on zero, to the end of its segment. */
+  zeroFrom(phyOffset: number): void {
+    if (phyOffset >= this.endOffset) return
+    const file = this.file(phyOffset)
+    file.truncate(phyOffset - this.startOf(phyOffset))
+    file.truncate(this.segmentBytes)
+  }
+
+  /**
+   * Takes away the segments behind the one that holds phyOffset. Those with something in them are kept in keepDirectory:
+   * bytes behind a damaged record are no longer part of the log, yet a person may want them.
+   */
+  dropAfter(phyOffset: number, keepDirectory: string, log: Log): void {
+    while (this.#count > 0 && this.endOffset - this.segmentBytes > phyOffset) {
+      const start = this.endOffset - this.segmentBytes
+      const head = Buffer.alloc(4096)
+      this.file(start).read(head, 0)
+      this.#open.get(start)?.close()
+      this.#open.delete(start)
+      this.#count--
+      if (head.every((byte) => byte === 0)) {
+        this.#files.remove(this.#path(start))
+        continue
+      }
+      const keptAt = `${keepDirectory}/${offsetName(start)}.segment`
+      this.#files.makeDirectory(keepDirectory)
+      this.#files.rename(this.#path(start), keptAt)
+      log.warn({ phyOffset, keptAt }, 'a segment behind the end of the log was put aside')
+    }
+    this.#files.syncDirectory(this.directory)
+  }
+
+  close(): void {
+    for (const file of this.#open.values()) file.close()
+    this.#open.clear()
+  }
+
+  #path(start: number): string {
+    return `${this.directory}/${offsetName(start)}`
+  }
+}

@@ -1,0 +1,566 @@
+import { assert } from '../../base/assert.ts'
+import type { Clock, Timer } from '../../base/clock.ts'
+import { isOperatingError, OperatingError } from '../../base/errors.ts'
+import type { Files } from '../../base/files.ts'
+import type { Log } from '../../base/log.ts'
+import {
+  blankBytes,
+  ipv4HostBytes,
+  ipv6HostBytes,
+  MessageSysFlag,
+  recordBytesLimit,
+} from '../../remoting/message/index.ts'
+import { writeCheckpoint } from './checkpoint.ts'
+import { type CommitLog, mustWriteFirst } from './commit-log.ts'
+import type { ConsumeQueue } from './consume-queue.ts'
+import { type ConsumeQueues, topicBytesMax } from './consume-queues.ts'
+import type { DeletedTopics } from './deleted-topics.ts'
+import { DiskGuard } from './disk-guard.ts'
+import { PendingAppends } from './pending.ts'
+import { offsetByTime, readQueue } from './reader.ts'
+import { type Recovered, storeTimestampAt } from './recovery.ts'
+import type {
+  Appended,
+  AppendWaiter,
+  ArrivalListener,
+  MessageStore,
+  NewMessage,
+  QueueName,
+  ReadLimits,
+  ReadResult,
+  StoreSettings,
+  StoreStats,
+} from './types.ts'
+
+/** After a write that failed, this passes before the next try. */
+const retryWriteMs = 1000
+/** How often what the queues know is made safe, so that a recovery reads little. */
+const checkpointEveryMs = 10_000
+/** How long a clean stop may make queue files safe; what is left then is read again from the log at the next start. */
+const closeSyncMs = 5000
+/** Appends that wait for an fsync; a disk that takes longer gets no more of them. */
+const pendingCountMax = 500_000
+
+export interface StoreParts {
+  settings: StoreSettings
+  commitLog: CommitLog
+  queues: ConsumeQueues
+  deleted: DeletedTopics
+  recovered: Recovered
+  paths: { checkpoint: string; abort: string }
+  files: Files
+  clock: Clock
+  log: Log
+  unlock: () => void
+}
+
+/**
+ * The store in operation. An append is encoded at once; when its turn of the event loop ends, one write hands all
+ * appends of the turn to the operating system. With ASYNC_FLUSH they are then readable and settled; with SYNC_FLUSH the
+ * next fsync, which all share that were written before it began, comes first.
+ */
+export class Store implements MessageStore {
+  readonly #settings: StoreSettings
+  readonly #log: CommitLog
+  readonly #queues: ConsumeQueues
+  readonly #deleted: DeletedTopics
+  readonly #files: Files
+  readonly #clock: Clock
+  readonly #logger: Log
+  readonly #paths: StoreParts['paths']
+  readonly #unlock: () => void
+  readonly #diskGuard: DiskGuard
+  readonly #pending = new PendingAppends()
+  readonly #listeners: ArrivalListener[] = []
+  readonly #isSyncFlush: boolean
+  readonly #failedWaiters: AppendWaiter[] = []
+  #isTurnScheduled = false
+  #state: 'open' | 'closing' | 'closed' = 'open'
+  /** Set after a write that failed; not before this time (monotonic ms) is the next one tried. */
+  #retryAtMs: number | undefined
+  #writeError: OperatingError | undefined
+  #syncing: Promise<void> | undefined
+  #syncError: OperatingError | undefined
+  #flushTimer: Timer | undefined
+  #deadlineTimer: Timer | undefined
+  #checkpointTimer: Timer | undefined
+  #checkpointing: Promise<boolean> | undefined
+  #dispatchedTo: number
+  #dispatchedTimestamp: number
+  #checkpointedTo = -1
+  /** One per turn whose messages wait for an fsync: end of what was written, and when. */
+  readonly #deadlines: { phyOffset: number; atMs: number }[] = []
+  #putCount = 0
+  #putBytes = 0
+  #putFailedCount = 0
+  #getFoundCount = 0
+  #getMissCount = 0
+  #getBytes = 0
+
+  constructor(parts: StoreParts) {
+    this.#settings = parts.settings
+    this.#log = parts.commitLog
+    this.#queues = parts.queues
+    this.#deleted = parts.deleted
+    this.#files = parts.files
+    this.#clock = parts.clock
+    this.#logger = parts.log
+    this.#paths = parts.paths
+    this.#unlock = parts.unlock
+    this.#isSyncFlush = parts.settings.flush === 'SYNC'
+    this.#dispatchedTo = parts.recovered.endOffset
+    this.#dispatchedTimestamp = parts.recovered.storeTimestamp
+    this.#diskGuard = new DiskGuard(
+      parts.settings.commitLogDir,
+      parts.settings.diskSpaceWarningLevelRatio,
+      parts.files,
+      parts.clock,
+      parts.log,
+    )
+    this.#armCheckpoint() // recovery may have filled queues
+  }
+
+  append(message: NewMessage, waiter: AppendWaiter): Appended {
+    this.#admit(message)
+    const queue = this.#queues.findOrMake(message.topic, message.queueId)
+    const now = this.#clock.now()
+    for (;;) {
+      const appended = this.#tryPlace(message, queue, now, waiter)
+      if (appended !== undefined) return appended
+      this.#writeOut()
+    }
+  }
+
+  appendBatch(messages: readonly NewMessage[], waiter: AppendWaiter): Appended[] {
+    const first = messages[0]
+    assert(first !== undefined, 'a batch has a message')
+    let bytesLimit = 0
+    for (const message of messages) {
+      this.#admit(message)
+      assert(message.topic === first.topic && message.queueId === first.queueId, 'a batch has one queue')
+      bytesLimit += recordBytesLimit(message, topicBytesMax)
+    }
+    const batchBytesMax = this.#settings.segmentBytes - blankBytes
+    if (bytesLimit > batchBytesMax) throw new OperatingError('MESSAGE_ILLEGAL', { bytesLimit, batchBytesMax })
+    const queue = this.#queues.findOrMake(first.topic, first.queueId)
+    for (;;) {
+      if (this.#log.reserve(bytesLimit)) {
+        const all = this.#tryPlaceAll(messages, queue, waiter)
+        if (all !== undefined) return all
+        this.#log.endSegment() // the next one has room for all of them
+      }
+      this.#writeOut()
+    }
+  }
+
+  read(topic: string, queueId: number, queueOffset: number, limits: ReadLimits): ReadResult | Promise<ReadResult> {
+    const queue = this.#queues.find(topic, queueId)
+    if (queue === undefined) return { ...noQueue }
+    const result = readQueue(this.#log, queue, queueOffset, limits, this.#logger)
+    if (result instanceof Promise) return result.then((later) => this.#count(later))
+    return this.#count(result)
+  }
+
+  maxOffset(topic: string, queueId: number): number {
+    return this.#queues.find(topic, queueId)?.maxOffset ?? 0
+  }
+
+  minOffset(topic: string, queueId: number): number {
+    return this.#queues.find(topic, queueId)?.minOffset ?? 0
+  }
+
+  offsetByTime(topic: string, queueId: number, timestamp: number, boundary: 'lower' | 'upper'): number {
+    const queue = this.#queues.find(topic, queueId)
+    return queue === undefined ? 0 : offsetByTime(this.#log, queue, timestamp, boundary)
+  }
+
+  storeTimestampAt(topic: string, queueId: number, queueOffset: number): number {
+    const queue = this.#queues.find(topic, queueId)
+    if (queue === undefined || queueOffset < queue.minOffset || queueOffset >= queue.maxOffset) return -1
+    return storeTimestampAt(this.#log, queue.phyOffsetAt(queueOffset))
+  }
+
+  recordAt(phyOffset: number): Buffer | undefined {
+    return this.#log.recordAt(phyOffset)
+  }
+
+  deleteTopic(topic: string): void {
+    this.#writeOut()
+    this.#deleted.add(topic, this.#log.writtenOffset)
+    this.#queues.removeTopic(topic)
+  }
+
+  *queues(): Generator<QueueName> {
+    for (const { topic, queueId } of this.#queues.all()) yield { topic, queueId }
+  }
+
+  onArrival(listener: ArrivalListener): void {
+    this.#listeners.push(listener)
+  }
+
+  get commitLog(): { minOffset: number; maxOffset: number; flushedOffset: number } {
+    const { minOffset, writtenOffset, flushedOffset } = this.#log
+    return { minOffset, maxOffset: writtenOffset, flushedOffset }
+  }
+
+  get stats(): StoreStats {
+    return {
+      putCount: this.#putCount,
+      putBytes: this.#putBytes,
+      putFailedCount: this.#putFailedCount,
+      getFoundCount: this.#getFoundCount,
+      getMissCount: this.#getMissCount,
+      getBytes: this.#getBytes,
+      commitLogBytes: this.#log.writtenOffset - this.#log.minOffset,
+      queueCount: this.#queues.count,
+      openFileCount: this.#queues.openFileCount + this.#log.segments.openCount,
+      diskUsedRatio: this.#diskGuard.usedRatio,
+      dispatchBehindBytes: this.#log.writtenOffset - this.#dispatchedTo,
+    }
+  }
+
+  async flush(): Promise<void> {
+    this.#endTurn()
+    const target = this.#log.writtenOffset
+    while (this.#log.flushedOffset < target && this.#syncError === undefined) await this.#sync()
+    if (this.#syncError !== undefined) throw this.#syncError
+  }
+
+  async close(): Promise<void> {
+    if (this.#state !== 'open') return
+    this.#state = 'closing'
+    this.#checkpointTimer?.cancel()
+    this.#diskGuard.close()
+    let isSafe = false
+    try {
+      await this.flush()
+      await this.#checkpointing
+      isSafe = await this.#checkpoint(this.#clock.monotonicMs() + closeSyncMs)
+    } catch (error) {
+      this.#logger.error({ err: error }, 'the store could not be flushed: the next start reads the log again')
+    }
+    this.#flushTimer?.cancel()
+    this.#deadlineTimer?.cancel()
+    this.#state = 'closed'
+    if (isSafe) this.#files.remove(this.#paths.abort)
+    this.#queues.close()
+    this.#log.close()
+    this.#unlock()
+    this.#logger.info({ phyOffset: this.#log.writtenOffset, isSafe }, 'store closed')
+  }
+
+  /** Checks what holds for any message. @throws OperatingError STORE_FULL, STORE_CLOSED, MESSAGE_ILLEGAL */
+  #admit(message: NewMessage): void {
+    if (this.#state !== 'open') throw new OperatingError('STORE_CLOSED', {})
+    if (this.#syncError !== undefined) throw this.#syncError
+    if (this.#pending.count >= pendingCountMax) throw new OperatingError('STORE_CLOSED', { pendingCountMax })
+    if (this.#diskGuard.isFull) throw new OperatingError('STORE_FULL', { usedRatio: this.#diskGuard.usedRatio })
+    if (this.#retryAtMs !== undefined) this.#retryWrites()
+    const { writeFailure } = this.#queues
+    if (writeFailure !== undefined) throw refusalOf(writeFailure)
+    const { body, sysFlag } = message
+    if (body.length > this.#settings.maxMessageBytes) {
+      const maxMessageBytes = this.#settings.maxMessageBytes
+      throw new OperatingError('MESSAGE_ILLEGAL', { bodyBytes: body.length, maxMessageBytes })
+    }
+    assert(
+      message.bornHost.length === hostBytes(sysFlag, MessageSysFlag.BORN_HOST_IPV6) &&
+        message.storeHost.length === hostBytes(sysFlag, MessageSysFlag.STORE_HOST_IPV6),
+      'sysFlag says how long the hosts are',
+    )
+  }
+
+  /** Gives the message its place in the batch; undefined: the batch must be written first. */
+  #tryPlace(
+    message: NewMessage,
+    queue: ConsumeQueue,
+    storeTimestamp: number,
+    waiter: AppendWaiter | undefined,
+  ): Appended | undefined {
+    const isQueued = isQueuedOne(message.sysFlag)
+    const queueOffset = isQueued ? queue.nextOffset : 0
+    const size = this.#log.append(message, this.#queues.topicBytes(message.topic), queueOffset, storeTimestamp)
+    if (size === mustWriteFirst) return undefined
+    const phyOffset = this.#log.endOffset - size
+    this.#pending.add(isQueued ? queue : undefined, queueOffset, phyOffset, size, message, storeTimestamp, waiter)
+    if (isQueued) queue.nextOffset++
+    this.#scheduleTurnEnd()
+    return { queueOffset, phyOffset, storeTimestamp, size }
+  }
+
+  /** Appends all messages into this segment, or none of them: undefined when they do not fit. */
+  #tryPlaceAll(messages: readonly NewMessage[], queue: ConsumeQueue, waiter: AppendWaiter): Appended[] | undefined {
+    const { endOffset } = this.#log
+    const { end } = this.#pending
+    const now = this.#clock.now()
+    const all: Appended[] = []
+    try {
+      for (const message of messages) {
+        const isLast = all.length === messages.length - 1
+        const appended = this.#tryPlace(message, queue, now, isLast ? waiter : undefined)
+        if (appended === undefined) break
+        all.push(appended)
+      }
+    } finally {
+      if (all.length < messages.length) {
+        this.#pending.takeBack(end)
+        this.#log.rewind(endOffset)
+      }
+    }
+    return all.length === messages.length ? all : undefined
+  }
+
+  #scheduleTurnEnd(): void {
+    if (this.#isTurnScheduled) return
+    this.#isTurnScheduled = true
+    this.#clock.endOfTurn(this.#onTurnEnd)
+  }
+
+  readonly #onTurnEnd = (): void => {
+    this.#isTurnScheduled = false
+    if (this.#state !== 'closed') this.#endTurn()
+  }
+
+  /** Writes what the turn appended, then tells those who wait for no more than that. */
+  #endTurn(): void {
+    this.#tryWriteOut()
+    for (const waiter of this.#failedWaiters.splice(0)) waiter.settle('failed', this.#writeError)
+    if (!this.#isSyncFlush) {
+      this.#dispatch(this.#pending.written)
+      this.#armFlush()
+      return
+    }
+    this.#settleUnwaiting()
+    if (this.#log.flushedOffset < this.#log.writtenOffset) {
+      this.#deadlines.push({ phyOffset: this.#log.writtenOffset, atMs: this.#clock.monotonicMs() })
+      this.#armDeadline()
+      void this.#sync()
+    }
+  }
+
+  /** With SYNC_FLUSH: who does not want to wait for the fsync (WAIT=false) is told after the write. */
+  #settleUnwaiting(): void {
+    const pending = this.#pending
+    for (; pending.looked < pending.written; pending.looked++) {
+      if (pending.waitsForFlush[pending.looked]) continue
+      const waiter = pending.waiters[pending.looked]
+      pending.waiters[pending.looked] = undefined
+      waiter?.settle('ok')
+    }
+  }
+
+  /** @throws OperatingError STORE_FULL, STORE_CLOSED when it fails; the waiters are told when the turn ends */
+  #writeOut(): void {
+    const error = this.#tryWriteOut()
+    if (error !== undefined) throw error
+  }
+
+  #tryWriteOut(): OperatingError | undefined {
+    if (!this.#log.hasUnwritten) return undefined
+    try {
+      this.#log.write()
+    } catch (error) {
+      this.#writeError = refusalOf(error)
+      this.#retryAtMs = this.#clock.monotonicMs() + retryWriteMs
+      this.#log.dropBatch()
+      const waiters = this.#pending.takeBack(this.#pending.written)
+      this.#putFailedCount += waiters.length
+      this.#failedWaiters.push(...waiters)
+      this.#scheduleTurnEnd()
+      this.#logger.error({ err: error }, 'the commit log cannot be written: new messages are refused')
+      return this.#writeError
+    }
+    if (this.#writeError !== undefined) this.#logger.info({}, 'the commit log can be written again')
+    this.#writeError = undefined
+    this.#pending.written = this.#pending.end
+    return undefined
+  }
+
+  /** Makes ready for the next try after a write that failed. @throws OperatingError its reason, until it may be tried */
+  #retryWrites(): void {
+    const now = this.#clock.monotonicMs()
+    if (now < this.#retryAtMs!) throw this.#writeError
+    try {
+      this.#log.eraseUnwritten()
+      this.#retryAtMs = undefined
+    } catch (error) {
+      this.#retryAtMs = now + retryWriteMs
+      throw (this.#writeError = refusalOf(error))
+    }
+  }
+
+  /** Makes the entries before upTo readable, tells who waits for arrivals, then settles who waits for the append. */
+  #dispatch(upTo: number): void {
+    const pending = this.#pending
+    if (upTo === pending.head) return
+    for (let at = pending.head; at < upTo; at++) {
+      const size = pending.sizes[at]!
+      this.#putCount++
+      this.#putBytes += size
+      const queue = pending.queues[at]
+      if (queue === undefined || queue.isRemoved) continue
+      assert(queue.maxOffset === pending.queueOffsets[at], 'a queue gets its units in order, without a gap')
+      const tagsCode = pending.tagsCodes[at]!
+      queue.push(pending.phyOffsets[at]!, size, tagsCode)
+      for (const listener of this.#listeners) listener(queue.topic, queue.queueId, queue.maxOffset, tagsCode)
+    }
+    this.#dispatchedTo = pending.phyOffsets[upTo - 1]! + pending.sizes[upTo - 1]!
+    this.#dispatchedTimestamp = pending.storeTimestamps[upTo - 1]!
+    for (let at = pending.head; at < upTo; at++) {
+      const waiter = pending.waiters[at]
+      pending.waiters[at] = undefined
+      waiter?.settle('ok')
+    }
+    pending.remove(upTo)
+    this.#armCheckpoint()
+  }
+
+  /** Makes everything written safe; one sync at a time, each for all that was written before it began. */
+  #sync(): Promise<void> {
+    this.#syncing ??= this.#syncOnce().finally(() => {
+      this.#syncing = undefined
+      if (this.#state === 'closed' || this.#syncError !== undefined) return
+      if (this.#isSyncFlush && this.#log.flushedOffset < this.#log.writtenOffset) void this.#sync()
+      else this.#armFlush()
+    })
+    return this.#syncing
+  }
+
+  async #syncOnce(): Promise<void> {
+    try {
+      await this.#log.sync()
+    } catch (error) {
+      // What the system dropped may not come back with another fsync that succeeds: only reading the log again helps.
+      this.#syncError = new OperatingError('STORE_CLOSED', {}, error)
+      this.#logger.fatal({ err: error }, 'the commit log cannot be flushed: new messages are refused until a restart')
+      const { head, end, waiters } = this.#pending
+      for (let at = head; at < end; at++) {
+        const waiter = waiters[at]
+        waiters[at] = undefined
+        waiter?.settle('failed', this.#syncError)
+      }
+      return
+    }
+    if (!this.#isSyncFlush) return
+    const { flushedOffset } = this.#log
+    while (this.#deadlines[0] !== undefined && this.#deadlines[0].phyOffset <= flushedOffset) this.#deadlines.shift()
+    const pending = this.#pending
+    let upTo = pending.head
+    while (upTo < pending.written && pending.phyOffsets[upTo]! < flushedOffset) upTo++
+    this.#dispatch(upTo)
+  }
+
+  #armFlush(): void {
+    if (this.#isSyncFlush || this.#flushTimer !== undefined || this.#syncing !== undefined) return
+    if (this.#state !== 'open' || this.#log.flushedOffset >= this.#log.writtenOffset) return
+    this.#flushTimer = this.#clock.after(this.#settings.flushIntervalCommitLogMs, () => {
+      this.#flushTimer = undefined
+      void this.#sync()
+    })
+    this.#flushTimer.unref()
+  }
+
+  #armDeadline(): void {
+    const oldest = this.#deadlines[0]
+    if (oldest === undefined || this.#deadlineTimer !== undefined) return
+    const { syncFlushTimeoutMs } = this.#settings
+    const delayMs = Math.max(1, oldest.atMs + syncFlushTimeoutMs - this.#clock.monotonicMs())
+    this.#deadlineTimer = this.#clock.after(delayMs, () => {
+      this.#deadlineTimer = undefined
+      this.#tellTimeouts(this.#clock.monotonicMs() - syncFlushTimeoutMs)
+      this.#armDeadline()
+    })
+    this.#deadlineTimer.unref()
+  }
+
+  #tellTimeouts(writtenBeforeMs: number): void {
+    while (this.#deadlines[0] !== undefined && this.#deadlines[0].atMs <= writtenBeforeMs) {
+      const { phyOffset } = this.#deadlines.shift()!
+      const { head, written, phyOffsets, waiters } = this.#pending
+      for (let at = head; at < written && phyOffsets[at]! < phyOffset; at++) {
+        const waiter = waiters[at]
+        waiters[at] = undefined
+        waiter?.settle('flushTimeout')
+      }
+    }
+  }
+
+  #armCheckpoint(): void {
+    if (this.#checkpointTimer !== undefined || this.#state !== 'open') return
+    this.#checkpointTimer = this.#clock.after(checkpointEveryMs, () => {
+      this.#checkpointing = this.#checkpoint(Number.POSITIVE_INFINITY)
+        .catch((error) => {
+          this.#logger.warn({ err: error }, 'no checkpoint: a recovery will read more of the log')
+          return false
+        })
+        .finally(() => {
+          this.#checkpointTimer = undefined
+          this.#checkpointing = undefined
+          if (this.#dispatchedTo > this.#checkpointedTo) this.#armCheckpoint()
+        })
+    })
+    this.#checkpointTimer.unref()
+  }
+
+  /**
+   * Makes queues and log safe as they are now and writes that down.
+   * @param deadlineMs monotonic; what is not reached by then stays undone
+   * @returns whether all of it was done
+   */
+  async #checkpoint(deadlineMs: number): Promise<boolean> {
+    const target = this.#dispatchedTo
+    const timestamp = this.#dispatchedTimestamp
+    await this.#queues.writeAll()
+    if (!(await this.#queues.syncAll(deadlineMs))) return false
+    while (this.#log.flushedOffset < target && this.#syncError === undefined) await this.#sync()
+    if (this.#syncError !== undefined) return false
+    let unitCount: number | undefined
+    if (this.#state === 'closing') {
+      unitCount = 0
+      for (const queue of this.#queues.all()) unitCount += queue.maxOffset
+    }
+    await writeCheckpoint(this.#files, this.#paths.checkpoint, {
+      physicMsgTimestamp: timestamp,
+      logicsMsgTimestamp: timestamp,
+      indexMsgTimestamp: 0,
+      queuesSyncedTo: target,
+      unitCount,
+    })
+    this.#checkpointedTo = target
+    return true
+  }
+
+  #count(result: ReadResult): ReadResult {
+    if (result.count === 0) this.#getMissCount++
+    this.#getFoundCount += result.count
+    this.#getBytes += result.bytes
+    return result
+  }
+}
+
+const noQueue: ReadResult = {
+  status: 'noQueue',
+  nextBeginOffset: 0,
+  minOffset: 0,
+  maxOffset: 0,
+  bodies: [],
+  count: 0,
+  bytes: 0,
+}
+
+/** Prepared and rolled back messages are in the log only. */
+function isQueuedOne(sysFlag: number): boolean {
+  const transaction = sysFlag & MessageSysFlag.TRANSACTION_MASK
+  return transaction === 0 || transaction === MessageSysFlag.TRANSACTION_COMMIT
+}
+
+function hostBytes(sysFlag: number, ipv6Bit: number): number {
+  return (sysFlag & ipv6Bit) === 0 ? ipv4HostBytes : ipv6HostBytes
+}
+
+/** What a failed write means to those who send. */
+function refusalOf(error: unknown): OperatingError {
+  const systemCode = isOperatingError(error) ? error.facts.code : undefined
+  const isFull = systemCode === 'ENOSPC' || systemCode === 'EDQUOT'
+  return new OperatingError(isFull ? 'STORE_FULL' : 'STORE_CLOSED', { systemCode }, error)
+}
