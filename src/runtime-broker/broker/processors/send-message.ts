@@ -1,4 +1,4 @@
-import type { OperatingError } from '../../../base/errors.ts'
+import { isOperatingError, type OperatingError } from '../../../base/errors.ts'
 import { RequestCode, ResponseCode } from '../../../remoting/codes.ts'
 import { responseFrame } from '../../../remoting/frame.ts'
 import {
@@ -25,8 +25,14 @@ export const sendMessageV2 = processor(RequestCode.SEND_MESSAGE_V2, sendMessageR
 export const sendBatchMessage = processor(RequestCode.SEND_BATCH_MESSAGE, sendMessageRequestV2, send)
 
 function send(header: SendMessageRequest, broker: Broker, request: Request): Outcome {
-  const refusal = store(header, broker, request)
-  return refusal && { ...refusal, extFields: regionFields(broker) }
+  let refusal: Response | undefined
+  try {
+    refusal = store(header, broker, request)
+  } catch (error) {
+    if (!isOperatingError(error)) throw error
+    refusal = errorResponse(error)
+  }
+  return refusal && { ...refusal, extFields: regionFields(broker) } // producers read these two from errors too
 }
 
 /** @returns why the message is not stored; undefined: it is, and the answer follows */

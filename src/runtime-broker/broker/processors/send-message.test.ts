@@ -1,0 +1,152 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { RequestCode, ResponseCode } from '../../../remoting/codes.ts'
+import { parseOffsetMsgId } from '../../../remoting/message/index.ts'
+import { startTestBroker, type TestBroker } from '../testing/test-broker.ts'
+
+let broker: TestBroker
+beforeAll(async () => {
+  broker = await startTestBroker()
+})
+afterAll(() => broker.stop())
+
+test('a sent message is stored with what the broker adds to it', async () => {
+  const sent = await broker.client.send('plain', { body: 'paid', properties: { TAGS: 'a', UNIQ_KEY: 'K1' } })
+
+  expect(sent).toMatchObject({
+    code: ResponseCode.SUCCESS,
+    extFields: { queueId: '0', queueOffset: '0', transactionId: 'K1', MSG_REGION: 'DefaultRegion', TRACE_ON: 'true' },
+  })
+  const { messages } = await broker.client.pull('plain')
+  expect(messages).toHaveLength(1)
+  expect(Object.fromEntries(messages[0]!.properties)).toEqual({
+    TAGS: 'a',
+    UNIQ_KEY: 'K1',
+    MSG_REGION: 'DefaultRegion',
+    TRACE_ON: 'true',
+    CLUSTER: 'DefaultCluster',
+  })
+  expect(parseOffsetMsgId(sent.extFields.msgId!)).toEqual({
+    storeHost: { host: '127.0.0.1', port: 10_911 },
+    phyOffset: messages[0]!.phyOffset,
+  })
+})
+
+test('a message without UNIQ_KEY gets one, and the one that names POP_CK loses it', async () => {
+  const sent = await broker.client.send('keys', { properties: { POP_CK: 'x' } })
+
+  const { messages } = await broker.client.pull('keys')
+  expect(sent.extFields.transactionId).toMatch(/^[0-9A-F]{32}$/)
+  expect(messages[0]!.properties.get('UNIQ_KEY')).toBe(sent.extFields.transactionId)
+  expect(messages[0]!.properties.has('POP_CK')).toBe(false)
+})
+
+test('V1 and V2 headers mean the same', async () => {
+  const extFields = {
+    producerGroup: 'p',
+    topic: 'plain-v1',
+    defaultTopic: 'TBW102',
+    defaultTopicQueueNums: '4',
+    queueId: '1',
+    sysFlag: '0',
+    bornTimestamp: '1',
+    flag: '7',
+  }
+  const sent = await broker.client.call(RequestCode.SEND_MESSAGE, extFields, 'one')
+
+  expect(sent).toMatchObject({ code: ResponseCode.SUCCESS, extFields: { queueId: '1' } })
+  expect((await broker.client.pull('plain-v1', { queueId: 1 })).messages[0]).toMatchObject({ flag: 7, queueId: 1 })
+})
+
+test('a topic that cannot be made is missing', async () => {
+  const sent = await broker.client.send('orphan', { defaultTopic: 'nothing' })
+
+  expect(sent.code).toBe(ResponseCode.TOPIC_NOT_EXIST)
+})
+
+test.each<[string, string, Parameters<TestBroker['client']['send']>[1], number]>([
+  ['an illegal name', 'no!', {}, ResponseCode.INVALID_PARAMETER],
+  ['a topic of the broker', 'SCHEDULE_TOPIC_XXXX', {}, ResponseCode.NO_PERMISSION],
+  ['a queue that is missing', 'plain', { queueId: 99 }, ResponseCode.INVALID_PARAMETER],
+  ['no body', 'plain', { body: '' }, ResponseCode.SYSTEM_ERROR],
+  ['a body above maxMessageSize', 'plain', { body: Buffer.alloc(4_194_305) }, ResponseCode.MESSAGE_ILLEGAL],
+  ['a half message', 'plain', { sysFlag: 4 }, ResponseCode.NO_PERMISSION],
+  ['a half message by property', 'plain', { properties: { TRAN_MSG: 'true' } }, ResponseCode.NO_PERMISSION],
+  ['a timer message', 'plain', { properties: { TIMER_DELAY_SEC: '9' } }, ResponseCode.SYSTEM_ERROR],
+])('refused: %s', async (_, topic, message, code) => {
+  const sent = await broker.client.send(topic, message)
+
+  expect(sent.code).toBe(code)
+  expect(sent.remark).toBeTruthy()
+  expect(sent.extFields).toMatchObject({ MSG_REGION: 'DefaultRegion', TRACE_ON: 'true' })
+})
+
+test('a batch is stored in one queue, each entry with the properties of the batch', async () => {
+  const entries = [batchEntry('one', 'TAGS\u0001a'), batchEntry('two', '')]
+  const message = { code: RequestCode.SEND_BATCH_MESSAGE, batch: true, body: Buffer.concat(entries) }
+
+  const sent = await broker.client.send('batches', { ...message, properties: { WAIT: 'false' } })
+
+  expect(sent.code).toBe(ResponseCode.SUCCESS)
+  expect(sent.extFields.msgId!.split(',')).toHaveLength(2)
+  expect(sent.extFields.transactionId).toBeUndefined()
+  const { messages, bodies } = await broker.client.pull('batches')
+  expect(bodies).toEqual(['one', 'two'])
+  expect(messages.map(({ queueOffset }) => queueOffset)).toEqual([0, 1])
+  expect(messages[0]!.properties.get('TAGS')).toBe('a')
+  expect(messages.every(({ properties }) => properties.get('WAIT') === 'false')).toBe(true)
+  expect((await broker.client.pull('batches', { subscription: 'a' })).bodies).toEqual(['one'])
+})
+
+test.each([
+  ['cut short', batchEntry('one', '').subarray(0, 20)],
+  ['a length too long', lengthened(batchEntry('one', ''))],
+  ['delayed', batchEntry('one', 'DELAY\u00013')],
+])('a batch is refused whole: %s', async (_, broken) => {
+  const body = Buffer.concat([batchEntry('good', ''), broken])
+
+  const sent = await broker.client.send('broken-batches', { code: RequestCode.SEND_BATCH_MESSAGE, batch: true, body })
+
+  expect(sent.code).toBe(ResponseCode.MESSAGE_ILLEGAL)
+  expect((await broker.client.pull('broken-batches')).bodies).toEqual([])
+})
+
+test('a delayed message waits in the schedule topic, then comes to its own', async () => {
+  const sent = await broker.client.send('later', { body: 'late', properties: { DELAY: '1' } }) // 1 s
+  expect(sent.code).toBe(ResponseCode.SUCCESS)
+  expect((await broker.client.pull('later')).bodies).toEqual([])
+
+  const pulled = await broker.client.pull('later', { holdMs: 5_000 })
+
+  expect(pulled.bodies).toEqual(['late'])
+  const [message] = pulled.messages
+  expect(message!.storeTimestamp - (await scheduledAt())).toBeGreaterThanOrEqual(1_000)
+  expect(message!.properties.get('REAL_TOPIC')).toBe('later')
+})
+
+async function scheduledAt(): Promise<number> {
+  const { messages } = await broker.client.pull('SCHEDULE_TOPIC_XXXX', { queueId: 0 })
+  return messages[0]!.storeTimestamp
+}
+
+test('a retry that was tried too often goes to the dead letters', async () => {
+  const retry = { reconsumeTimes: 4, maxReconsumeTimes: 3, properties: { DELAY: '1' } }
+
+  expect((await broker.client.send('%RETRY%tired', retry)).code).toBe(ResponseCode.SUCCESS)
+
+  expect((await broker.client.pull('%DLQ%tired')).bodies).toEqual(['hello'])
+})
+
+function batchEntry(body: string, properties: string): Buffer {
+  const entry = Buffer.alloc(22 + Buffer.byteLength(body) + Buffer.byteLength(properties))
+  entry.writeInt32BE(entry.length, 0)
+  entry.writeInt32BE(Buffer.byteLength(body), 16)
+  entry.write(body, 20)
+  entry.writeInt16BE(Buffer.byteLength(properties), 20 + Buffer.byteLength(body))
+  entry.write(properties, 22 + Buffer.byteLength(body))
+  return entry
+}
+
+function lengthened(entry: Buffer): Buffer {
+  entry.writeInt32BE(entry.length + 5, 0)
+  return entry
+}
