@@ -27,6 +27,10 @@ const roles: Record<string, { describes: string; load: () => Promise<{ run: Run 
     describes: 'local cluster: Kubernetes on this machine, and the demo',
     load: () => import('./local-cluster/role.ts'),
   },
+  demo: {
+    describes: 'demonstration on any cluster that has the operator; npm run demo brings a cluster along',
+    load: () => import('./demo/role.ts'),
+  },
 }
 
 const usage = `Usage: node src/main.ts ROLE [flags]

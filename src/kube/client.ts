@@ -105,8 +105,14 @@ export class KubeClient {
   }
 
   /** JSON merge patch. With metadata.resourceVersion in it, it fails with 409 when somebody was faster. */
-  merge<T extends KubeObject>(type: ResourceType, meta: ObjectMeta, patch: object, signal?: AbortSignal): Promise<T> {
-    const path = withQuery(pathOf(type, meta.namespace, meta.name), { fieldManager: this.#fieldManager })
+  merge<T extends KubeObject>(
+    type: ResourceType,
+    meta: ObjectMeta,
+    patch: object,
+    signal?: AbortSignal,
+    subresource?: 'scale',
+  ): Promise<T> {
+    const path = withQuery(pathOf(type, meta.namespace, meta.name, subresource), { fieldManager: this.#fieldManager })
     return this.#json('PATCH', path, { body: patch, contentType: 'application/merge-patch+json', signal }) as Promise<T>
   }
 

@@ -3,7 +3,15 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Clock } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
-import { createHttpClient, createLog, listenHttp, nodeClock, nodeDoors, nodeFiles } from '../base/node/index.ts'
+import {
+  createHttpClient,
+  createLog,
+  type LogLevel,
+  listenHttp,
+  nodeClock,
+  nodeDoors,
+  nodeFiles,
+} from '../base/node/index.ts'
 import { UsageError } from '../base/usage.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 import {
@@ -105,9 +113,9 @@ function parse(args: string[]) {
 }
 
 /** Starts the cluster of a folder in this process, with the operator in it. */
-async function start(folder: string, port: number): Promise<Cluster> {
+async function start(folder: string, port: number, logLevel: LogLevel = 'info'): Promise<Cluster> {
   makePrivateFolder(folder)
-  const doors = { ...nodeDoors(createLog('info', { component: 'local-cluster' })), listenHttp }
+  const doors = { ...nodeDoors(createLog(logLevel, { component: 'local-cluster' })), listenHttp }
   const crds = join(checkout, 'deploy/crds')
   const manifests = doors.files
     .list(crds)
@@ -139,7 +147,7 @@ function pidOf(folder: string): number | undefined {
 }
 
 async function runHere(folder: string, port: number): Promise<number> {
-  const cluster = await start(folder, port)
+  const cluster = await start(folder, port, 'error')
   say(`export KUBECONFIG=${cluster.kubeconfig}`)
   await signalled()
   await cluster.stop()
@@ -282,7 +290,7 @@ async function demo(port: number): Promise<number> {
   const told = signalled()
   let cluster: Cluster | undefined
   try {
-    cluster = await start(folder, port)
+    cluster = await start(folder, port, 'error')
     const child = runAttached([main, 'demo'], { KUBECONFIG: cluster.kubeconfig })
     void told.then((name) => child.signal(name))
     return await child.ended
