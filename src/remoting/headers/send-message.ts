@@ -44,5 +44,7 @@ export const sendMessageResponse = headerCodec('SendMessageResponseHeader', {
   transactionId: optional(text), // the UNIQ_KEY, whether or not there is a transaction
   batchUniqId: optional(text),
   recallHandle: optional(text),
+  regionId: named('MSG_REGION', optional(text)), // this and the next stand on errors too
+  traceOn: named('TRACE_ON', optional(text)),
 })
 export type SendMessageResponse = HeaderOf<typeof sendMessageResponse>
