@@ -14,14 +14,17 @@ interface Call {
 export class Calls {
   readonly #clock: Clock
   readonly #countMax: number
+  readonly #expired: (sinceMs: number) => void
   readonly #waiting = new Map<number, Call>() // by opaque
   #lastOpaque = 0
   #timer: Timer | undefined
   #timerAtMs = Number.POSITIVE_INFINITY
 
-  constructor(clock: Clock, countMax: number) {
+  /** @param expired told, after calls ended without an answer, when the last of them began (monotonic) */
+  constructor(clock: Clock, countMax: number, expired: (sinceMs: number) => void) {
     this.#clock = clock
     this.#countMax = countMax
+    this.#expired = expired
   }
 
   get count(): number {
@@ -77,14 +80,17 @@ export class Calls {
     this.#timerAtMs = Number.POSITIVE_INFINITY
     const nowMs = this.#clock.monotonicMs()
     let nextMs = Number.POSITIVE_INFINITY
+    let sinceMs: number | undefined
     for (const [opaque, call] of this.#waiting) {
       if (call.deadlineMs > nowMs) {
         nextMs = Math.min(nextMs, call.deadlineMs)
         continue
       }
       this.#waiting.delete(opaque)
+      sinceMs = Math.max(sinceMs ?? 0, call.deadlineMs - call.timeoutMs)
       call.reject(new OperatingError('REQUEST_TIMEOUT', { code: call.code, timeoutMs: call.timeoutMs }))
     }
     if (nextMs !== Number.POSITIVE_INFINITY) this.#expireAt(nextMs)
+    if (sinceMs !== undefined) this.#expired(sinceMs)
   }
 }

@@ -109,6 +109,7 @@ export class RemotingClient {
       log,
       limits: { frameBytesMax, ...connectionLimits },
       handle: this.#options.onRequest ?? notSupported,
+      cutsSilentPeer: true,
     })
     this.#open.set(address, connection)
     connection.onClose(() => {

@@ -60,7 +60,11 @@ interface Parts {
   log: Log
   limits: ConnectionLimits
   handle: Handler
+  /** Closes a connection on which a call ended without an answer and nothing else came meanwhile. */
+  cutsSilentPeer: boolean
 }
+
+const silentMsMin = 1_000 // a peer that paused for less is not silent
 
 /** Both ends of RocketMQ's protocol on one socket: answers the peer's requests and sends ours. */
 export class RemotingConnection implements Connection {
@@ -72,6 +76,7 @@ export class RemotingConnection implements Connection {
   readonly #log: Log
   readonly #limits: ConnectionLimits
   readonly #handle: Handler
+  readonly #cutsSilentPeer: boolean
   readonly #decoder: FrameDecoder
   readonly #calls: Calls
   readonly #closeTasks: (() => void)[] = []
@@ -80,8 +85,9 @@ export class RemotingConnection implements Connection {
   #requests = 0
   #frames: Buffer[] = [] // answered in this turn, not yet written
   #lastActiveMs: number
+  #lastReadMs: number
 
-  constructor({ id, socket, clock, log, limits, handle }: Parts) {
+  constructor({ id, socket, clock, log, limits, handle, cutsSilentPeer }: Parts) {
     this.id = id
     this.#socket = socket
     this.#clock = clock
@@ -89,8 +95,10 @@ export class RemotingConnection implements Connection {
     this.#limits = limits
     this.#handle = handle
     this.#decoder = new FrameDecoder(limits.frameBytesMax)
-    this.#calls = new Calls(clock, limits.callsMax)
+    this.#cutsSilentPeer = cutsSilentPeer
+    this.#calls = new Calls(clock, limits.callsMax, (sinceMs) => this.#expired(sinceMs))
     this.#lastActiveMs = clock.monotonicMs()
+    this.#lastReadMs = this.#lastActiveMs
   }
 
   /** Begins to read. */
@@ -98,7 +106,8 @@ export class RemotingConnection implements Connection {
     const receive = (command: Command) => this.#receive(command)
     this.#socket.handle({
       data: (chunk) => {
-        this.#lastActiveMs = this.#clock.monotonicMs()
+        this.#lastReadMs = this.#clock.monotonicMs()
+        this.#lastActiveMs = this.#lastReadMs
         try {
           this.#decoder.push(chunk, receive)
         } catch (error) {
@@ -263,6 +272,17 @@ export class RemotingConnection implements Connection {
     if (!this.#isPaused) return
     this.#isPaused = false
     this.#socket.resume()
+  }
+
+  /** A machine that lost its power, or an address that is no more, says nothing: TCP alone takes minutes to notice. */
+  #expired(sinceMs: number): void {
+    const isSilent = this.#lastReadMs <= sinceMs && this.#clock.monotonicMs() - sinceMs >= silentMsMin
+    if (!this.#cutsSilentPeer || !isSilent || !this.isOpen) return
+    this.#log.warn(
+      { silentMs: Math.round(this.#clock.monotonicMs() - this.#lastReadMs) },
+      'closing a silent connection',
+    )
+    this.destroy()
   }
 
   #closed(error: Error | undefined): void {

@@ -103,6 +103,7 @@ class RemotingServer implements Server {
       log,
       limits: { frameBytesMax, ...connectionLimits, ...this.#limits() },
       handle: (request) => (this.#isClosing ? refusal(request) : this.#options.handle(request)),
+      cutsSilentPeer: false, // a client need not answer what it is asked
     })
     this.#connections.add(connection)
     connection.onClose(() => this.#connections.delete(connection))
