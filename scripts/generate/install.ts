@@ -44,6 +44,7 @@ const clusterRole = {
     { apiGroups: ['policy'], resources: ['poddisruptionbudgets'], verbs: made },
     { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch', 'delete'] }, // delete: to roll a broker
     { apiGroups: [''], resources: ['events'], verbs: ['create'] },
+    { apiGroups: ['storage.k8s.io'], resources: ['storageclasses'], verbs: ['list'] }, // whose volumes belong to root
   ],
 }
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { annotation, label, operatorName, type PodTemplate } from '../crds/index.ts'
-import type { KubeObject, OwnerReference, Pod, PodSpec } from '../kube/index.ts'
+import type { KubeObject, OwnerReference, Pod, PodSpec, StatefulSet } from '../kube/index.ts'
 import { healthPort } from './resources.ts'
 
 const user = 10001 // of the image; its group owns the volumes
@@ -18,6 +18,8 @@ export interface Role {
   podTemplate: PodTemplate | undefined
   mounts: { name: string; mountPath: string; readOnly?: boolean }[]
   volumes: NonNullable<PodSpec['volumes']>
+  /** The volume `data` belongs to root, and Kubernetes does not change that: a first container hands it over. */
+  isDataRoots: boolean
   /** Text of the configuration: a change of it makes the pods out of date. */
   configuration: string
 }
@@ -62,6 +64,7 @@ export function podOf(role: Role) {
           labelSelector: { matchLabels: role.spread },
         },
       ],
+      ...(role.isDataRoots && { initContainers: [ownerOf(role)] }),
       containers: [
         {
           name: role.name,
@@ -92,6 +95,33 @@ export function podOf(role: Role) {
   const hash = digest([template, role.configuration])
   template.metadata.annotations[annotation.podHash] = hash
   return { template, hash }
+}
+
+const handOverName = 'hand-over-volume'
+
+/** The one container that is root, and may do nothing with it but give the volume's top folder away. */
+function ownerOf(role: Role) {
+  const mounts = role.mounts.filter(({ name }) => name === 'data')
+  return {
+    name: handOverName,
+    image: role.image,
+    imagePullPolicy: 'IfNotPresent',
+    command: ['chown', `${user}:${user}`, ...mounts.map(({ mountPath }) => mountPath)],
+    resources: role.resources,
+    securityContext: {
+      runAsNonRoot: false,
+      runAsUser: 0,
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'], add: ['CHOWN'] },
+    },
+    volumeMounts: mounts,
+  }
+}
+
+/** Whether the pods of a StatefulSet hand their volume over, as it was decided when it was made. */
+export function handsOver(statefulSet: StatefulSet): boolean {
+  return statefulSet.spec?.template.spec?.initContainers?.some(({ name }) => name === handOverName) ?? false
 }
 
 /** Labels of everything that is made for one resource. */

@@ -42,6 +42,7 @@ export type Service = Typed<api.V1Service>
 export type ConfigMap = Typed<api.V1ConfigMap>
 export type Pod = Typed<api.V1Pod>
 export type PodDisruptionBudget = Typed<api.V1PodDisruptionBudget>
+export type StorageClass = Typed<api.V1StorageClass>
 export type PodSpec = api.V1PodSpec
 
 /** How a kind is addressed. */
@@ -60,6 +61,13 @@ export const podDisruptionBudgets: ResourceType = {
   apiVersion: 'policy/v1',
   kind: 'PodDisruptionBudget',
   plural: 'poddisruptionbudgets',
+}
+
+/** Cluster-wide. */
+export const storageClasses: ResourceType = {
+  apiVersion: 'storage.k8s.io/v1',
+  kind: 'StorageClass',
+  plural: 'storageclasses',
 }
 
 /** Where an object of a namespace lies: `namespace/name`, the key of caches and queues. */

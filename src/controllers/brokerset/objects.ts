@@ -96,18 +96,19 @@ export function masterService(desired: BrokerSet, index: number): Service {
   }
 }
 
-/**
- * A group's configuration and StatefulSet.
- * @param brokerIP the address under which the broker is reached, given by its Service
- * @param drainingSince RFC 3339 when the group is being taken away
- */
-export function groupObjects(
-  desired: BrokerSet,
-  index: number,
-  brokerIP: string,
-  runtimeImage: string,
-  drainingSince?: string,
-) {
+export interface GroupFacts {
+  /** The address under which the broker is reached, given by its Service. */
+  brokerIP: string
+  runtimeImage: string
+  /** See podOf. */
+  isDataRoots: boolean
+  /** RFC 3339 when the group is being taken away. */
+  drainingSince?: string | undefined
+}
+
+/** A group's configuration and StatefulSet. */
+export function groupObjects(desired: BrokerSet, index: number, facts: GroupFacts) {
+  const { brokerIP, runtimeImage, isDataRoots, drainingSince } = facts
   const { spec } = desired
   const { name } = desired.metadata
   const group = groupName(name, index)
@@ -145,6 +146,7 @@ export function groupObjects(
       { name: 'data', mountPath: dataDirectory },
     ],
     volumes: [{ name: 'config', configMap: { name: group } }, ...(ephemeral ? [{ name: 'data', emptyDir: {} }] : [])],
+    isDataRoots,
     configuration,
   })
   const claim = {

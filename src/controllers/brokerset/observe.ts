@@ -1,8 +1,17 @@
 import { messageOf } from '../../base/errors.ts'
 import { annotation, label } from '../../crds/index.ts'
-import { controllerOf, keyOf, type Pod, type Service, type StatefulSet } from '../../kube/index.ts'
+import {
+  controllerOf,
+  isRefused,
+  keyOf,
+  type Pod,
+  type Service,
+  type StatefulSet,
+  type StorageClass,
+  storageClasses,
+} from '../../kube/index.ts'
 import type { Unread } from '../admin.ts'
-import { isPodReady } from '../pods.ts'
+import { handsOver, isPodReady } from '../pods.ts'
 import { type BrokerSet, brokerPort, namesrvPort } from '../resources.ts'
 import type { Shell } from '../shell.ts'
 import { clusterNameOf, groupName, masterName } from './objects.ts'
@@ -32,6 +41,8 @@ export interface ObservedGroup {
   registeredCount: number
   /** RFC 3339; undefined: it is not being taken away. */
   drainingSince: string | undefined
+  /** Whether its volume belongs to root and stays so, see podOf. */
+  isDataRoots: boolean
   /** Of the group that goes next: what its broker says. */
   drain: { permission: number; unread: readonly Unread[] } | { trouble: string } | undefined
 }
@@ -54,6 +65,7 @@ export async function observe(desired: BrokerSet, shell: Shell): Promise<Observe
     .filter(Number.isInteger)
   const indexes = [...new Set([...Array(desired.spec.groups).keys(), ...present])].sort((a, b) => a - b)
   const leaving = indexes.at(-1)
+  const isRootsByClass = children.length < indexes.length && (await makesRootsVolumes(desired, shell))
 
   const groups = await Promise.all(
     indexes.map(async (index): Promise<ObservedGroup> => {
@@ -76,6 +88,7 @@ export async function observe(desired: BrokerSet, shell: Shell): Promise<Observe
         isPodReady: pod !== undefined && isPodReady(pod),
         registeredCount,
         drainingSince: statefulSet?.metadata.annotations?.[annotation.drainingSince],
+        isDataRoots: statefulSet ? handsOver(statefulSet) : isRootsByClass,
         drain: retires && address !== undefined ? await observeDrain(address, shell) : undefined,
       }
     }),
@@ -88,6 +101,29 @@ export function addressOf(service: Service | undefined): string | undefined {
   const ip = service?.spec?.clusterIP
   if (ip === undefined || ip === '' || ip === 'None') return undefined
   return `${ip.includes(':') ? `[${ip}]` : ip}:${brokerPort}`
+}
+
+/** Provisioners whose volumes belong to root and to which Kubernetes does not apply a pod's fsGroup. */
+const rootsProvisioners = ['kubernetes.io/host-path']
+
+/** Whether volumes of the set's StorageClass cannot be written by anybody but root. */
+async function makesRootsVolumes({ spec }: BrokerSet, shell: Shell): Promise<boolean> {
+  const { ephemeral, className } = spec.storage
+  if (ephemeral) return false
+  const classes = await listStorageClasses(shell)
+  const isDefault = ({ metadata }: StorageClass) =>
+    metadata.annotations?.['storageclass.kubernetes.io/is-default-class'] === 'true'
+  const used = classes.find((one) => (className === undefined ? isDefault(one) : one.metadata.name === className))
+  return used !== undefined && rootsProvisioners.includes(used.provisioner)
+}
+
+async function listStorageClasses(shell: Shell): Promise<StorageClass[]> {
+  try {
+    return (await shell.client.listPage<StorageClass>({ type: storageClasses }, { limit: 500 }, shell.signal)).items
+  } catch (error) {
+    if (isRefused(error, 404)) return [] // an API server without storage classes
+    throw error
+  }
 }
 
 async function observeNameServers(desired: BrokerSet, shell: Shell): Promise<ObservedNameServers> {

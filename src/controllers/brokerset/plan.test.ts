@@ -18,8 +18,10 @@ const nameServers: Observed['nameServers'] = {
   trouble: undefined,
 }
 
+const facts = (index: number) => ({ brokerIP: ip(index), runtimeImage: image, isDataRoots: false })
+
 function hashOf(desired: BrokerSet, index: number): string {
-  return groupObjects(desired, index, ip(index), image).podHash
+  return groupObjects(desired, index, facts(index)).podHash
 }
 
 /** A group that serves, with the settings of `desired`. */
@@ -35,6 +37,7 @@ function group(index: number, desired = brokerSet(), given: Partial<ObservedGrou
     registeredCount: 1,
     drainingSince: undefined,
     drain: undefined,
+    isDataRoots: false,
     ...given,
   }
 }
@@ -74,7 +77,7 @@ test('a group starts when its address is known and a NameServer answers', () => 
 })
 
 test('the broker is told its name, its address and where the NameServers are', () => {
-  const { config } = groupObjects(brokerSet({ flush: 'Sync', config: { maxMessageSize: '1024' } }), 2, ip(2), image)
+  const { config } = groupObjects(brokerSet({ flush: 'Sync', config: { maxMessageSize: '1024' } }), 2, facts(2))
 
   expect(config.data?.['broker.conf']?.split('\n')).toEqual(
     expect.arrayContaining([

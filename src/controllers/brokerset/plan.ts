@@ -47,7 +47,12 @@ export function plan(desired: BrokerSet, observed: Observed, runtimeImage: strin
     if (group.drainingSince !== undefined && since === undefined) {
       steps.push({ do: 'setPermission', brokerName: group.brokerName, brokerAddr: address, permission: readWrite })
     }
-    const { config, statefulSet, podHash } = groupObjects(desired, group.index, ip, runtimeImage, since)
+    const { config, statefulSet, podHash } = groupObjects(desired, group.index, {
+      brokerIP: ip,
+      runtimeImage,
+      isDataRoots: group.isDataRoots,
+      drainingSince: since,
+    })
     hashes.set(group.index, podHash)
     steps.push({ do: 'apply', type: configMaps, object: config })
     steps.push({ do: 'apply', type: statefulSets, object: statefulSet })

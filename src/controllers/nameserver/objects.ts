@@ -101,6 +101,7 @@ export function objectsOf(desired: NameServer, runtimeImage: string) {
       { name: 'config', configMap: { name: `${name}-namesrv` } },
       { name: 'data', emptyDir: {} },
     ],
+    isDataRoots: false,
     configuration,
   })
   const statefulSet = {
