@@ -94,6 +94,7 @@ export class Segments {
     const file = this.#files.open(this.#path(phyOffset), 'either') // a try that failed half-way may have left it
     try {
       file.truncate(this.segmentBytes)
+      file.syncNow() // a segment of another length would stop the next start
       this.#files.syncDirectory(this.directory)
     } catch (error) {
       file.close()
