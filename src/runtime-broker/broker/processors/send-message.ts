@@ -88,7 +88,8 @@ function storeBatch(
   const queueId = queueToSend(header.queueId, topic, broker)
   const entries = splitBatch(header.topic, given, request.body)
   if (!Array.isArray(entries)) return entries
-  const suffix = withBrokerProperties(given, broker)
+  // each message keeps the name that its producer gave it; the batch has one of its own
+  const suffix = withBrokerProperties(removeProperty(given, PropertyName.UNIQ_KEY), broker)
   const messages = entries.map(({ flag, body, properties }) => {
     const message = newMessage(header, header.topic, queueId, request, broker)
     message.flag = flag
@@ -204,18 +205,13 @@ class PendingSend implements AppendWaiter {
     const { storeHost, settings } = this.#broker
     let msgId = offsetMsgIdOf(storeHost, first.phyOffset)
     for (const { phyOffset } of this.#others) msgId += `,${offsetMsgIdOf(storeHost, phyOffset)}`
-    const transactionId = this.#uniqKey === undefined ? '' : `"transactionId":${jsonText(this.#uniqKey)},`
+    const transactionId = this.#uniqKey === undefined ? '' : `"transactionId":${JSON.stringify(this.#uniqKey)},`
     const code = status === 'ok' ? ResponseCode.SUCCESS : ResponseCode.FLUSH_DISK_TIMEOUT
     const extFields =
       `{"queueId":"${this.#queueId}",${transactionId}"MSG_REGION":"${settings.regionId}","msgId":"${msgId}",` +
       `"queueOffset":"${first.queueOffset}","TRACE_ON":"${settings.traceOn}"}`
     return responseFrame(this.#request.opaque, code, extFields)
   }
-}
-
-/** A producer's own text as JSON; ids need no escapes, and then none are looked for twice. */
-function jsonText(text: string): string {
-  return /^[\w.-]*$/.test(text) ? `"${text}"` : JSON.stringify(text)
 }
 
 function isResponse(value: Topic | Response | undefined): value is Response {
