@@ -11,8 +11,9 @@ import {
 } from '../client/index.ts'
 
 const routeRefreshMs = 1_000 // the default of 30 s is for production; here somebody is watching
-const consumeTimeoutMs = 30_000
+const timeoutMs = 30_000
 const pollMs = 50
+const roundCount = 10 // parts in which sendTo sends
 const consumerGroup = 'demo'
 
 /** One row of the table: what went through a queue. */
@@ -76,6 +77,32 @@ export class Messaging {
       await this.#admin.createSubscriptionGroup(address, { groupName: consumerGroup })
   }
 
+  /**
+   * Sends at least count messages, and goes on with rounds of them until every queue of these brokers has taken one: a
+   * producer that runs finds a new broker when it reads its routes again.
+   * @returns how many were sent
+   */
+  async sendTo(
+    brokers: Iterable<string>,
+    count: number,
+    tell: (sent: number) => void,
+    signal: AbortSignal,
+  ): Promise<number> {
+    const before = this.#sent.total
+    const awaited = new Set(brokers)
+    await this.#until(
+      async () => {
+        const sent = this.#sent.total - before
+        await this.send(count / roundCount, (more) => tell(sent + more))
+        for (const { queue } of this.#sent.rows()) awaited.delete(queue.brokerName)
+        return awaited.size === 0 && this.#sent.total - before >= count
+      },
+      'messages on every broker',
+      signal,
+    )
+    return this.#sent.total - before
+  }
+
   async send(count: number, tell: (sent: number) => void): Promise<void> {
     let here = 0
     const messages = function* (topic: string): Generator<Message> {
@@ -130,7 +157,7 @@ export class Messaging {
 
   async #until(holds: () => Promise<boolean>, what: string, signal: AbortSignal, tell = () => {}): Promise<void> {
     const { clock } = this.#doors
-    const deadline = clock.monotonicMs() + consumeTimeoutMs
+    const deadline = clock.monotonicMs() + timeoutMs
     while (!(await holds())) {
       tell()
       if (clock.monotonicMs() > deadline)

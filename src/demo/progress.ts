@@ -9,7 +9,7 @@ export interface Output {
 
 const redrawMs = 100
 const frames = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏']
-const nameColumns = 60
+const nameColumns = 72
 
 /** A list of steps: one line each, when it is done. On a terminal the step under way is shown as it goes, too. */
 export class Progress {

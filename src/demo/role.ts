@@ -50,7 +50,7 @@ export async function run(args: string[]): Promise<number> {
   const client = new KubeClient(access, http, 'rocketmq-demo')
   const interrupted = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.once(signal, () => interrupted.abort(new Error('interrupted')))
+    process.on(signal, () => interrupted.abort(new Error('interrupted')))
   const progress = new Progress(process.stdout, doors.clock)
   const show = new Show(client, flags.namespace, progress, doors, interrupted.signal)
   try {
@@ -128,7 +128,10 @@ class Show {
     const messaging = new Messaging(`${service?.spec?.clusterIP}:9876`, topic, this.#doors)
     this.#messaging = messaging
     await messaging.createGroup()
-    await this.#carry(messaging, messageCount)
+    await progress.step(`send ${countText(messageCount)} messages`, (tell) =>
+      messaging.send(messageCount, (sent) => tell(countText(sent))),
+    )
+    await this.#consume(messaging)
     this.#showRows(await messaging.rows(this.#signal))
 
     const before = new Set((await messaging.brokers()).keys())
@@ -143,7 +146,13 @@ class Show {
       ([name, address]) => `${name} registered itself, ${address}`,
     )
     await messaging.createGroup()
-    await this.#carry(messaging, messageCountAfterScaling)
+    const after = [...(await messaging.brokers()).keys()]
+    await progress.step(
+      'go on sending, to the new broker too',
+      (tell) => messaging.sendTo(after, messageCountAfterScaling, (sent) => tell(countText(sent)), this.#signal),
+      (sent) => `${countText(sent)} messages`,
+    )
+    await this.#consume(messaging)
     this.#showRows(await messaging.rows(this.#signal))
     progress.say(whatNext)
   }
@@ -189,16 +198,11 @@ class Show {
     )
   }
 
-  async #carry(messaging: Messaging, count: number): Promise<void> {
-    const shown = countText(count)
-    await this.#progress.step(`send ${shown} messages`, (tell) =>
-      messaging.send(count, (sent) => tell(countText(sent))),
-    )
-    const wanted = messaging.consumedCount
+  async #consume(messaging: Messaging): Promise<void> {
     await this.#progress.step(
       'consume them in a consumer group',
       (tell) => messaging.consume((consumed) => tell(countText(consumed)), this.#signal),
-      () => `${countText(messaging.consumedCount)} different messages${wanted > 0 ? ' in all' : ''}`,
+      () => `${countText(messaging.consumedCount)} different messages by now`,
     )
   }
 

@@ -288,6 +288,7 @@ async function isGone(pid: number, clock: Clock): Promise<boolean> {
 async function demo(port: number): Promise<number> {
   const folder = makeTemporaryFolder(join(tmpdir(), 'rocketmq-demo-'))
   const told = signalled()
+  process.once('exit', () => nodeFiles.remove(folder)) // also when a second Ctrl-C ends everything at once
   let cluster: Cluster | undefined
   try {
     cluster = await start(folder, port, 'error')
@@ -296,6 +297,5 @@ async function demo(port: number): Promise<number> {
     return await child.ended
   } finally {
     await cluster?.stop()
-    nodeFiles.remove(folder)
   }
 }

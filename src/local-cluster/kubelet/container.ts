@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Clock, Timer } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import { timestamp } from '../api-server/object.ts'
-import type { Container, ContainerState, ContainerStatus, Pod } from '../workloads/objects.ts'
+import type { Container, ContainerState, ContainerStatus, Pod, Probe } from '../workloads/objects.ts'
 import { ConfigurationProblem } from './environment.ts'
 import { LogFile } from './logs.ts'
 import { probeOnce, startProbe } from './probes.ts'
@@ -181,21 +181,21 @@ export class ContainerRunner {
       this.#killReason = `${kind} probe failed: ${problem}`
       signalGroup(this.#child, 'SIGKILL')
     }
-    const begin = (probe: NonNullable<typeof startupProbe>, verdict: (isGood: boolean, problem?: string) => void) =>
-      this.#probes.push(startProbe(probe, () => probeOnce(probe, container, ip), verdict, clock))
+    const begin = (probe: Probe, isEager: boolean, verdict: (isGood: boolean, problem?: string) => void) =>
+      this.#probes.push(startProbe(probe, () => probeOnce(probe, container, ip), verdict, { clock, isEager }))
     const afterStartup = () => {
-      if (livenessProbe !== undefined) begin(livenessProbe, kill('liveness'))
-      if (readinessProbe !== undefined)
-        begin(readinessProbe, (isGood) => {
-          this.#isReady = isGood
-          this.#options.changed()
-        })
+      if (livenessProbe !== undefined) begin(livenessProbe, false, kill('liveness'))
+      if (readinessProbe === undefined) return
+      begin(readinessProbe, true, (isGood) => {
+        this.#isReady = isGood
+        this.#options.changed()
+      })
     }
     if (startupProbe === undefined) {
       afterStartup()
       return
     }
-    begin(startupProbe, (isGood, problem) => {
+    begin(startupProbe, false, (isGood, problem) => {
       if (!isGood) return kill('startup')(isGood, problem)
       this.#stopProbes()
       afterStartup()

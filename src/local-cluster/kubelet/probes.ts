@@ -53,13 +53,14 @@ function connectOnce(host: string, port: number, timeoutMs: number): Promise<str
 
 /**
  * Probes until stopped, and tells each time the verdict changes: after successThreshold good or failureThreshold bad
- * answers in a row. A readiness probe that never succeeded asks every fastPeriodMs, so that what is ready counts at once.
+ * answers in a row. An eager probe asks every fastPeriodMs while all is not well, so that what is ready counts at once; a
+ * probe whose failures kill must not be eager: they would be counted before the program had the time its author gave it.
  */
 export function startProbe(
   probe: Probe,
   ask: () => Promise<string | undefined>,
   verdict: (isGood: boolean, problem: string | undefined) => void,
-  clock: Clock,
+  { clock, isEager }: { clock: Clock; isEager: boolean },
 ): { stop(): void } {
   const periodMs = (probe.periodSeconds ?? 10) * 1000
   let last: boolean | undefined
@@ -78,9 +79,9 @@ export function startProbe(
       last = isGood
       verdict(isGood, problem)
     }
-    timer = clock.after(last === true ? periodMs : Math.min(periodMs, fastPeriodMs), round)
+    timer = clock.after(isEager && last !== true ? Math.min(periodMs, fastPeriodMs) : periodMs, round)
   }
-  timer = clock.after(probe.initialDelaySeconds ? probe.initialDelaySeconds * 1000 : firstDelayMs, round)
+  timer = clock.after((probe.initialDelaySeconds ?? 0) * 1000 + (isEager ? fastPeriodMs : periodMs), round)
   return {
     stop() {
       isStopped = true
@@ -90,4 +91,3 @@ export function startProbe(
 }
 
 const fastPeriodMs = 250
-const firstDelayMs = 100
