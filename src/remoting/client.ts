@@ -109,7 +109,7 @@ export class RemotingClient {
       log,
       limits: { frameBytesMax, ...connectionLimits },
       handle: this.#options.onRequest ?? notSupported,
-      cutsSilentPeer: true,
+      side: 'client',
     })
     this.#open.set(address, connection)
     connection.onClose(() => {

@@ -26,7 +26,10 @@ export interface Connection {
    * @throws OperatingError REQUEST_TIMEOUT, CONNECTION_CLOSED, TOO_MANY_REQUESTS, FRAME_TOO_LARGE
    */
   call(command: CommandContent, timeoutMs: number): Promise<Command>
-  /** Sends a request that nobody answers; nothing happens when the connection is closed. @throws OperatingError FRAME_TOO_LARGE */
+  /**
+   * Sends a request that nobody answers. It is dropped when the connection is closed, or more than queuedBytesHigh waits
+   * for the peer to read. @throws OperatingError FRAME_TOO_LARGE
+   */
   oneway(command: CommandContent): void
   /** Runs task once, when the connection closed (at once if it has). */
   onClose(task: () => void): void
@@ -36,7 +39,7 @@ export interface Connection {
 
 export interface ConnectionLimits {
   frameBytesMax: number
-  /** Bytes waiting for the peer to read, above which nothing more is read from it. */
+  /** Bytes waiting for the peer to read, above which it gets no more requests and a server reads no more of its own. */
   queuedBytesHigh: number
   /** Bytes waiting for the peer to read, above which it is cut off. */
   queuedBytesMax: number
@@ -60,8 +63,13 @@ interface Parts {
   log: Log
   limits: ConnectionLimits
   handle: Handler
-  /** Closes a connection on which a call ended without an answer and nothing else came meanwhile. */
-  cutsSilentPeer: boolean
+  /**
+   * A server stops reading from a peer that does not read. Were clients to do it too, both could wait for each other; a
+   * client makes no more requests instead.
+   * A client closes a connection on which a call ended without an answer and nothing else came meanwhile. A server does
+   * not: its peer need not answer what it is asked.
+   */
+  side: 'server' | 'client'
 }
 
 const silentMsMin = 1_000 // a peer that paused for less is not silent
@@ -76,18 +84,19 @@ export class RemotingConnection implements Connection {
   readonly #log: Log
   readonly #limits: ConnectionLimits
   readonly #handle: Handler
-  readonly #cutsSilentPeer: boolean
+  readonly #side: 'server' | 'client'
   readonly #decoder: FrameDecoder
   readonly #calls: Calls
   readonly #closeTasks: (() => void)[] = []
   #state: 'open' | 'closing' | 'closed' = 'open'
   #isPaused = false
   #requests = 0
-  #frames: Buffer[] = [] // answered in this turn, not yet written
+  #frames: Buffer[] = [] // of this turn, not yet written
+  #frameBytes = 0
   #lastActiveMs: number
   #lastReadMs: number
 
-  constructor({ id, socket, clock, log, limits, handle, cutsSilentPeer }: Parts) {
+  constructor({ id, socket, clock, log, limits, handle, side }: Parts) {
     this.id = id
     this.#socket = socket
     this.#clock = clock
@@ -95,7 +104,7 @@ export class RemotingConnection implements Connection {
     this.#limits = limits
     this.#handle = handle
     this.#decoder = new FrameDecoder(limits.frameBytesMax)
-    this.#cutsSilentPeer = cutsSilentPeer
+    this.#side = side
     this.#calls = new Calls(clock, limits.callsMax, (sinceMs) => this.#expired(sinceMs))
     this.#lastActiveMs = clock.monotonicMs()
     this.#lastReadMs = this.#lastActiveMs
@@ -143,16 +152,25 @@ export class RemotingConnection implements Connection {
     return this.#lastActiveMs
   }
 
-  call(command: CommandContent, timeoutMs: number): Promise<Command> {
-    if (!this.isOpen) return Promise.reject(this.#closedError(command.code))
+  async call(command: CommandContent, timeoutMs: number): Promise<Command> {
+    if (!this.isOpen) throw this.#closedError(command.code)
+    if (this.#isCongested()) {
+      const { queuedBytes } = this.#socket
+      throw new OperatingError('TOO_MANY_REQUESTS', { remote: formatAddress(this.remote), queuedBytes })
+    }
     const opaque = this.#calls.nextOpaque()
+    const frame = requestParts(command, opaque, 0)
     const response = this.#calls.wait(opaque, command.code, timeoutMs)
-    this.#sendRequest(command, opaque, 0)
+    for (const part of frame) this.send(part)
     return response
   }
 
   oneway(command: CommandContent): void {
-    this.#sendRequest(command, this.#calls.nextOpaque(), FrameFlag.ONEWAY)
+    if (this.#isCongested()) {
+      this.#log.debug({ code: command.code }, 'dropped a oneway request to a peer that does not read')
+      return
+    }
+    for (const part of requestParts(command, this.#calls.nextOpaque(), FrameFlag.ONEWAY)) this.send(part)
   }
 
   onClose(task: () => void): void {
@@ -179,6 +197,7 @@ export class RemotingConnection implements Connection {
     if (!this.isOpen) return
     if (this.#frames.length === 0) queueMicrotask(() => this.#flush())
     this.#frames.push(frame)
+    this.#frameBytes += frame.length
   }
 
   /** The request got its answer: one less of requestsMax. */
@@ -186,10 +205,8 @@ export class RemotingConnection implements Connection {
     this.#requests--
   }
 
-  #sendRequest({ code, extFields, body }: CommandContent, opaque: number, flag: number): void {
-    const header = { code, flag, opaque, language: ourLanguage, version: ourVersion, remark: undefined }
-    const ext = extFields === undefined ? undefined : JSON.stringify(extFields)
-    for (const part of frameParts(jsonHeader(header, ext), body === undefined ? [] : [body])) this.send(part)
+  #isCongested(): boolean {
+    return this.#frameBytes + this.#socket.queuedBytes > this.#limits.queuedBytesHigh
   }
 
   #receive(command: Command): void {
@@ -201,7 +218,7 @@ export class RemotingConnection implements Connection {
     }
     this.version = command.version
     this.language = command.language
-    const request = new Request(this, command, this.#lastActiveMs)
+    const request = new Request(this, command, this.#lastReadMs)
     if (!request.isOneway) {
       if (this.#requests >= this.#limits.requestsMax) {
         this.#requests++
@@ -237,13 +254,14 @@ export class RemotingConnection implements Connection {
     const frames = this.#frames
     if (frames.length === 0 || this.#state !== 'open') return
     this.#frames = []
+    this.#frameBytes = 0
     if (frames.length === 1) this.#write(frames[0]!)
     else this.#writeJoined(frames)
     const { queuedBytes } = this.#socket
     if (queuedBytes > this.#limits.queuedBytesMax) {
       this.#log.warn({ queuedBytes }, 'closing a connection whose peer does not read')
       this.destroy()
-    } else if (queuedBytes > this.#limits.queuedBytesHigh && !this.#isPaused) {
+    } else if (queuedBytes > this.#limits.queuedBytesHigh && this.#side === 'server' && !this.#isPaused) {
       this.#isPaused = true
       this.#socket.pause()
     }
@@ -277,7 +295,7 @@ export class RemotingConnection implements Connection {
   /** A machine that lost its power, or an address that is no more, says nothing: TCP alone takes minutes to notice. */
   #expired(sinceMs: number): void {
     const isSilent = this.#lastReadMs <= sinceMs && this.#clock.monotonicMs() - sinceMs >= silentMsMin
-    if (!this.#cutsSilentPeer || !isSilent || !this.isOpen) return
+    if (this.#side === 'server' || !isSilent || !this.isOpen) return
     this.#log.warn(
       { silentMs: Math.round(this.#clock.monotonicMs() - this.#lastReadMs) },
       'closing a silent connection',
@@ -296,4 +314,10 @@ export class RemotingConnection implements Connection {
   #closedError(code: number, cause?: Error): OperatingError {
     return new OperatingError('CONNECTION_CLOSED', { remote: formatAddress(this.remote), code }, cause)
   }
+}
+
+function requestParts({ code, extFields, body }: CommandContent, opaque: number, flag: number): Buffer[] {
+  const header = { code, flag, opaque, language: ourLanguage, version: ourVersion, remark: undefined }
+  const ext = extFields === undefined ? undefined : JSON.stringify(extFields)
+  return frameParts(jsonHeader(header, ext), body === undefined ? [] : [body])
 }

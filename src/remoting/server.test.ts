@@ -169,6 +169,43 @@ test('nothing is read from a peer that does not read, until it does', async () =
   expect(responses.length).toBe(10)
 })
 
+test('a peer that does not read gets no more requests', async () => {
+  const { client, clock, network, connections } = await startPair({ handle: echo, queuedBytesHigh: 100_000 })
+  await client.call(address, { code: 34 }, 1000)
+  const [connection] = connections()
+  network.sockets[0]!.pause()
+  for (let count = 0; count < 20; count++) connection!.oneway({ code: 40, body: Buffer.alloc(30_000) })
+  await clock.turn()
+
+  const end = await outcome(connection!.call({ code: 307 }, 1000))
+
+  expect(end).toBe('TOO_MANY_REQUESTS')
+  expect(network.sockets[0]!.other.queuedBytes).toBeLessThan(150_000)
+})
+
+test('a client goes on reading while its own requests wait', async () => {
+  const { client, clock, network } = await startPair({ handle: () => undefined })
+  const ends: unknown[] = []
+  const call = () =>
+    void outcome(client.call(address, { code: 310, body: Buffer.alloc(4_000_000) }, 1000)).then((end) => ends.push(end))
+  call()
+  await clock.turn()
+  network.sockets[0]!.other.pause()
+  for (let count = 0; count < 4; count++) call()
+  await clock.turn()
+
+  expect(network.sockets[0]!.isPaused).toBe(false)
+  expect(ends).toEqual(['TOO_MANY_REQUESTS'])
+})
+
+test('a closed server leaves no timer', async () => {
+  const { server, client, clock } = await startPair({ handle: echo })
+  await client.close()
+  await server.close(1000)
+
+  expect(clock.timers).toBe(0)
+})
+
 test('a peer that never reads is cut off', async () => {
   const { network, clock, connections } = await startPair({
     handle: () => ({ code: 0, body: Buffer.alloc(40_000) }),
@@ -324,6 +361,15 @@ test('a lost connection fails its calls and the next call makes a new one', asyn
   expect(await waiting).toBe('CONNECTION_CLOSED')
   expect(await client.call(address, { code: 2 }, 1000)).toMatchObject({ code: 0 })
   expect([lost, network.sockets.length]).toEqual([[address], 2])
+})
+
+test('a request that is too large for a frame is not sent', async () => {
+  const { client, clock } = await startPair({ handle: echo })
+
+  const end = await outcome(client.call(address, { code: 10, body: Buffer.alloc(17 * 1024 * 1024) }, 1000))
+
+  expect(end).toBe('FRAME_TOO_LARGE')
+  expect(clock.timers).toBe(2) // the idle checks: nothing waits for an answer
 })
 
 test('callers share one connection', async () => {

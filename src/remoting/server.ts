@@ -102,8 +102,8 @@ class RemotingServer implements Server {
       clock,
       log,
       limits: { frameBytesMax, ...connectionLimits, ...this.#limits() },
+      side: 'server',
       handle: (request) => (this.#isClosing ? refusal(request) : this.#options.handle(request)),
-      cutsSilentPeer: false, // a client need not answer what it is asked
     })
     this.#connections.add(connection)
     connection.onClose(() => this.#connections.delete(connection))
