@@ -1,5 +1,6 @@
 /** The TypeScript client: docs/client.md shows how it is used. */
 
+export type { Doors } from '../base/doors.ts'
 export type { ErrorCode } from '../base/errors.ts'
 export { isOperatingError, OperatingError } from '../base/errors.ts'
 export type { ClientConnection, ConsumerConnection } from '../remoting/body/connections.ts'

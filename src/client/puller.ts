@@ -1,3 +1,4 @@
+import { isOperatingError } from '../base/errors.ts'
 import { PullSysFlag, RequestCode, ResponseCode } from '../remoting/codes.ts'
 import type { Command } from '../remoting/command.ts'
 import { pullMessageRequest, pullMessageResponse } from '../remoting/headers/pull-message.ts'
@@ -53,7 +54,9 @@ export async function pullLoop(processQueue: ProcessQueue, { data, wants }: Subs
       pauseMs = await take(answer, address, clock.monotonicMs() - startedAtMs)
     } catch (error) {
       if (processQueue.isDropped || context.isClosed()) return
-      log.debug({ ...queue, err: error }, 'pull failed')
+      if (!isOperatingError(error)) throw error
+      if (error.retriable) log.debug({ ...queue, err: error }, 'pull failed')
+      else log.warn({ ...queue, err: error }, 'pull failed for a reason that may not pass')
       cluster.routes.refreshSoon(queue.topic)
       brokerId = 0
       pauseMs = failurePauseMs

@@ -104,7 +104,7 @@ export class PushConsumer {
         pullCountMax: options.pullCountMax ?? 32,
         pullBytesMax: options.pullBytesMax ?? 256 * 1024,
       },
-      isClosed: () => this.#state === 'closed',
+      isClosed: () => this.#isClosed(),
       heldBytes: () => [...this.#queues.values()].reduce((sum, { bytes }) => sum + bytes, 0),
       deliver: (held) => this.#dispatcher.add(held),
       moved: (queue, offset) => this.#move(queue, offset),
@@ -122,6 +122,7 @@ export class PushConsumer {
     this.#state = 'started'
     const { clock } = this.#cluster.doors
     await this.#rebalanceNow()
+    if (this.#isClosed()) return
     this.#heartbeats.start()
     this.#timers.push(
       clock.every(rebalanceMs, () => void this.#rebalanceNow()),
@@ -134,7 +135,7 @@ export class PushConsumer {
    * others told. What was not finished comes again, to another member.
    */
   async close(): Promise<void> {
-    if (this.#state === 'closed') return
+    if (this.#isClosed()) return
     this.#state = 'closed'
     const { clock } = this.#cluster.doors
     for (const timer of this.#timers) timer.cancel()
@@ -149,6 +150,10 @@ export class PushConsumer {
     await this.#persist()
     await this.#heartbeats.unregister({ consumerGroup: this.#options.consumerGroup })
     await this.#cluster.close()
+  }
+
+  #isClosed(): boolean {
+    return this.#state === 'closed'
   }
 
   async #consume(held: Held): Promise<void> {
@@ -183,6 +188,7 @@ export class PushConsumer {
       await this.#cluster.call(address, { code: RequestCode.CONSUMER_SEND_MSG_BACK, extFields })
       owner.done(held)
     } catch (error) {
+      if (!isOperatingError(error)) throw error
       const { clock, log } = this.#cluster.doors
       log.debug({ ...owner.queue, err: error }, 'message not sent back, trying it again here')
       clock.after(localRetryMs, () => this.#state === 'started' && this.#dispatcher.add([held])).unref()
@@ -197,7 +203,7 @@ export class PushConsumer {
 
   #own(queue: MessageQueue, nextOffset: number): void {
     const subscription = this.#subscriptions.get(queue.topic)
-    if (subscription === undefined || this.#state === 'closed') return
+    if (subscription === undefined || this.#isClosed()) return
     const processQueue = new ProcessQueue(queue, nextOffset)
     this.#queues.set(queueKey(queue), processQueue)
     void pullLoop(processQueue, subscription, this.#pulling)
@@ -236,6 +242,7 @@ export class PushConsumer {
         try {
           return await this.#rebalanceTopic(route)
         } catch (error) {
+          if (this.#isClosed()) return true
           log.debug({ topic: route.topic, err: error }, 'rebalance failed')
           return false
         }
