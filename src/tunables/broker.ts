@@ -24,6 +24,7 @@ export const brokerSchema = z.object({
     z
       .string()
       .regex(/^\s*[^\s;]+:\d+\s*(;\s*[^\s;]+:\d+\s*)*;?\s*$/)
+      .meta({ fits: 'host:port, more of them separated by ;' })
       .optional(),
     'NameServers to register at: host:port, separated by `;`.',
     { standIn: '$NAMESRV_ADDR, else none', important: true },
@@ -125,8 +126,9 @@ export const brokerSchema = z.object({
     z
       .string()
       .regex(/^\s*[1-9]\d*[smhd](\s+[1-9]\d*[smhd])*\s*$/)
+      .meta({ fits: 'whole numbers with s, m, h or d, separated by blanks' })
       .default('1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h'),
-    'Delay of each delay level, the first is level 1; units s, m, h and d.',
+    'Delay of each delay level; the first is level 1.',
   ),
 
   longPollingEnable: setting(
@@ -146,16 +148,6 @@ export const brokerSchema = z.object({
     {
       live: true,
     },
-  ),
-  maxTransferBytesOnMessageInDisk: setting(
-    bytes(1, 16_777_216 - 65_536).default(65_536),
-    'The same, for messages that are likely to be read from the disk.',
-    { unit: 'bytes', live: true },
-  ),
-  maxTransferCountOnMessageInDisk: setting(
-    z.int32().min(1).max(4096).default(8),
-    'The same, for messages that are likely to be read from the disk.',
-    { live: true },
   ),
   configBlackList: setting(
     z.string().default('configBlackList;brokerConfigPath;rocketmqHome'),

@@ -55,7 +55,7 @@ test.each([
   ['listenPort=1.5', { value: '1.5' }],
   ['flushDiskType=SYNC', { fits: 'ASYNC_FLUSH or SYNC_FLUSH' }],
   ['longPollingEnable=yes', { fits: 'true or false' }],
-  ['namesrvAddr=host-without-port', { key: 'namesrvAddr' }],
+  ['namesrvAddr=host-without-port', { key: 'namesrvAddr', fits: 'host:port, more of them separated by ;' }],
   ['messageDelayLevel=1s 5parsecs', { key: 'messageDelayLevel' }],
 ])('%s is refused, and the error says what fits', (line, facts) => {
   let thrown: unknown

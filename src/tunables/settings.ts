@@ -68,10 +68,12 @@ export function textOf(value: unknown): string {
 
 /** What a field accepts, in words. */
 export function fitsOf(field: z.ZodType): string {
-  const { type, minimum, maximum, enum: values, pattern } = z.toJSONSchema(plain(field)) as Record<string, unknown>
+  const { fits, type, minimum, maximum, enum: values } = z.toJSONSchema(plain(field)) as Record<string, unknown>
+  if (typeof fits === 'string') return fits // patterns are no words
   if (Array.isArray(values)) return values.join(' or ')
   if (type === 'boolean') return 'true or false'
-  if (type === 'string') return pattern === undefined ? 'a text' : `a text that matches ${pattern}`
+  if (type === 'string') return 'a text'
+  if (minimum === maximum) return String(minimum)
   return `${type === 'integer' ? 'a whole number' : 'a number'} from ${minimum} to ${maximum}`
 }
 
