@@ -1,3 +1,4 @@
+import { dirname } from 'node:path'
 import { OperatingError } from '../../base/errors.ts'
 import type { Files } from '../../base/files.ts'
 import { Fields, textItem } from '../../remoting/body/fields.ts'
@@ -53,6 +54,7 @@ export class KvConfig {
   #replace(namespace: string, entries: Map<string, string>): void {
     const configTable = new Map(this.#table).set(namespace, entries)
     if (entries.size === 0) configTable.delete(namespace)
+    this.#files.makeDirectory(dirname(this.#path))
     this.#files.writeText(this.#path, writeJson({ configTable }))
     if (entries.size === 0) this.#table.delete(namespace)
     else this.#table.set(namespace, entries)

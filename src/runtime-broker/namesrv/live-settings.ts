@@ -1,3 +1,4 @@
+import { dirname } from 'node:path'
 import { messageOf, OperatingError } from '../../base/errors.ts'
 import type { Files } from '../../base/files.ts'
 import type { Log } from '../../base/log.ts'
@@ -67,7 +68,7 @@ export class LiveSettings {
     const path = this.#current.configStorePath
     const before = this.#files.exists(path) ? this.#files.readText(path) : undefined
     if (before !== undefined) this.#files.writeText(`${path}.bak`, before)
-    else this.#files.makeDirectory(path.slice(0, path.lastIndexOf('/')) || '/')
+    else this.#files.makeDirectory(dirname(path))
     const merged = new Map([...readProperties(before ?? '', path), ...changes])
     this.#files.writeText(path, writeProperties([...merged].map(([key, { value }]) => [key, value])))
   }

@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib'
+import { isOperatingError } from '../../base/errors.ts'
 import { isSameDataVersion, readDataVersion } from '../../remoting/body/data-version.ts'
 import { writeKvTable, writeTopicList } from '../../remoting/body/lists.ts'
 import { readRegisterBrokerBody } from '../../remoting/body/register-broker.ts'
@@ -220,6 +221,11 @@ function updateConfig(request: Request, { settings }: NameServerState): Response
   if ([...changes.keys()].some((key) => settings.isProtected(key))) {
     return refuse(ResponseCode.NO_PERMISSION, 'Can not update config in black list.')
   }
-  settings.update(changes)
+  try {
+    settings.update(changes)
+  } catch (error) {
+    if (!isOperatingError(error, 'SETTING_INVALID')) throw error
+    return refuse(ResponseCode.INVALID_PARAMETER, error.message)
+  }
   return done
 }

@@ -1,0 +1,225 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, expect, test } from '@jest/globals'
+import type { Doors } from '../../base/doors.ts'
+import { silentLog } from '../../base/log.ts'
+import { nodeFiles, nodeRandom } from '../../base/node/index.ts'
+import { ManualClock } from '../../base/testing/clock.ts'
+import { MemoryNetwork } from '../../base/testing/network.ts'
+import { formatAddress } from '../../remoting/address.ts'
+import { writeRegisterBrokerBody } from '../../remoting/body/register-broker.ts'
+import { topicConfig } from '../../remoting/body/topic-config.ts'
+import { RemotingClient } from '../../remoting/client.ts'
+import { RequestCode, ResponseCode } from '../../remoting/codes.ts'
+import type { Command } from '../../remoting/command.ts'
+import { namesrvSettingsOf, readProperties } from '../../tunables/index.ts'
+import { startNameServer } from './server.ts'
+
+const cleanups: (() => unknown)[] = []
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+})
+
+/** A NameServer in memory, with its files in a folder of its own. */
+async function nameServer(settings = '', directory = mkdtempSync(join(tmpdir(), 'namesrv-'))) {
+  const doors = {
+    clock: new ManualClock(),
+    network: new MemoryNetwork(),
+    files: nodeFiles,
+    random: nodeRandom,
+    log: silentLog,
+  } satisfies Doors
+  const machine = {
+    hostName: 'box',
+    address: '127.0.0.1',
+    namesrvAddr: undefined,
+    path: (text: string) => text.replace('$HOME', directory),
+    log: silentLog,
+  }
+  const given = namesrvSettingsOf(readProperties(`listenPort=0\n${settings}`, 'test'), machine)
+  const server = await startNameServer(given, doors)
+  const client = new RemotingClient({}, doors)
+  cleanups.push(
+    () => rmSync(directory, { recursive: true, force: true }),
+    () => client.close(),
+  )
+  const call = (
+    code: number,
+    extFields: Record<string, string> = {},
+    body: Buffer = Buffer.alloc(0),
+  ): Promise<Command> =>
+    settle(doors.clock, client.call(formatAddress(server.address), { code, extFields, body }, 3000))
+  return { server, call, directory, doors, path: (name: string) => join(directory, 'namesrv', name) }
+}
+
+/** Runs turns until the promise is settled, with a limit instead of a deadline: time stands still. */
+async function settle<T>(clock: ManualClock, promise: Promise<T>): Promise<T> {
+  let isSettled = false
+  const done = () => void (isSettled = true)
+  promise.then(done, done)
+  for (let turns = 0; !isSettled && turns < 200; turns++) await clock.turn()
+  if (!isSettled) throw new Error('no answer in 200 turns')
+  return promise
+}
+
+const broker = { brokerName: 'a', brokerAddr: '10.0.0.1:10911', clusterName: 'C', brokerId: '0' }
+const dataVersion = { counter: 3, stateVersion: 0, timestamp: 1_700_000_000_000 }
+
+function registration(...topics: string[]): Buffer {
+  const config = { readQueueNums: 4, writeQueueNums: 4 }
+  return Buffer.from(
+    writeRegisterBrokerBody({
+      filterServerList: [],
+      topicConfigSerializeWrapper: {
+        dataVersion,
+        topicConfigTable: new Map(topics.map((topic) => [topic, topicConfig(topic, config)])),
+      },
+    }),
+  )
+}
+
+async function withBroker(settings = '') {
+  const made = await nameServer(settings)
+  const extFields = { ...broker, haServerAddr: '10.0.0.1:10912' }
+  const registered = await made.call(RequestCode.REGISTER_BROKER, extFields, registration('X', 'Y'))
+  expect(registered.code).toBe(ResponseCode.SUCCESS)
+  return made
+}
+
+test('bodies are those that Apache writes', async () => {
+  const { call } = await withBroker()
+  const text = async (code: number, extFields?: Record<string, string>) => String((await call(code, extFields)).body)
+
+  expect(await text(RequestCode.GET_ROUTEINFO_BY_TOPIC, { topic: 'X' })).toBe(
+    '{"brokerDatas":[{"brokerAddrs":{"0":"10.0.0.1:10911"},"brokerName":"a","cluster":"C","enableActingMaster":false}],' +
+      '"filterServerTable":{},' +
+      '"queueDatas":[{"brokerName":"a","perm":6,"readQueueNums":4,"topicSysFlag":0,"writeQueueNums":4}]}',
+  )
+  expect(await text(RequestCode.GET_BROKER_CLUSTER_INFO)).toBe(
+    '{"brokerAddrTable":{"a":{"brokerAddrs":{0:"10.0.0.1:10911"},"brokerName":"a","cluster":"C","enableActingMaster":false}},' +
+      '"clusterAddrTable":{"C":["a"]}}',
+  )
+  expect(await text(RequestCode.GET_BROKER_MEMBER_GROUP, { clusterName: 'C', brokerName: 'a' })).toBe(
+    '{"brokerMemberGroup":{"brokerAddrs":{0:"10.0.0.1:10911"},"brokerName":"a","cluster":"C"}}',
+  )
+  expect(await text(RequestCode.GET_SYSTEM_TOPIC_LIST_FROM_NS)).toBe(
+    '{"brokerAddr":"10.0.0.1:10911","topicList":["C","a"]}',
+  )
+  expect(await text(RequestCode.GET_TOPICS_BY_CLUSTER, { cluster: 'C' })).toBe('{"topicList":["X","Y"]}')
+})
+
+test('no route and no such request, in the words of Apache', async () => {
+  const { call } = await nameServer()
+
+  expect(await call(RequestCode.GET_ROUTEINFO_BY_TOPIC, { topic: 'X' })).toMatchObject({
+    code: ResponseCode.TOPIC_NOT_EXIST,
+    remark:
+      'No topic route info in name server for the topic: X\nSee https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details.',
+  })
+  expect(await call(9999)).toMatchObject({
+    code: ResponseCode.REQUEST_CODE_NOT_SUPPORTED,
+    remark: ' request type 9999 not supported',
+  })
+  expect((await call(RequestCode.GET_ROUTEINFO_BY_TOPIC)).code).toBe(ResponseCode.SYSTEM_ERROR)
+})
+
+test('a damaged registration is refused', async () => {
+  const { call } = await nameServer()
+  const extFields = { ...broker, haServerAddr: 'h:1', bodyCrc32: '12345' }
+  expect(await call(RequestCode.REGISTER_BROKER, extFields, registration('X', 'Y'))).toMatchObject({
+    code: ResponseCode.SYSTEM_ERROR,
+    remark: 'crc32 not match',
+  })
+})
+
+test('a broker whose connection closes is gone at once', async () => {
+  const { call, doors } = await withBroker()
+
+  doors.network.sockets[0]!.destroy()
+  await doors.clock.turn()
+
+  expect((await call(RequestCode.GET_ROUTEINFO_BY_TOPIC, { topic: 'X' })).code).toBe(ResponseCode.TOPIC_NOT_EXIST)
+})
+
+test('a silent broker goes after two minutes, one that gives signs of life stays', async () => {
+  const { call, doors } = await withBroker('serverChannelMaxIdleTimeSeconds=3600')
+
+  await doors.clock.advance(115_000)
+  const same = Buffer.from(JSON.stringify(dataVersion))
+  expect((await call(RequestCode.QUERY_DATA_VERSION, broker, same)).extFields).toMatchObject({ changed: 'false' })
+  await doors.clock.advance(119_000)
+  expect((await call(RequestCode.GET_ROUTEINFO_BY_TOPIC, { topic: 'X' })).code).toBe(ResponseCode.SUCCESS)
+  await doors.clock.advance(10_000)
+  expect((await call(RequestCode.GET_ROUTEINFO_BY_TOPIC, { topic: 'X' })).code).toBe(ResponseCode.TOPIC_NOT_EXIST)
+})
+
+test('a broker is told which topics are ordered, and so is a client', async () => {
+  const { call } = await withBroker('orderMessageEnable=true')
+  const order = { namespace: 'ORDER_TOPIC_CONFIG', key: 'X' }
+
+  await call(RequestCode.PUT_KV_CONFIG, { ...order, value: 'a:4' })
+
+  const again = await call(RequestCode.REGISTER_BROKER, { ...broker, haServerAddr: 'h:1' }, registration('X', 'Y'))
+  expect(String(again.body)).toBe('{"table":{"X":"a:4"}}')
+  const route = await call(RequestCode.GET_ROUTEINFO_BY_TOPIC, { topic: 'X' })
+  expect(String(route.body)).toContain('"orderTopicConf":"a:4","queueDatas"')
+})
+
+test('key-value settings survive a restart, in the file that Apache has', async () => {
+  const first = await nameServer()
+  await first.call(RequestCode.PUT_KV_CONFIG, { namespace: 'n', key: 'k', value: 'v' })
+  await first.call(RequestCode.PUT_KV_CONFIG, { namespace: 'n', key: 'gone', value: 'v' })
+  await first.call(RequestCode.DELETE_KV_CONFIG, { namespace: 'n', key: 'gone' })
+  expect(readFileSync(first.path('kvConfig.json'), 'utf8')).toBe('{"configTable":{"n":{"k":"v"}}}')
+
+  const second = await nameServer('', first.directory)
+  expect((await second.call(RequestCode.GET_KV_CONFIG, { namespace: 'n', key: 'k' })).extFields.value).toBe('v')
+  expect(await second.call(RequestCode.GET_KV_CONFIG, { namespace: 'n', key: 'gone' })).toMatchObject({
+    code: ResponseCode.QUERY_NOT_FOUND,
+    remark: 'No config item, Namespace: n Key: gone',
+  })
+})
+
+test('a damaged kvConfig.json stops the start: order topics would be lost in silence', async () => {
+  const { directory, path } = await nameServer()
+  nodeFiles.makeDirectory(join(directory, 'namesrv'))
+  writeFileSync(path('kvConfig.json'), '{"configTable":')
+  await expect(nameServer('', directory)).rejects.toMatchObject({ code: 'STORE_CORRUPT' })
+})
+
+test('settings change while it runs, all or none', async () => {
+  const { call, path } = await nameServer()
+  const update = (text: string) => call(RequestCode.UPDATE_NAMESRV_CONFIG, {}, Buffer.from(text))
+
+  expect(await update('enableTopicList=false\n')).toMatchObject({ code: ResponseCode.SUCCESS })
+  expect((await call(RequestCode.GET_TOPICS_BY_CLUSTER, { cluster: 'C' })).remark).toBe('disable')
+  expect(readFileSync(path('namesrv.properties'), 'utf8')).toBe('enableTopicList=false\n')
+  expect(String((await call(RequestCode.GET_NAMESRV_CONFIG)).body)).toContain('enableTopicList=false\n')
+
+  expect((await update('enableTopicList=true\nlistenPort=1\n')).code).toBe(ResponseCode.INVALID_PARAMETER)
+  expect((await update('enableTopicList=maybe\n')).remark).toContain('true or false')
+  expect(await update('kvConfigPath=x\n')).toMatchObject({
+    code: ResponseCode.NO_PERMISSION,
+    remark: 'Can not update config in black list.',
+  })
+  expect((await call(RequestCode.GET_TOPICS_BY_CLUSTER, { cluster: 'C' })).remark).toBe('disable')
+})
+
+test('with needWaitForService it is not ready before brokers had time to register', async () => {
+  const { server, call, doors } = await withBroker('needWaitForService=true\nwaitSecondsForService=5')
+
+  expect(server.notReady()).toBe('waiting for brokers to register')
+  expect((await call(RequestCode.GET_ROUTEINFO_BY_TOPIC, { topic: 'X' })).remark).toBe('name server not ready')
+  await doors.clock.advance(5000)
+  expect(server.notReady()).toBeUndefined()
+  expect((await call(RequestCode.GET_ROUTEINFO_BY_TOPIC, { topic: 'X' })).code).toBe(ResponseCode.SUCCESS)
+})
+
+test('metrics count what is there', async () => {
+  const { server } = await withBroker()
+  const text = await server.metrics()
+  expect(text).toContain('rocketmq_namesrv_brokers 1\n')
+  expect(text).toContain('rocketmq_namesrv_topics 2\n')
+  expect(text).toContain('rocketmq_namesrv_requests_total{request="REGISTER_BROKER"} 1\n')
+})
