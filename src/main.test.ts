@@ -1,0 +1,61 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { expect, test } from '@jest/globals'
+
+const deadlineMs = 10_000
+
+interface Ran {
+  code: number | null
+  out: string
+  err: string
+}
+
+/** Runs the program; seen is told everything it has said on standard error so far. */
+function run(args: string[], seen: (err: string, child: ChildProcess) => void = () => {}): Promise<Ran> {
+  const child = spawn(process.execPath, [resolve(import.meta.dirname, 'main.ts'), ...args], { timeout: deadlineMs })
+  let out = ''
+  let err = ''
+  child.stdout.on('data', (chunk) => {
+    out += chunk
+  })
+  child.stderr.on('data', (chunk) => {
+    err += chunk
+    seen(err, child)
+  })
+  return new Promise((done) => child.on('close', (code) => done({ code, out, err })))
+}
+
+test('help is for standard output, mistakes are for standard error', async () => {
+  const [help, roleHelp, role, flag, value] = await Promise.all([
+    run(['--help']),
+    run(['broker', '--help']),
+    run(['brokr']),
+    run(['namesrv', '--lisen']),
+    run(['namesrv', '--set', 'listenPort=http']),
+  ])
+  expect(help).toMatchObject({ code: 0, out: expect.stringContaining('namesrv'), err: '' })
+  expect(roleHelp).toMatchObject({ code: 0, out: expect.stringContaining('--namesrvAddr'), err: '' })
+  expect(role).toMatchObject({ code: 2, out: '', err: expect.stringContaining('did you mean broker?') })
+  expect(flag).toMatchObject({ code: 2, out: '', err: expect.stringContaining('namesrv --help') })
+  expect(value).toMatchObject({ code: 1, out: '', err: expect.stringContaining('from=--set, fits=a whole number') })
+})
+
+test('SIGTERM ends a role with exit code 0', async () => {
+  const home = mkdtempSync(join(tmpdir(), 'role-'))
+  let isTold = false
+  try {
+    const settings = { listenPort: '0', bindAddress: '127.0.0.1', kvConfigPath: `${home}/kvConfig.json` }
+    const flags = Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`])
+    const { code, err } = await run(['namesrv', ...flags], (said, child) => {
+      if (isTold || !said.includes('NameServer serves')) return
+      isTold = true
+      child.kill('SIGTERM')
+    })
+    expect(err).toContain('NameServer stopped')
+    expect(code).toBe(0)
+  } finally {
+    rmSync(home, { recursive: true })
+  }
+})
