@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { stringify } from 'yaml'
 import { customResourceDefinition, definitions } from '../src/crds/index.ts'
+import { configurationPage } from './generate/configuration.ts'
 import { referencePage } from './generate/custom-resources.ts'
 import { installObjects } from './generate/install.ts'
 
@@ -22,6 +23,7 @@ const crds = definitions.map(customResourceDefinition)
 const files = new Map<string, string>([
   ...crds.map((crd): [string, string] => [`deploy/crds/${crd.spec.names.plural}.yaml`, yaml(crd)]),
   ['deploy/install.yaml', yaml(...installObjects(crds))],
+  ['docs/configuration.md', configurationPage()],
   ['docs/custom-resources.md', referencePage(definitions)],
 ])
 
