@@ -73,6 +73,7 @@ function scanChunk(
     if (
       layout === undefined ||
       readInt64(bytes, position + recordAt.phyOffset) !== phyOffset ||
+      !hasWholeTexts(bytes, layout) ||
       (checkCrc && !isBodyIntact(bytes, position, layout))
     ) {
       return { position, stop: 'invalid' }
@@ -82,3 +83,12 @@ function scanChunk(
   }
   return { position, stop: 'needsMore' }
 }
+
+/** The checksum covers the body alone; a write that was cut behind it leaves zeroes in the topic or at the end. */
+function hasWholeTexts(bytes: Buffer, { topicAt, topicLength, propertiesAt, propertiesLength }: RecordLayout): boolean {
+  if (topicLength === 0) return false
+  for (let at = topicAt; at < topicAt + topicLength; at++) if (bytes[at] === 0 || bytes[at] === slash) return false
+  return propertiesLength === 0 || bytes[propertiesAt + propertiesLength - 1] !== 0
+}
+
+const slash = 0x2f // topics are directory names

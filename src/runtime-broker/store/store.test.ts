@@ -197,7 +197,7 @@ test('a write that fails acknowledges nothing, leaves no gap, and is tried again
   expect(after).toMatchObject({ queueOffset: 1, status: 'ok' })
   expect(await bench.texts()).toEqual(['before', 'after'])
 
-  bench.files.crashProcess()
+  bench.kill()
   await bench.reopen()
   expect(await bench.texts()).toEqual(['before', 'after'])
 })

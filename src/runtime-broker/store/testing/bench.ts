@@ -1,7 +1,7 @@
 import type { Log } from '../../../base/log.ts'
 import { silentLog } from '../../../base/log.ts'
 import { ManualClock } from '../../../base/testing/clock.ts'
-import { MemoryFiles } from '../../../base/testing/files.ts'
+import { type Chance, MemoryFiles } from '../../../base/testing/files.ts'
 import { decodeMessages, encodeHost, type StoredMessage } from '../../../remoting/message/index.ts'
 import {
   type Appended,
@@ -41,7 +41,7 @@ export interface Sent extends Appended {
 
 /** A store on a disk and a clock that the test moves. */
 export class StoreBench {
-  readonly clock = new ManualClock()
+  clock = new ManualClock()
   readonly files: MemoryFiles
   readonly settings: StoreSettings
   readonly warnings: string[] = []
@@ -106,9 +106,22 @@ export class StoreBench {
     return (await this.readAll(topic, queueId)).map(({ body }) => body.toString())
   }
 
+  /** The process dies; what it still meant to do never happens. */
+  kill(): void {
+    this.files.crashProcess()
+    this.clock = new ManualClock(this.clock.now())
+  }
+
+  cutPower(chance: Chance): void {
+    this.files.cutPower(chance)
+    this.clock = new ManualClock(this.clock.now())
+  }
+
+  /** Stops the store, with the turns that it needs for that. */
   async close(): Promise<void> {
-    const closed = this.store.close()
-    await this.clock.advance(100)
+    let isClosed = false
+    const closed = this.store.close().finally(() => void (isClosed = true))
+    for (let turn = 0; turn < 1000 && !isClosed; turn++) await this.clock.turn()
     await closed
   }
 

@@ -1,0 +1,215 @@
+import { expect, test } from '@jest/globals'
+import { writeCheckpoint } from './checkpoint.ts'
+import { StoreBench } from './testing/bench.ts'
+
+const log = '/store/commitlog/00000000000000000000'
+const queue = '/store/consumequeue/orders/0/00000000000000000000'
+
+function overwrite(bench: StoreBench, path: string, position: number, bytes: Buffer): void {
+  const file = bench.files.open(path, 'existing')
+  file.write(bytes, position)
+  file.close()
+}
+
+async function filled(count = 40): Promise<{ bench: StoreBench; texts: string[] }> {
+  const bench = await new StoreBench().open()
+  const texts = Array.from({ length: count }, (_, index) => `message ${index}`)
+  await bench.appendAll(texts)
+  return { bench, texts }
+}
+
+test('a clean stop leaves no abort and nothing to read again', async () => {
+  const { bench, texts } = await filled()
+  await bench.close()
+  expect(bench.files.exists('/store/abort')).toBe(false)
+
+  await bench.reopen()
+
+  expect(bench.warnings).toEqual([])
+  expect(await bench.texts()).toEqual(texts)
+  expect(bench.append()).toMatchObject({ queueOffset: texts.length })
+})
+
+test.each([0, 900, 1100, 11_000])('a process that dies %d ms after its last message loses none', async (delayMs) => {
+  const { bench, texts } = await filled()
+  await bench.clock.advance(delayMs)
+  bench.kill()
+
+  await bench.reopen()
+
+  expect(await bench.texts()).toEqual(texts)
+  expect(bench.append()).toMatchObject({ queueOffset: texts.length })
+})
+
+test('a last record that is torn at any byte is kept aside and cut, and its place is used again', async () => {
+  const { bench } = await filled(3)
+  const { phyOffset, size } = (await bench.appendAll(['the last one'], { properties: 'KEYS\u0001k\u0002' }))[0]!
+
+  for (let kept = 0; kept < size; kept++) {
+    const torn = await filled(3)
+    await torn.bench.appendAll(['the last one'], { properties: 'KEYS\u0001k\u0002' })
+    torn.bench.kill()
+    overwrite(torn.bench, log, phyOffset + kept, Buffer.alloc(size - kept))
+
+    await torn.bench.reopen()
+
+    expect(await torn.bench.texts()).toEqual(torn.texts)
+    expect(torn.bench.append({ text: 'next' })).toMatchObject({ queueOffset: 3, phyOffset })
+    const isKept = torn.bench.files.exists(`/store/torn/${String(phyOffset).padStart(20, '0')}`)
+    if (kept >= 4) expect(isKept).toBe(true) // the first bytes of totalSize are zero anyway
+  }
+})
+
+test('a body that changed after it was stored ends the log there', async () => {
+  const { bench, texts } = await filled(5)
+  const third = bench.store.recordAt(0)!.length * 2
+  bench.kill()
+  overwrite(bench, log, third + 88, Buffer.from('X'))
+
+  await bench.reopen()
+
+  expect(await bench.texts()).toEqual(texts.slice(0, 2))
+  expect(bench.warnings).toEqual(['the log had a torn tail: cut, its bytes kept aside'])
+})
+
+test('segments behind a damaged record are put aside, not lost', async () => {
+  const { bench } = await filled(100) // three segments
+  bench.kill()
+  overwrite(bench, log, 0, Buffer.alloc(8, 1))
+
+  await bench.reopen()
+
+  expect(await bench.texts()).toEqual([])
+  expect(bench.files.list('/store/torn').map(({ name }) => name)).toEqual([
+    '00000000000000000000',
+    '00000000000000004096.segment',
+    '00000000000000008192.segment',
+  ])
+})
+
+test.each([
+  ['clean', 'all queues are missing', (bench: StoreBench) => bench.files.remove('/store/consumequeue')],
+  ['clean', 'one queue is missing', (bench: StoreBench) => bench.files.remove('/store/consumequeue/orders/0')],
+  ['clean', 'a queue is short', (bench: StoreBench) => overwrite(bench, queue, 5 * 20, Buffer.alloc(11 * 20))],
+  ['clean', 'the end of a queue points elsewhere', (bench: StoreBench) => cutAndForge(bench)],
+  ['killed', 'all queues are missing', (bench: StoreBench) => bench.files.remove('/store/consumequeue')],
+  ['killed', 'the checkpoint is missing', (bench: StoreBench) => bench.files.remove('/store/checkpoint')],
+  ['clean', 'the checkpoint is missing', (bench: StoreBench) => bench.files.remove('/store/checkpoint')],
+  [
+    'killed',
+    'the checkpoint is garbage',
+    (bench: StoreBench) => bench.files.writeText('/store/checkpoint', 'x'.repeat(4096)),
+  ],
+])('after a %s stop: %s', async (stop, _what, damage) => {
+  const bench = await new StoreBench().open()
+  const bills = ['bill']
+  await bench.appendAll(bills, { topic: 'bills' })
+  const texts = Array.from({ length: 16 }, (_, index) => `message ${index}`)
+  await bench.appendAll(texts)
+  await bench.appendAll(bills, { topic: 'bills' })
+  await bench.clock.advance(11_000)
+  if (stop === 'clean') await bench.close()
+  else bench.kill()
+  damage(bench)
+
+  await bench.reopen()
+
+  expect(await bench.texts()).toEqual(texts)
+  expect(await bench.texts('bills')).toEqual(['bill', 'bill'])
+  expect(bench.append()).toMatchObject({ queueOffset: 16 })
+})
+
+function cutAndForge(bench: StoreBench): void {
+  const unit = Buffer.alloc(20)
+  unit.writeInt32BE(100, 8)
+  overwrite(bench, queue, 15 * 20, unit)
+}
+
+test('a checkpoint that names no record is not believed', async () => {
+  const { bench, texts } = await filled()
+  await bench.clock.advance(11_000)
+  bench.kill()
+  await writeCheckpoint(bench.files, '/store/checkpoint', {
+    physicMsgTimestamp: 1,
+    logicsMsgTimestamp: 1,
+    indexMsgTimestamp: 0,
+    queuesSyncedTo: 777,
+    unitCount: undefined,
+  })
+
+  await bench.reopen()
+
+  expect(await bench.texts()).toEqual(texts)
+})
+
+test("a crash after Apache's own checkpoint reads again from the segment that it names", async () => {
+  const bench = await new StoreBench().open()
+  const texts = Array.from({ length: 100 }, (_, index) => `message ${index}`)
+  for (const text of texts) {
+    await bench.appendAll([text])
+    await bench.clock.advance(200)
+  }
+  const newest = bench.store.storeTimestampAt('orders', 0, 99)
+  bench.kill()
+  await writeCheckpoint(bench.files, '/store/checkpoint', {
+    physicMsgTimestamp: newest,
+    logicsMsgTimestamp: newest,
+    indexMsgTimestamp: 0,
+    queuesSyncedTo: undefined,
+    unitCount: undefined,
+  })
+
+  await bench.reopen()
+
+  expect(await bench.texts()).toEqual(texts)
+})
+
+test('a delayed message gets its deliver time back from the log', async () => {
+  const bench = await new StoreBench().open()
+  const properties = 'TAGS\u0001TagA\u0002DELAY\u00012\u0002'
+  const sent = bench.append({ topic: 'SCHEDULE_TOPIC_XXXX', queueId: 1, properties, tagsCode: 1 })
+  await bench.clock.turn()
+  bench.kill()
+
+  await bench.reopen()
+  let seen = 0
+  await bench.store.read('SCHEDULE_TOPIC_XXXX', 1, 0, {
+    countMax: 1,
+    bytesMax: 1000,
+    matches: (tagsCode) => {
+      seen = tagsCode
+      return true
+    },
+  })
+
+  expect(seen).toBe(sent.storeTimestamp + 5000)
+})
+
+test('a log that begins in its middle, as after retention, gives queues that do too', async () => {
+  const { bench, texts } = await filled(100)
+  await bench.close()
+  bench.files.remove('/store/commitlog/00000000000000000000')
+  bench.files.remove('/store/consumequeue')
+
+  await bench.reopen()
+  const minOffset = bench.store.minOffset('orders', 0)
+  const read = await bench.texts()
+
+  expect(minOffset).toBeGreaterThan(20)
+  expect(read).toEqual(texts.slice(minOffset))
+  await bench.clock.advance(2000)
+  await bench.close()
+  await bench.reopen()
+  expect(bench.store.minOffset('orders', 0)).toBe(minOffset)
+  expect(await bench.texts()).toEqual(texts.slice(minOffset))
+})
+
+test('files that do not fit the settings stop the start, by name', async () => {
+  const { bench } = await filled(3)
+  await bench.close()
+
+  await expect(new StoreBench({ segmentBytes: 8192 }, bench.files).open()).rejects.toMatchObject({
+    code: 'STORE_CORRUPT',
+    facts: { path: log, sizeBytes: 4096, expectedBytes: 8192 },
+  })
+})
