@@ -89,20 +89,15 @@ async function registryOf(broker: Broker): Promise<Registry> {
         this.set({ consumer_group: name }, members.size)
     },
   })
+  const lagLabels = ['consumer_group', 'topic'] as const
   const lag = new Gauge({
     name: 'rocketmq_consumer_lag_messages',
     help: 'Messages stored and not yet consumed, of groups with an offset; also of groups that nobody runs.',
-    labelNames: ['consumer_group', 'topic'],
-    registers,
-  })
-  const inflight = new Gauge({
-    name: 'rocketmq_consumer_inflight_messages',
-    help: 'Messages handed out and not yet consumed.',
-    labelNames: ['consumer_group', 'topic'],
+    labelNames: lagLabels,
     registers,
     collect() {
       lag.reset()
-      inflight.reset()
+      inflight.reset() // collected after this one
       for (const consumer_group of groups.names()) {
         for (const topic of broker.consumerOffsets.topicsOf(consumer_group)) {
           const { diff, inflightDiff } = diffOf(consumeStatsOf(consumer_group, [topic], broker))
@@ -111,6 +106,12 @@ async function registryOf(broker: Broker): Promise<Registry> {
         }
       }
     },
+  })
+  const inflight = new Gauge({
+    name: 'rocketmq_consumer_inflight_messages',
+    help: 'Messages handed out and not yet consumed.',
+    labelNames: lagLabels,
+    registers,
   })
   return registry
 }
