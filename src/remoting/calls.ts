@@ -38,11 +38,11 @@ export class Calls {
 
   /**
    * @param opaque of nextOpaque
-   * @throws OperatingError (the promise rejects) TOO_MANY_REQUESTS, REQUEST_TIMEOUT, and whatever fail is given
+   * @throws OperatingError TOO_MANY_REQUESTS at once; the promise rejects with REQUEST_TIMEOUT or what fail is given
    */
   wait(opaque: number, code: number, timeoutMs: number): Promise<Command> {
     if (this.#waiting.size >= this.#countMax) {
-      return Promise.reject(new OperatingError('TOO_MANY_REQUESTS', { code, countMax: this.#countMax }))
+      throw new OperatingError('TOO_MANY_REQUESTS', { code, countMax: this.#countMax })
     }
     const deadlineMs = this.#clock.monotonicMs() + timeoutMs
     if (deadlineMs < this.#timerAtMs) this.#expireAt(deadlineMs)

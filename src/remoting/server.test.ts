@@ -183,6 +183,23 @@ test('a peer that does not read gets no more requests', async () => {
   expect(network.sockets[0]!.other.queuedBytes).toBeLessThan(150_000)
 })
 
+test('a request above the limit of calls is not sent', async () => {
+  const { client, clock, network, connections } = await startPair(
+    { handle: echo, callsMax: 1 },
+    { onRequest: () => undefined },
+  )
+  await client.call(address, { code: 34 }, 1000)
+  const [connection] = connections()
+  const waiting = outcome(connection!.call({ code: 307 }, 1000))
+  const sent = network.sockets[0]!.other.writes.length
+
+  expect(await outcome(connection!.call({ code: 307 }, 1000))).toBe('TOO_MANY_REQUESTS')
+  await clock.turn()
+  expect(network.sockets[0]!.other.writes.length).toBe(sent + 1)
+  await clock.advance(1000)
+  expect(await waiting).toBe('REQUEST_TIMEOUT')
+})
+
 test('a client goes on reading while its own requests wait', async () => {
   const { client, clock, network } = await startPair({ handle: () => undefined })
   const ends: unknown[] = []
