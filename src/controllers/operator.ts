@@ -162,17 +162,17 @@ export class Operator {
     }
     world.nameServers.onChange(({ before, after }) => {
       const key = keyOf((after ?? before) as KubeObject)
-      queues.nameServers.add(key)
+      if (asksForMore(before, after)) queues.nameServers.add(key)
       for (const dependent of world.brokerSets.by('nameServer', key)) queues.brokerSets.add(keyOf(dependent))
     })
     world.brokerSets.onChange(({ before, after }) => {
       const key = keyOf((after ?? before) as KubeObject)
-      queues.brokerSets.add(key)
+      if (asksForMore(before, after)) queues.brokerSets.add(key)
       for (const dependent of world.topics.by('brokerSet', key)) queues.topics.add(keyOf(dependent))
     })
     world.topics.onChange(({ before, after }) => {
       const changed = (after ?? before) as KubeObject
-      queues.topics.add(keyOf(changed))
+      if (asksForMore(before, after)) queues.topics.add(keyOf(changed))
       if (after !== undefined) return
       // one that spoke for the same topic may speak now
       const { namespace = '' } = changed.metadata
@@ -199,4 +199,12 @@ export class Operator {
       }
     })
   }
+}
+
+/** Whether a change is more than our own status: a pass that woke itself would never come to back off. */
+function asksForMore(before: KubeObject | undefined, after: KubeObject | undefined): boolean {
+  if (!before || !after) return true
+  const asked = ({ metadata: { uid, generation, deletionTimestamp, finalizers } }: KubeObject) =>
+    JSON.stringify([uid, generation, deletionTimestamp, finalizers])
+  return asked(before) !== asked(after)
 }

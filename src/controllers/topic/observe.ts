@@ -13,9 +13,7 @@ export async function observe(desired: Topic, shell: Shell): Promise<Observed> {
     .by('brokerSet', brokerSetKey)
     .filter((other) => topicNameOf(other) === topicNameOf(desired) && isOlder(other, desired))
   const places = (brokerSet?.status?.groupStatuses ?? []).flatMap(({ name, state, address }) =>
-    address !== undefined && (state === 'Serving' || state === 'Degraded')
-      ? [{ brokerName: name, brokerAddr: address }]
-      : [],
+    address !== undefined && state === 'Serving' ? [{ brokerName: name, brokerAddr: address }] : [],
   )
   const brokers = await Promise.all(
     places.map(async (place): Promise<ObservedBroker> => {
