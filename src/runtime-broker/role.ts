@@ -1,6 +1,9 @@
+import type { Clock } from '../base/clock.ts'
 import type { Doors } from '../base/doors.ts'
-import { startHealth } from '../base/health.ts'
-import { createLog, type LogLevel, listenHttp, logLevels, nodeClock, nodeDoors } from '../base/node/index.ts'
+import { type HealthOptions, startHealth } from '../base/health.ts'
+import type { HttpServer } from '../base/http.ts'
+import { nodeDoors } from '../base/node/doors.ts'
+import { createLog, type LogLevel, logLevels } from '../base/node/log.ts'
 import { UsageError } from '../base/usage.ts'
 import { type Program, parseCommandLine, readSettings, settingsText, thisMachine, usageOf } from '../tunables/index.ts'
 
@@ -46,27 +49,29 @@ export async function runRole<S extends CommonSettings>(
     if (isStopping) return 'stopping'
     return running === undefined ? 'starting' : running.notReady?.()
   }
+  const metrics = () => running?.metrics?.() ?? ''
+  const { bindAddress, healthPort } = settings
   const health =
-    settings.healthPort === 0
-      ? undefined
-      : await startHealth(
-          {
-            host: settings.bindAddress,
-            port: settings.healthPort,
-            notReady,
-            metrics: () => running?.metrics?.() ?? '',
-          },
-          listenHttp,
-        )
+    healthPort === 0 ? undefined : await serveHealth({ host: bindAddress, port: healthPort, notReady, metrics })
   const starting = start(settings, doors)
   await Promise.race([starting.then((role) => (running = role)), stopSignal])
 
   const signal = await stopSignal
   isStopping = true
   log.info({ signal }, 'stopping')
-  const isClean = await within(stopDeadlineMs, Promise.all([starting.then((role) => role.stop()), health?.close()]))
+  const isClean = await within(
+    stopDeadlineMs,
+    doors.clock,
+    Promise.all([starting.then((role) => role.stop()), health?.close()]),
+  )
   if (!isClean) log.error({ stopDeadlineMs }, 'did not stop in time')
   return isClean ? 0 : 1
+}
+
+/** node:http costs 16 MiB and 40 ms: only who is probed pays for it. */
+async function serveHealth(options: HealthOptions): Promise<HttpServer> {
+  const { listenHttp } = await import('../base/node/http.ts')
+  return startHealth(options, listenHttp)
 }
 
 function print(text: string): number {
@@ -89,10 +94,10 @@ function nextStopSignal(): Promise<NodeJS.Signals> {
 }
 
 /** @returns false when the work took longer than deadlineMs */
-async function within(deadlineMs: number, work: Promise<unknown>): Promise<boolean> {
+async function within(deadlineMs: number, clock: Clock, work: Promise<unknown>): Promise<boolean> {
   const late = new AbortController()
   try {
-    return await Promise.race([work.then(() => true), nodeClock.sleep(deadlineMs, late.signal).then(() => false)])
+    return await Promise.race([work.then(() => true), clock.sleep(deadlineMs, late.signal).then(() => false)])
   } finally {
     late.abort()
   }

@@ -1,15 +1,7 @@
-import type { Doors } from '../doors.ts'
-import type { Log } from '../log.ts'
-import { nodeClock } from './clock.ts'
-import { nodeFiles } from './files.ts'
-import { nodeNetwork } from './network.ts'
-import { nodeRandom } from './random.ts'
-
+export { nodeClock } from './clock.ts'
+export { nodeDoors } from './doors.ts'
+export { nodeFiles } from './files.ts'
 export { createHttpClient, listenHttp } from './http.ts'
 export { createLog, type LogLevel, logLevels } from './log.ts'
-export { nodeClock, nodeFiles, nodeNetwork, nodeRandom }
-
-/** The real world: this machine's clock, disk, network and chance. */
-export function nodeDoors(log: Log): Doors {
-  return { clock: nodeClock, files: nodeFiles, network: nodeNetwork, random: nodeRandom, log }
-}
+export { nodeNetwork } from './network.ts'
+export { nodeRandom } from './random.ts'
