@@ -14,7 +14,9 @@ interface Ran {
 
 /** Runs the program; seen is told everything it has said on standard error so far. */
 function run(args: string[], seen: (err: string, child: ChildProcess) => void = () => {}): Promise<Ran> {
-  const child = spawn(process.execPath, [resolve(import.meta.dirname, 'main.ts'), ...args], { timeout: deadlineMs })
+  const child = spawn(process.execPath, [resolve(import.meta.dirname, '../../src/main.ts'), ...args], {
+    timeout: deadlineMs,
+  })
   let out = ''
   let err = ''
   child.stdout.on('data', (chunk) => {
