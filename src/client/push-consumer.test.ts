@@ -117,6 +117,14 @@ test('what onMessage throws at is sent back and counts as done', async () => {
   expect(offset()).toBe(3)
 })
 
+test('what onMessage does not end in time is sent back, and progress goes on', async () => {
+  put(2)
+  const consumer = await consume({ consumeTimeoutMs: 30, closeGraceMs: 0, onMessage: () => new Promise(() => {}) })
+  await eventually(() => expect(cluster.brokers[0]!.sentBack).toHaveLength(2))
+  await consumer.close()
+  expect(offset()).toBe(2)
+})
+
 test('a later try names the topic that the message was sent to', async () => {
   const properties = formatProperties([['RETRY_TOPIC', 'orders']])
   cluster.brokers[0]!.put('%RETRY%G', 0, Buffer.from('again'), properties, 0, 2)

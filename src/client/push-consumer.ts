@@ -34,6 +34,8 @@ export interface PushConsumerOptions extends ClusterOptions, Partial<PullLimits>
   consumeFrom?: 'first' | 'last' | { timestamp: number }
   /** How many onMessage run at a time (20). */
   consumeThreads?: number
+  /** How long one onMessage may take before its message counts as failed (900,000); it is not stopped. */
+  consumeTimeoutMs?: number
   /** Tries after the first (16). */
   maxReconsumeTimes?: number
   /** BROADCASTING: where this member's progress is kept; in memory by default, so a new process begins at consumeFrom. */
@@ -160,7 +162,7 @@ export class PushConsumer {
     const { owner, stored } = held
     if (stored === undefined) return
     try {
-      await this.#options.onMessage(receivedMessage(stored, owner.queue))
+      await this.#handOver(receivedMessage(stored, owner.queue))
       owner.done(held)
     } catch (error) {
       const { log } = this.#cluster.doors
@@ -168,6 +170,19 @@ export class PushConsumer {
       if (this.#isBroadcasting) owner.done(held)
       else if (!owner.isDropped) await this.#sendBack(held)
     }
+  }
+
+  /** @throws what onMessage throws, or OperatingError DEADLINE_EXCEEDED: one that never ends must not hold up its queue for ever */
+  async #handOver(message: ReceivedMessage): Promise<void> {
+    const consuming = this.#options.onMessage(message)
+    if (consuming === undefined) return
+    const { consumeTimeoutMs = 900_000 } = this.#options
+    await new Promise<void>((resolve, reject) => {
+      const timer = this.#cluster.doors.clock.after(consumeTimeoutMs, () =>
+        reject(new OperatingError('DEADLINE_EXCEEDED', { consumeTimeoutMs })),
+      )
+      consuming.then(resolve, reject).finally(() => timer.cancel())
+    })
   }
 
   /** Has the broker store the message again, for a later try by any member. */
