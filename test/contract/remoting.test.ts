@@ -39,10 +39,6 @@ import { RequestCode } from '../../src/remoting/codes.ts'
 import type { Command } from '../../src/remoting/command.ts'
 import { encodeCommand, encodeRocketmqCommand, FrameDecoder } from '../../src/remoting/frame.ts'
 import type { HeaderCodec } from '../../src/remoting/header.ts'
-import {
-  getAllSubscriptionGroupRequest,
-  getAllSubscriptionGroupResponse,
-} from '../../src/remoting/headers/all-configs.ts'
 import { getBrokerConfigResponse } from '../../src/remoting/headers/broker-config.ts'
 import { unregisterBrokerRequest } from '../../src/remoting/headers/broker-identity.ts'
 import { heartbeatResponse, unregisterClientRequest } from '../../src/remoting/headers/client-registration.ts'
@@ -83,7 +79,6 @@ const requestHeaders: Partial<Record<number, AnyCodec>> = {
   [RequestCode.GET_CONSUMER_LIST_BY_GROUP]: consumerGroupRequest,
   [RequestCode.NOTIFY_CONSUMER_IDS_CHANGED]: consumerGroupRequest,
   [RequestCode.GET_CONSUMER_CONNECTION_LIST]: consumerGroupRequest,
-  [RequestCode.GET_ALL_SUBSCRIPTIONGROUP_CONFIG]: getAllSubscriptionGroupRequest,
   [RequestCode.GET_TOPIC_STATS_INFO]: topicRequest,
   [RequestCode.GET_TOPIC_CONFIG]: topicRequest,
   [RequestCode.QUERY_TOPIC_CONSUME_BY_WHO]: topicRequest,
@@ -110,15 +105,17 @@ const responseHeaders: Partial<Record<number, AnyCodec>> = {
   [RequestCode.PULL_MESSAGE]: pullMessageResponse,
   [RequestCode.QUERY_CONSUMER_OFFSET]: offsetResponse,
   [RequestCode.HEART_BEAT]: heartbeatResponse,
-  [RequestCode.GET_ALL_SUBSCRIPTIONGROUP_CONFIG]: getAllSubscriptionGroupResponse,
   [RequestCode.GET_BROKER_CONFIG]: getBrokerConfigResponse,
   [RequestCode.GET_KV_CONFIG]: getKvConfigResponse,
   [RequestCode.WIPE_WRITE_PERM_OF_BROKER]: wipeWritePermResponse,
   [RequestCode.ADD_WRITE_PERM_OF_BROKER]: addWritePermResponse,
 }
 
-/** Fields of no header table: they are for proxies and hooks, and brokers ignore them; force and lo are of static topics. */
-const ignoredFields = ['bname', 'ReqT', 'lo', 'force']
+/**
+ * Fields of no header table. bname and ReqT are for proxies and hooks, lo and force of static topics. The others page
+ * GET_ALL_SUBSCRIPTIONGROUP_CONFIG; an answer without the total is complete.
+ */
+const ignoredFields = ['bname', 'ReqT', 'lo', 'force', 'groupSeq', 'maxGroupNum', 'dataVersion', 'totalGroupNum']
 
 /** Reads a body and writes it again. */
 type Rewrite = (body: Buffer) => string
