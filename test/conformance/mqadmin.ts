@@ -1,79 +1,57 @@
 import type { Cluster } from '../peers/cluster.ts'
 import type { JavaProject } from './java.ts'
 
-/** One line of the comparison: what an operator types, in this order, on both clusters. */
+/** One line of the comparison: what an operator types on both clusters. */
 export interface AdminCommand {
   name: string
   args(cluster: Cluster): string[]
   /** Lines may come in any order, for tables that RocketMQ prints in the order of a hash map. */
   unordered?: boolean
-  /** It changes the cluster: commands before it have ended when it runs, and it has ended before the next ones run. */
-  changes?: boolean
 }
 
 const fixture = 'T_mqadminFixture'
 const fixtureGroup = 'G_mqadminFixture'
+const updateTopic = ['updateTopic', '-c', 'DefaultCluster', '-t']
+const routeOfOne = () => ['topicRoute', '-t', 'MqOne']
 
-export const adminCommands: AdminCommand[] = [
-  { name: 'clusterList', args: () => ['clusterList'] },
-  { name: 'topicList', args: () => ['topicList'], unordered: true },
-  { name: 'topicList by cluster', args: () => ['topicList', '-c'], unordered: true },
-  {
-    name: 'updateTopic in a cluster',
-    args: () => ['updateTopic', '-c', 'DefaultCluster', '-t', 'MqOne', '-r', '4', '-w', '4'],
-    changes: true,
-  },
-  {
-    name: 'updateTopic at a broker',
-    args: (c) => ['updateTopic', '-b', c.brokerAddr, '-t', 'MqTwo', '-r', '8', '-w', '2', '-p', '4'],
-    changes: true,
-  },
-  {
-    name: 'updateTopic again',
-    args: () => ['updateTopic', '-c', 'DefaultCluster', '-t', 'MqOne', '-r', '6', '-w', '6'],
-    changes: true,
-  },
-  {
-    name: 'updateTopic illegal name',
-    args: () => ['updateTopic', '-c', 'DefaultCluster', '-t', 'no good'],
-    changes: true,
-  },
-  { name: 'topicRoute', args: () => ['topicRoute', '-t', 'MqOne'] },
-  { name: 'topicRoute as a list', args: () => ['topicRoute', '-t', 'MqTwo', '-l'] },
-  { name: 'topicRoute of an unknown topic', args: () => ['topicRoute', '-t', 'MqNever'] },
-  { name: 'topicStatus of an empty topic', args: () => ['topicStatus', '-t', 'MqOne'] },
-  { name: 'topicStatus', args: () => ['topicStatus', '-t', fixture] },
-  { name: 'topicStatus of an unknown topic', args: () => ['topicStatus', '-t', 'MqNever'] },
-  { name: 'topicClusterList', args: () => ['topicClusterList', '-t', fixture] },
-  { name: 'consumerProgress', args: () => ['consumerProgress'], unordered: true },
-  { name: 'consumerProgress of a group', args: () => ['consumerProgress', '-g', fixtureGroup] },
-  { name: 'consumerProgress of an unknown group', args: () => ['consumerProgress', '-g', 'MqNever'] },
-  { name: 'consumerConnection of a group that is offline', args: () => ['consumerConnection', '-g', fixtureGroup] },
-  { name: 'wipeWritePerm', args: (c) => ['wipeWritePerm', '-b', 'broker-a', '-n', c.namesrv], changes: true },
-  { name: 'topicRoute without write permission', args: () => ['topicRoute', '-t', 'MqOne'] },
-  { name: 'addWritePerm', args: (c) => ['addWritePerm', '-b', 'broker-a', '-n', c.namesrv], changes: true },
-  { name: 'topicRoute with it again', args: () => ['topicRoute', '-t', 'MqOne'] },
-  { name: 'deleteTopic', args: () => ['deleteTopic', '-c', 'DefaultCluster', '-t', 'MqOne'], changes: true },
-  { name: 'topicRoute of the deleted topic', args: () => ['topicRoute', '-t', 'MqOne'] },
+/** One stage after the other; what stands in one stage does not touch each other and runs at the same time. */
+export const adminStages: AdminCommand[][] = [
+  [
+    { name: 'clusterList', args: () => ['clusterList'] },
+    { name: 'topicList', args: () => ['topicList'], unordered: true },
+    { name: 'topicList by cluster', args: () => ['topicList', '-c'], unordered: true },
+    { name: 'topicRoute of an unknown topic', args: () => ['topicRoute', '-t', 'MqNever'] },
+    { name: 'topicStatus of an unknown topic', args: () => ['topicStatus', '-t', 'MqNever'] },
+    { name: 'consumerProgress of an unknown group', args: () => ['consumerProgress', '-g', 'MqNever'] },
+  ],
+  [
+    { name: 'updateTopic in a cluster', args: () => [...updateTopic, 'MqOne', '-r', '4', '-w', '4'] },
+    {
+      name: 'updateTopic at a broker',
+      args: (c) => ['updateTopic', '-b', c.brokerAddr, '-t', 'MqTwo', '-r', '8', '-w', '2', '-p', '4'],
+    },
+    { name: 'updateTopic with an illegal name', args: () => [...updateTopic, 'no good'] },
+  ],
+  [{ name: 'updateTopic again', args: () => [...updateTopic, 'MqOne', '-r', '6', '-w', '6'] }],
+  [
+    { name: 'topicRoute', args: routeOfOne },
+    { name: 'topicRoute as a list', args: () => ['topicRoute', '-t', 'MqTwo', '-l'] },
+    { name: 'topicStatus', args: () => ['topicStatus', '-t', fixture] },
+    { name: 'topicStatus of an empty topic', args: () => ['topicStatus', '-t', 'MqOne'] },
+    { name: 'topicClusterList', args: () => ['topicClusterList', '-t', fixture] },
+    { name: 'consumerProgress', args: () => ['consumerProgress'], unordered: true },
+    { name: 'consumerProgress of a group', args: () => ['consumerProgress', '-g', fixtureGroup] },
+    { name: 'consumerConnection of a group that is offline', args: () => ['consumerConnection', '-g', fixtureGroup] },
+  ],
+  [{ name: 'wipeWritePerm', args: (c) => ['wipeWritePerm', '-b', 'broker-a', '-n', c.namesrv] }],
+  [{ name: 'topicRoute without write permission', args: routeOfOne }],
+  [{ name: 'addWritePerm', args: (c) => ['addWritePerm', '-b', 'broker-a', '-n', c.namesrv] }],
+  [{ name: 'topicRoute with it again', args: routeOfOne }],
+  [{ name: 'deleteTopic', args: () => ['deleteTopic', '-c', 'DefaultCluster', '-t', 'MqOne'] }],
+  [{ name: 'topicRoute of the deleted topic', args: routeOfOne }],
 ]
 
 const commandTimeoutMs = 60_000
-const commandsAtOnceMax = 6
-
-/** What may run at the same time: a command that changes the cluster alone, the others a few together. */
-export function stagesOf(commands: AdminCommand[]): AdminCommand[][] {
-  const stages: AdminCommand[][] = []
-  let open: AdminCommand[] | undefined
-  for (const command of commands) {
-    if (!command.changes && open && open.length < commandsAtOnceMax) open.push(command)
-    else {
-      const stage = [command]
-      stages.push(stage)
-      open = command.changes ? undefined : stage
-    }
-  }
-  return stages
-}
 
 /** Runs one command of Apache's mqadmin against a cluster and returns what it prints, without what no two runs share. */
 export async function mqadmin(java: JavaProject, cluster: Cluster, command: AdminCommand): Promise<string> {

@@ -6,11 +6,14 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { killUnderLoad } from '../crash/kill.ts'
 import { apachePeer, type Cluster, ourPeer, type Peer, projectDir, startCluster } from '../peers/cluster.ts'
 import { type JavaProject, prepareJava } from './java.ts'
-import { type AdminCommand, adminCommands, mqadmin, stagesOf } from './mqadmin.ts'
+import { type AdminCommand, adminStages, mqadmin } from './mqadmin.ts'
 
 const workDir = join(projectDir, '.work/conformance')
+const killCount = 10
+const crashPrefix = 'kill -9'
 const suiteTimeoutMs = 8 * 60_000
 /** Leaves what the mqadmin commands are asked about. */
 const fixtureCase = 'mqadminFixture'
@@ -23,7 +26,7 @@ interface Outcome {
   ms: number
   error?: string
 }
-/** By case, then by peer. */
+/** By case, then by peer. Cases about a crash are run on ours alone. */
 type Results = Map<string, Map<string, Outcome>>
 
 const { values: flags } = parseArgs({ options: { only: { type: 'string', default: '' }, peer: { type: 'string' } } })
@@ -43,6 +46,7 @@ async function main(): Promise<number> {
     }
     await adminPhase(java, clusters, results)
     for (const [peer, cluster] of clusters) await casePhase(java, peer, cluster, results)
+    if (peers.includes(ourPeer)) await crashPhase(results)
     const failed = report(results, peers)
     if (failed > 0) for (const cluster of clusters.values()) console.error(cluster.output())
     return failed
@@ -62,15 +66,15 @@ function startPeer(peer: Peer): Promise<Cluster> {
 
 /** On fresh clusters, so that both hold the same: the fixture, then each command on all, their output compared. */
 async function adminPhase(java: JavaProject, clusters: Map<Peer, Cluster>, results: Results): Promise<void> {
-  const commands = adminCommands.filter((command) => new RegExp(flags.only).test(`mqadmin ${command.name}`))
-  if (commands.length === 0) return
+  const wanted = ({ name }: AdminCommand) => new RegExp(flags.only).test(`mqadmin ${name}`)
+  if (!adminStages.flat().some(wanted)) return
   say('mqadmin: what it prints')
   for (const [peer, cluster] of clusters) {
     const outcomes = await runSuite(java, ['--namesrv', cluster.namesrv, '--only', `^${fixtureCase}$`])
     for (const [name, outcome] of outcomes) record(results, name, peer, outcome)
   }
-  for (const stage of stagesOf(commands))
-    await Promise.all(stage.map((command) => compare(java, clusters, command, results)))
+  // all of them where one is wanted: the later ones stand on the earlier ones
+  for (const stage of adminStages) await Promise.all(stage.map((command) => compare(java, clusters, command, results)))
 }
 
 /** Each cluster must print what the first one, Apache's, prints. */
@@ -123,6 +127,23 @@ async function casePhase(java: JavaProject, peer: Peer, cluster: Cluster, result
   }
 }
 
+async function crashPhase(results: Results): Promise<void> {
+  for (const flush of ['SYNC_FLUSH', 'ASYNC_FLUSH'] as const) {
+    const name = `${crashPrefix} ${killCount} times under load, ${flush}`
+    if (!new RegExp(flags.only).test(name)) continue
+    say(name)
+    const started = performance.now()
+    const found = await killUnderLoad({ dir: join(workDir, `crash-${flush}`), flush, kills: killCount })
+    const ms = Math.round(performance.now() - started)
+    say(`  ${found.acked} acknowledged, ${found.stored} stored`)
+    record(results, name, ourPeer, {
+      passed: found.problems.length === 0,
+      ms,
+      error: found.problems.slice(0, 20).join('\n'),
+    })
+  }
+}
+
 async function runSuite(java: JavaProject, args: string[], properties: string[] = []): Promise<Map<string, Outcome>> {
   const { stdout, stderr } = await java.java('conformance.Main', args, { timeoutMs: suiteTimeoutMs, properties })
   const outcomes = new Map<string, Outcome>()
@@ -146,11 +167,12 @@ function report(results: Results, peers: Peer[]): number {
   let failed = 0
   const lines: string[] = []
   for (const [name, byPeer] of results) {
-    const passed = peers.every((peer) => byPeer.get(peer.name)?.passed === true)
+    const needed = name.startsWith(crashPrefix) ? [ourPeer] : peers
+    const passed = needed.every((peer) => byPeer.get(peer.name)?.passed === true)
     if (!passed) failed++
-    const times = peers.map((peer) => `${peer.name} ${byPeer.get(peer.name)?.ms ?? '-'} ms`).join(', ')
+    const times = needed.map((peer) => `${peer.name} ${byPeer.get(peer.name)?.ms ?? '-'} ms`).join(', ')
     console.log(`${passed ? 'passed' : 'FAILED'} ${name} (${times})`)
-    for (const peer of peers) {
+    for (const peer of needed) {
       const outcome = byPeer.get(peer.name)
       if (!outcome?.passed)
         console.log(`  ${peer.name}: ${(outcome?.error ?? 'did not run').replaceAll('\n', '\n    ')}`)
