@@ -10,6 +10,7 @@ import { answer } from './requests.ts'
 import { type BrokerIdentity, Routes } from './routes.ts'
 import { isWaitingForBrokers, type NameServerState } from './state.ts'
 
+/** A NameServer that serves. */
 export interface NameServer {
   readonly address: Address
   /** Why routes are not to be asked for yet; undefined: they are. */

@@ -1,1 +1,0 @@
-export { type NameServer, startNameServer } from './server.ts'
