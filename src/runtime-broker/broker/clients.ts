@@ -44,7 +44,7 @@ export interface Subscription {
 export class Clients {
   readonly #producers = new Map<string, Map<Connection, Client>>()
   readonly #consumers = new Map<string, ConsumerGroup>()
-  readonly #watched = new WeakSet<Connection>()
+  readonly #groupsOf = new Map<Connection, Set<string>>() // of open connections, producers' and consumers'
   readonly #clock: Clock
   readonly #log: Log
   readonly #mayNotify: (consumerGroup: string) => boolean
@@ -62,7 +62,7 @@ export class Clients {
       if (this.#producers.size >= groupCountMax) return
       this.#producers.set(group, (clients = new Map()))
     }
-    this.#touch(clients, connection, heartbeat.clientID)
+    this.#touch(group, clients, connection, heartbeat.clientID)
   }
 
   /** @returns whether the group's members or subscriptions changed; its clients have been told then */
@@ -84,14 +84,15 @@ export class Clients {
     group.consumeType = consumer.consumeType
     group.messageModel = consumer.messageModel
     group.consumeFromWhere = consumer.consumeFromWhere
-    const isNew = this.#touch(group.clients, connection, heartbeat.clientID)
+    const isNew = this.#touch(groupName, group.clients, connection, heartbeat.clientID)
     const isOther = this.#updateSubscriptions(group, consumer.subscriptionDataSet)
     if (isNew || isOther) this.#notify(group)
     return isNew || isOther
   }
 
   unregisterProducer(group: string, connection: Connection): void {
-    removeFrom(this.#producers, group, connection)
+    const clients = this.#producers.get(group)
+    if (clients?.delete(connection) && clients.size === 0) this.#producers.delete(group)
   }
 
   unregisterConsumer(groupName: string, connection: Connection): void {
@@ -153,7 +154,7 @@ export class Clients {
   }
 
   /** @returns whether the connection was new there */
-  #touch(clients: Map<Connection, Client>, connection: Connection, clientId: string): boolean {
+  #touch(group: string, clients: Map<Connection, Client>, connection: Connection, clientId: string): boolean {
     const known = clients.get(connection)
     const heartbeatAtMs = this.#clock.monotonicMs()
     const heartbeatAt = this.#clock.now()
@@ -164,8 +165,10 @@ export class Clients {
     }
     const { language, version } = connection
     clients.set(connection, { connection, clientId, language, version, heartbeatAtMs, heartbeatAt })
-    if (!this.#watched.has(connection)) {
-      this.#watched.add(connection)
+    const groups = this.#groupsOf.get(connection)
+    if (groups !== undefined) groups.add(group)
+    else {
+      this.#groupsOf.set(connection, new Set([group]))
       connection.onClose(() => this.#forget(connection))
     }
     return true
@@ -191,8 +194,11 @@ export class Clients {
   }
 
   #forget(connection: Connection): void {
-    for (const group of this.#producers.keys()) removeFrom(this.#producers, group, connection)
-    for (const group of this.#consumers.keys()) this.unregisterConsumer(group, connection)
+    for (const group of this.#groupsOf.get(connection) ?? []) {
+      this.unregisterProducer(group, connection)
+      this.unregisterConsumer(group, connection)
+    }
+    this.#groupsOf.delete(connection)
   }
 
   #notify(group: ConsumerGroup): void {
@@ -202,9 +208,4 @@ export class Clients {
       connection.oneway({ code: RequestCode.NOTIFY_CONSUMER_IDS_CHANGED, extFields })
     }
   }
-}
-
-function removeFrom(groups: Map<string, Map<Connection, Client>>, group: string, connection: Connection): void {
-  const clients = groups.get(group)
-  if (clients?.delete(connection) && clients.size === 0) groups.delete(group)
 }

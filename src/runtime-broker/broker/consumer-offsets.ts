@@ -17,6 +17,7 @@ interface GroupOffsets {
 /** How far each group has consumed each queue, in consumerOffset.json. Source: Apache RocketMQ 5, ConsumerOffsetManager. */
 export class ConsumerOffsets {
   readonly #byTopicAndGroup = new Map<string, GroupOffsets>()
+  readonly #topicsByGroup = new Map<string, Set<string>>()
   readonly #doors: TableDoors
   readonly #table: SavedTable
   #queueCount = 0
@@ -57,6 +58,7 @@ export class ConsumerOffsets {
   reset(topic: string, consumerGroup: string, queueId: number, queueOffset: number): void {
     const offsets = this.#of(topic, consumerGroup)
     offsets.resets.set(queueId, queueOffset)
+    offsets.pulled.delete(queueId) // what was handed out is to be consumed again
     this.#commit(offsets, queueId, queueOffset)
   }
 
@@ -72,15 +74,15 @@ export class ConsumerOffsets {
     return queueOffset
   }
 
+  /** Topics of which the group has committed an offset. */
   topicsOf(consumerGroup: string): string[] {
-    return [...this.#byTopicAndGroup.values()]
-      .filter((offsets) => offsets.consumerGroup === consumerGroup)
-      .map(({ topic }) => topic)
+    const topics = [...(this.#topicsByGroup.get(consumerGroup) ?? [])]
+    return topics.filter((topic) => (this.#find(topic, consumerGroup)?.committed.size ?? 0) > 0)
   }
 
   groupsOf(topic: string): string[] {
     return [...this.#byTopicAndGroup.values()]
-      .filter((offsets) => offsets.topic === topic)
+      .filter((offsets) => offsets.topic === topic && offsets.committed.size > 0)
       .map(({ consumerGroup }) => consumerGroup)
   }
 
@@ -126,6 +128,9 @@ export class ConsumerOffsets {
     if (offsets === undefined) {
       offsets = { topic, consumerGroup, committed: new Map(), pulled: new Map(), resets: new Map() }
       this.#byTopicAndGroup.set(key, offsets)
+      const topics = this.#topicsByGroup.get(consumerGroup)
+      if (topics === undefined) this.#topicsByGroup.set(consumerGroup, new Set([topic]))
+      else topics.add(topic)
     }
     return offsets
   }
@@ -134,6 +139,8 @@ export class ConsumerOffsets {
     for (const [key, offsets] of this.#byTopicAndGroup) {
       if (!matches(offsets)) continue
       this.#byTopicAndGroup.delete(key)
+      const topics = this.#topicsByGroup.get(offsets.consumerGroup)!
+      if (topics.delete(offsets.topic) && topics.size === 0) this.#topicsByGroup.delete(offsets.consumerGroup)
       this.#queueCount -= offsets.committed.size
       this.#markChanged()
     }

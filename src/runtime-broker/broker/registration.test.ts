@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from '@jest/globals'
 import { silentLog } from '../../base/log.ts'
 import { nodeClock } from '../../base/node/index.ts'
-import type { MemoryNetwork } from '../../base/testing/network.ts'
+import { MemoryNetwork } from '../../base/testing/network.ts'
 import { readRegisterBrokerBody } from '../../remoting/body/register-broker.ts'
 import { RequestCode } from '../../remoting/codes.ts'
 import { type Request, type Server, startServer } from '../../remoting/server.ts'
@@ -32,8 +32,9 @@ test('the broker is ready when every NameServer knows it, and says which one doe
 })
 
 test('a new topic is told before the admin who made it is answered, and alone', async () => {
-  broker = await startTestBroker({ namesrvAddr: '127.0.0.1:9876', registerNameServerPeriod: 1000 })
-  const { registrations } = await nameServer(broker.network, 9876)
+  const network = new MemoryNetwork()
+  const { registrations } = await nameServer(network, 9876)
+  broker = await startTestBroker({ namesrvAddr: '127.0.0.1:9876', registerNameServerPeriod: 1000 }, network)
   await eventually(() => expect(registrations.length).toBeGreaterThan(0))
 
   await broker.client.createTopic('fresh')
@@ -42,8 +43,9 @@ test('a new topic is told before the admin who made it is answered, and alone', 
 })
 
 test('brokerPermission narrows what is told of each topic', async () => {
-  broker = await startTestBroker({ namesrvAddr: '127.0.0.1:9876', registerNameServerPeriod: 1000 })
-  const { registrations } = await nameServer(broker.network, 9876)
+  const network = new MemoryNetwork()
+  const { registrations } = await nameServer(network, 9876)
+  broker = await startTestBroker({ namesrvAddr: '127.0.0.1:9876', registerNameServerPeriod: 1000 }, network)
   await eventually(() => expect(registrations.length).toBeGreaterThan(0))
 
   await broker.client.call(RequestCode.UPDATE_BROKER_CONFIG, {}, 'brokerPermission=4')
@@ -54,8 +56,9 @@ test('brokerPermission narrows what is told of each topic', async () => {
 })
 
 test('a clean stop leaves the NameServer', async () => {
-  broker = await startTestBroker({ namesrvAddr: '127.0.0.1:9876', registerNameServerPeriod: 1000 })
-  const { registrations, left } = await nameServer(broker.network, 9876)
+  const network = new MemoryNetwork()
+  const { registrations, left } = await nameServer(network, 9876)
+  broker = await startTestBroker({ namesrvAddr: '127.0.0.1:9876', registerNameServerPeriod: 1000 }, network)
   await eventually(() => expect(registrations.length).toBeGreaterThan(0))
 
   await broker.stop()

@@ -23,6 +23,7 @@ interface Link {
   /** Topics it has not heard of since they changed; 'all' before the first registration and after a lost one. */
   unheard: Set<string> | 'all'
   call: Promise<void> | undefined
+  next: Promise<void> | undefined
 }
 
 /**
@@ -114,7 +115,10 @@ export class Registration {
         for (const host of await this.#doors.network.resolve(named.host)) {
           const address = formatAddress({ host, port: named.port })
           const known = this.#links.get(address)
-          links.set(address, known ?? { address, isRegistered: false, unheard: 'all', call: undefined })
+          links.set(
+            address,
+            known ?? { address, isRegistered: false, unheard: 'all', call: undefined, next: undefined },
+          )
         }
       } catch (error) {
         unresolved.push(text)
@@ -131,16 +135,20 @@ export class Registration {
     await Promise.all([...this.#links.values()].map((link) => this.#tellLink(link)))
   }
 
-  /** One registration at a time for each NameServer; what came meanwhile goes with the next. */
-  async #tellLink(link: Link): Promise<void> {
-    while (link.call !== undefined) await link.call
-    if (this.#isStopped || (link.unheard !== 'all' && link.unheard.size === 0)) return
-    link.call = this.#register(link)
-    try {
-      await link.call
-    } finally {
-      link.call = undefined
+  /** One registration at a time for each NameServer; what comes meanwhile goes with the next, which all wait for. */
+  #tellLink(link: Link): Promise<void> {
+    if (link.call !== undefined) {
+      link.next ??= link.call.then(() => {
+        link.next = undefined
+        return this.#tellLink(link)
+      })
+      return link.next
     }
+    if (this.#isStopped || (link.unheard !== 'all' && link.unheard.size === 0)) return Promise.resolve()
+    link.call = this.#register(link).finally(() => {
+      link.call = undefined
+    })
+    return link.call
   }
 
   async #register(link: Link): Promise<void> {

@@ -11,6 +11,8 @@ import { RateMeter } from './rate-meter.ts'
 import { nextDataVersion, SavedTable, type TableDoors } from './saved-table.ts'
 
 const readWrite = Perm.READ | Perm.WRITE
+/** Topics that come into being by sending; beyond it producers must ask an admin. */
+const autoCreatedMax = 100_000
 
 /** What the table knows of a topic. Replaced whole when the config changes: compare configs, do not change them. */
 export interface Topic {
@@ -80,9 +82,11 @@ export class Topics {
     return this.#changed(config.topicName)
   }
 
-  /** Resolves when it is gone from disk too. */
-  async delete(topic: string): Promise<void> {
-    if (this.#topics.delete(topic)) await this.#changed(topic)
+  /** Resolves when it is gone from disk too. @returns whether there was one */
+  async delete(topic: string): Promise<boolean> {
+    if (!this.#topics.delete(topic)) return false
+    await this.#changed(topic)
+    return true
   }
 
   /**
@@ -93,6 +97,10 @@ export class Topics {
     const template = this.#topics.get(templateName)?.config
     if (template === undefined || (template.perm & Perm.INHERIT) === 0) {
       this.#doors.log.warn({ topic, template: templateName }, 'topic not created: its template may not be inherited')
+      return undefined
+    }
+    if (this.#topics.size >= autoCreatedMax) {
+      this.#doors.log.warn({ topic, autoCreatedMax }, 'topic not created: there are too many')
       return undefined
     }
     const queues = Math.max(0, Math.min(queueNums, template.writeQueueNums))

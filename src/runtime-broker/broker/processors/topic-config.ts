@@ -44,8 +44,7 @@ export const deleteTopic = processor(RequestCode.DELETE_TOPIC_IN_BROKER, topicRe
   broker.store.deleteTopic(topic)
   broker.consumerOffsets.forgetTopic(topic)
   broker.stats.forgetTopic(topic)
-  await broker.topics.delete(topic)
-  broker.log.info({ topic }, 'topic deleted')
+  if (await broker.topics.delete(topic)) broker.log.info({ topic }, 'topic deleted')
   return done
 })
 

@@ -28,9 +28,11 @@ export interface TestBroker {
 }
 
 /** A whole broker on memory's network, and on a folder of its own. */
-export async function startTestBroker(settings: Record<string, unknown> = {}): Promise<TestBroker> {
+export async function startTestBroker(
+  settings: Record<string, unknown> = {},
+  network = new MemoryNetwork(),
+): Promise<TestBroker> {
   const rootDir = mkdtempSync(join(tmpdir(), 'test-broker-'))
-  const network = new MemoryNetwork()
   const doors: Doors = { clock: nodeClock, files: nodeFiles, random: nodeRandom, network, log: silentLog }
   const given: Record<string, unknown> = {
     brokerName: 'broker-a',
