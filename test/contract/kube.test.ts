@@ -237,12 +237,6 @@ test('a watch tells what happens after a revision, also that an object left the 
   expect(versions).toEqual([...versions].sort((a, b) => a - b))
 })
 
-test('a watch from a revision that is forgotten is told to list again', async () => {
-  const answer = await server.call('GET', `${core}/configmaps?watch=true&resourceVersion=1&timeoutSeconds=2`)
-  const status = answer.status === 410 ? answer.body : JSON.parse(answer.text.split('\n')[0] ?? '').object
-  expect(status).toMatchObject({ kind: 'Status', code: 410 })
-})
-
 test('a custom resource gets defaults, loses what is unknown, and is refused when it does not fit', async () => {
   const made = await server.call('POST', widgets, widget('plain', { owner: 'me', typo: 1 }))
   expect(made.body.spec).toEqual({ owner: 'me', size: 1 })

@@ -35,6 +35,7 @@ const packages: Record<string, readonly string[]> = {
   pino: ['base/node'],
   'prom-client': ['base', 'runtime-broker', 'controllers', 'kube'],
   '@kubernetes/client-node': ['kube'],
+  '@marcbachmann/cel-js': ['local-cluster/api-server'],
 }
 
 interface SourceFile {

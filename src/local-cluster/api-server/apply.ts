@@ -115,18 +115,32 @@ function merge(live: unknown, applied: unknown, shape: Shape): unknown {
     for (const [key, value] of Object.entries(applied)) merged[key] = merge(live[key], value, shape.field(key))
     return merged
   }
-  if (Array.isArray(applied) && Array.isArray(live) && shape.list !== 'atomic') {
-    const { list } = shape
-    const known = new Map(live.map((item) => [elementOf(item, list), item]))
-    const items = applied.map((item) => {
-      const element = elementOf(item, list)
-      const before = known.get(element)
-      known.delete(element)
-      return list === 'set' ? item : merge(before, item, shape.item())
-    })
-    return [...items, ...known.values()] // the writer's order first, then what others have put there
-  }
+  if (Array.isArray(applied) && Array.isArray(live) && shape.list !== 'atomic') return mergeLists(live, applied, shape)
   return copyOf(applied)
+}
+
+/** The writer's order for its own items; those of others keep their place among them, as far as both orders allow. */
+function mergeLists(live: unknown[], applied: unknown[], shape: Shape): unknown[] {
+  const list = shape.list as 'set' | readonly string[]
+  const known = new Map(live.map((item) => [elementOf(item, list), item]))
+  const waiting = new Set(applied.map((item) => elementOf(item, list)))
+  const merged: unknown[] = []
+  const rest = [...known]
+  const takeOthers = () => {
+    while (rest[0] !== undefined && !waiting.has(rest[0][0])) {
+      const [element, item] = rest.shift() as [string, unknown]
+      if (known.has(element)) merged.push(item)
+    }
+  }
+  for (const item of applied) {
+    takeOthers()
+    const element = elementOf(item, list)
+    merged.push(list === 'set' ? item : merge(known.get(element), item, shape.item()))
+    waiting.delete(element)
+    known.delete(element) // taken: its place in the live order says nothing any more
+  }
+  takeOthers()
+  return merged
 }
 
 /** Removes what lies at a path, and parents that this leaves empty unless somebody still has them. Changes root. */

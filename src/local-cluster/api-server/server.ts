@@ -7,6 +7,7 @@ import type { Log } from '../../base/log.ts'
 import { aggregatedDiscovery, coreVersions, groupList, oneGroup, resourceList } from './discovery.ts'
 import { isObject, type JsonObject, type KubeObject, objectAt, refusal } from './object.ts'
 import { openApiIndex, openApiOf } from './openapi.ts'
+import { readProtobuf } from './protobuf.ts'
 import { type DeleteOptions, type PatchType, patchedBy, type Registry, type WriteOptions } from './registry.ts'
 import { groupVersionOf, type Resource } from './resource.ts'
 import { type Route, routeOf } from './route.ts'
@@ -56,6 +57,7 @@ export function createApiHandler(
       if (['/healthz', '/livez', '/readyz'].includes(url.pathname)) return send(200, 'ok', 'text/plain')
       if (!timingSafeEqual(hashOf(request.headers.authorization ?? ''), tokenHash))
         throw refusal(401, 'Unauthorized', 'Unauthorized')
+      if (request.method === 'POST' && url.pathname === accessReviews) return send(201, mayDoAll)
       const document = documentAt(url.pathname, request.headers.accept ?? '')
       if (document !== undefined) return send(200, document.body, document.contentType)
       const route = routeOf(catalog, url.pathname)
@@ -273,6 +275,15 @@ interface Exchange {
   warn(text: string): void
 }
 
+/** `kubectl auth can-i` and clients that ask before they act. */
+const accessReviews = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews'
+const mayDoAll = {
+  kind: 'SelfSubjectAccessReview',
+  apiVersion: 'authorization.k8s.io/v1',
+  metadata: {},
+  spec: {},
+  status: { allowed: true, reason: 'the one user of a local cluster may do everything' },
+}
 const watchSecondsDefault = 30 * 60
 const version = {
   major: '1',
@@ -329,10 +340,11 @@ function patchTypeOf(request: HttpServerRequest): PatchType {
 }
 
 async function bodyOf(request: HttpServerRequest): Promise<unknown> {
-  const text = (await request.body()).toString('utf8')
-  if (text === '') return undefined
+  const body = await request.body()
   const type = contentTypeOf(request)
-  if (type.includes('protobuf')) throw refusal(415, 'UnsupportedMediaType', 'this API server reads JSON and YAML only')
+  if (body.length === 0) return undefined
+  if (type === 'application/vnd.kubernetes.protobuf') return readProtobuf(body)
+  const text = body.toString('utf8')
   try {
     return type.endsWith('yaml') && !text.startsWith('{') ? parseYaml(text) : JSON.parse(text)
   } catch (error) {

@@ -1,0 +1,179 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { get } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { silentLog } from '../base/log.ts'
+import { listenHttp, nodeClock, nodeDoors } from '../base/node/index.ts'
+import type { KubeObject } from './api-server/object.ts'
+import type { Resource } from './api-server/resource.ts'
+import { type Cluster, startCluster } from './cluster.ts'
+import type { Pod, Service } from './workloads/objects.ts'
+
+const doors = { ...nodeDoors(silentLog), listenHttp }
+const deadlineMs = 8_000
+const pollMs = 20
+
+// What runs in the pods: it answers with what a pod can see, and writes down that it began.
+const program = `
+  import { lookup } from 'node:dns/promises'
+  import { createServer } from 'node:http'
+  import { appendFileSync, readFileSync } from 'node:fs'
+  const [configuration, data] = process.argv.slice(1)
+  appendFileSync(data, 'began ')
+  console.log('began as', process.env.POD_NAME)
+  createServer(async (request, response) => {
+    const peer = await lookup('web-0.web-headless.default.svc').catch((error) => ({ address: error.code }))
+    const seen = { pid: process.pid, name: process.env.POD_NAME, local: request.socket.localAddress, peer: peer.address,
+      configuration: readFileSync(configuration, 'utf8'), data: readFileSync(data, 'utf8') }
+    response.end(JSON.stringify(seen))
+  }).listen(8080)
+`
+
+let folder: string
+let cluster: Cluster
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'local-cluster-test-'))
+})
+
+afterEach(async () => {
+  await cluster.stop()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+function start(): Promise<Cluster> {
+  const entrypoint = (image: string) =>
+    image === 'test/web' ? [process.execPath, '--input-type=module', '-e', program] : undefined
+  return startCluster({ folder, port: 0, manifests: [], entrypoint }, doors)
+}
+
+function apply(apiVersion: string, kind: string, name: string, fields: object): KubeObject {
+  const resource = cluster.registry.catalog.findKind(apiVersion, kind) as Resource
+  const object = { apiVersion, kind, metadata: { name }, ...fields }
+  return cluster.registry.patch(resource, 'default', name, 'apply', object, { manager: 'test', force: true })
+}
+
+async function eventually<T>(look: () => T | undefined | Promise<T | undefined>): Promise<T> {
+  const deadline = nodeClock.monotonicMs() + deadlineMs
+  for (;;) {
+    const found = await look()
+    if (found !== undefined) return found
+    if (nodeClock.monotonicMs() > deadline) throw new Error(`not within ${deadlineMs} ms: ${look}`)
+    await nodeClock.sleep(pollMs)
+  }
+}
+
+function readyPod(name: string): Pod | undefined {
+  const pod = cluster.registry.store.get('/pods', 'default', name) as Pod | undefined
+  return pod?.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ? pod : undefined
+}
+
+function ask(host: string | undefined): Promise<Record<string, unknown> | undefined> {
+  return new Promise((resolve) => {
+    get({ host, port: 80, agent: false }, (response) => {
+      const parts: Buffer[] = []
+      response.on('data', (part) => parts.push(part))
+      response.on('end', () => resolve(JSON.parse(Buffer.concat(parts).toString())))
+    }).on('error', () => resolve(undefined))
+  })
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function applyWeb(): Service {
+  const labels = { app: 'web' }
+  const ports = [{ name: 'http', port: 80, targetPort: 'http' }]
+  apply('v1', 'ConfigMap', 'web', { data: { 'web.conf': 'blue' } })
+  apply('v1', 'Service', 'web-headless', { spec: { clusterIP: 'None', selector: labels, ports } })
+  apply('apps/v1', 'StatefulSet', 'web', {
+    spec: {
+      replicas: 1,
+      serviceName: 'web-headless',
+      selector: { matchLabels: labels },
+      template: {
+        metadata: { labels },
+        spec: {
+          containers: [
+            {
+              name: 'web',
+              image: 'test/web',
+              args: ['/etc/web/web.conf', '/var/web/$(POD_NAME)'],
+              env: [{ name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } }],
+              ports: [{ name: 'http', containerPort: 8080 }],
+              readinessProbe: { httpGet: { path: '/', port: 'http' } },
+              volumeMounts: [
+                { name: 'config', mountPath: '/etc/web' },
+                { name: 'data', mountPath: '/var/web' },
+              ],
+            },
+          ],
+          volumes: [{ name: 'config', configMap: { name: 'web' } }],
+        },
+      },
+      volumeClaimTemplates: [{ metadata: { name: 'data' }, spec: { resources: { requests: { storage: '1Gi' } } } }],
+    },
+  })
+  return apply('v1', 'Service', 'web', { spec: { selector: labels, ports } }) as Service
+}
+
+test('a pod has an address, a name, its configuration and its volume, and comes back when it dies', async () => {
+  cluster = await start()
+  const service = applyWeb()
+  const pod = await eventually(() => readyPod('web-0'))
+  const first = await eventually(() => ask(service.spec.clusterIP))
+  expect(first).toMatchObject({
+    name: 'web-0',
+    local: pod.status?.podIP,
+    peer: pod.status?.podIP,
+    configuration: 'blue',
+    data: 'began ',
+  })
+
+  process.kill(first.pid as number, 'SIGKILL')
+  await eventually(() => (readyPod('web-0')?.status?.containerStatuses?.[0]?.restartCount === 1 ? true : undefined))
+  const second = await eventually(() => ask(service.spec.clusterIP))
+  expect(second).toMatchObject({ name: 'web-0', data: 'began began ' })
+
+  await cluster.stop()
+  expect(isAlive(second.pid as number)).toBe(false)
+  cluster = await start()
+  await eventually(() => readyPod('web-0'))
+  const third = await eventually(() => ask(service.spec.clusterIP))
+  expect(third).toMatchObject({ name: 'web-0', data: 'began began began ' })
+}, 30_000)
+
+test('a pod of an image that cannot run here says so, and goes when it is deleted', async () => {
+  cluster = await start()
+  apply('v1', 'Pod', 'other', { spec: { containers: [{ name: 'c', image: 'nginx' }] } })
+  const state = await eventually(() => {
+    const pod = cluster.registry.store.get('/pods', 'default', 'other') as Pod | undefined
+    return pod?.status?.containerStatuses?.[0]?.state.waiting?.reason === 'ContainerCreating'
+      ? undefined
+      : pod?.status?.containerStatuses?.[0]?.state
+  })
+  expect(state).toMatchObject({ waiting: { reason: 'ErrImageNeverPull', message: expect.stringContaining('nginx') } })
+
+  const pods = cluster.registry.catalog.findKind('v1', 'Pod') as Resource
+  cluster.registry.delete(pods, 'default', 'other', {})
+  await eventually(() => (cluster.registry.find(pods, 'default', 'other') === undefined ? true : undefined))
+}, 30_000)
+
+test('two clusters live side by side, one folder has one', async () => {
+  cluster = await start()
+  await expect(start()).rejects.toMatchObject({ code: 'STORE_LOCKED' })
+  const firstFolder = folder
+  folder = mkdtempSync(join(tmpdir(), 'local-cluster-test-'))
+  const other = await start()
+  expect(other.server).not.toBe(cluster.server)
+  await other.stop()
+  rmSync(folder, { recursive: true, force: true })
+  folder = firstFolder
+}, 30_000)
