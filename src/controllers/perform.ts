@@ -15,7 +15,8 @@ export type KubeStep = { do: 'apply' | 'delete'; type: ResourceType; object: Kub
  */
 export async function performInKubernetes(step: KubeStep, shell: Shell): Promise<void> {
   const { type, object } = step
-  const live = shell.world.find(type, object.metadata)
+  // the caches hold what carries our label: something of that name without it is asked for before it is overwritten
+  const live = shell.world.find(type, object.metadata) ?? (await getLive(type, object, shell))
   refuseForeign(object, live)
   if (step.do === 'delete') {
     const isSame = object.metadata.uid === undefined || object.metadata.uid === live?.metadata.uid
@@ -27,6 +28,10 @@ export async function performInKubernetes(step: KubeStep, shell: Shell): Promise
   const wanted = withDigest(object)
   if (live && covers(live, wanted)) return
   await shell.client.apply(type, wanted, undefined, shell.signal)
+}
+
+function getLive(type: ResourceType, { metadata }: KubeObject, shell: Shell): Promise<KubeObject | undefined> {
+  return shell.client.get(type, metadata.namespace ?? '', metadata.name, shell.signal)
 }
 
 /** Performs steps in order, up to the first that fails; returns why it failed. */

@@ -42,9 +42,14 @@ export class KubeClient {
   }
 
   /** undefined: there is none. */
-  async get<T extends KubeObject>(type: ResourceType, namespace: string, name: string): Promise<T | undefined> {
+  async get<T extends KubeObject>(
+    type: ResourceType,
+    namespace: string,
+    name: string,
+    signal?: AbortSignal,
+  ): Promise<T | undefined> {
     try {
-      return (await this.#json('GET', pathOf(type, namespace, name))) as T
+      return (await this.#json('GET', pathOf(type, namespace, name), { signal })) as T
     } catch (error) {
       if (isRefused(error, 404)) return undefined
       throw error

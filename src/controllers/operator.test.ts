@@ -1,0 +1,118 @@
+import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { nodeClock } from '../base/node/index.ts'
+import type { BrokerSet, NameServer, Topic } from './resources.ts'
+import { startCluster } from './testing/cluster.ts'
+
+let cluster: Awaited<ReturnType<typeof startCluster>>
+beforeEach(async () => {
+  cluster = await startCluster()
+})
+afterEach(() => cluster.stop())
+
+function readyOf(resource: NameServer | BrokerSet | Topic | undefined) {
+  return resource?.status?.conditions?.find(({ type }) => type === 'Ready')
+}
+
+const brokerSet = () => cluster.get<BrokerSet>('brokersets', 'b')
+const topic = () => cluster.get<Topic>('topics', 'orders')
+const isReady = (resource: NameServer | BrokerSet | Topic | undefined) => readyOf(resource)?.status === 'True'
+
+async function createAll(groups = 2, topicSpec: object = {}) {
+  await cluster.create('topics', 'orders', { brokerSetRef: { name: 'b' }, queues: { perBroker: 4 }, ...topicSpec })
+  await cluster.create('brokersets', 'b', { nameServerRef: { name: 'mq' }, groups })
+  await cluster.create('nameservers', 'mq', { replicas: 2 })
+  await cluster.eventually(() => isReady(topic()))
+}
+
+test('applied in the wrong order, all become ready, and nothing is written any more', async () => {
+  await createAll()
+
+  expect(isReady(cluster.get<NameServer>('nameservers', 'mq'))).toBe(true)
+  expect(isReady(brokerSet())).toBe(true)
+  expect([...cluster.brokers.values()].map(({ topics }) => topics.get('orders')?.readQueueNums)).toEqual([4, 4])
+  expect(topic()?.status).toMatchObject({ brokers: { desired: 2, synced: 2 }, queues: 8 })
+
+  await nodeClock.sleep(100) // passes that were on their way
+  const revision = cluster.revision()
+  await cluster.change('topics', 'orders', { metadata: { annotations: { looked: 'at' } } })
+  await nodeClock.sleep(200)
+  expect(cluster.revision()).toBe(revision + 1)
+})
+
+test('a new group gets the topics by itself', async () => {
+  await createAll(1)
+
+  await cluster.change('brokersets', 'b', { spec: { groups: 3 } })
+  await cluster.eventually(() => topic()?.status?.brokers?.synced === 3)
+
+  expect(brokerSet()?.status).toMatchObject({ groups: 3, readyGroups: 3 })
+  expect(cluster.brokers.get('2')?.topics.has('orders')).toBe(true)
+})
+
+test('the group that leaves takes no more messages and is kept while there is something to read', async () => {
+  await createAll(2)
+  const leaving = cluster.brokers.get('1')!
+  leaving.unread = [{ consumerGroup: 'billing', topic: 'orders', count: 7 }]
+
+  await cluster.change('brokersets', 'b', { spec: { groups: 1 } })
+  await cluster.eventually(() => leaving.permission === 4)
+  await cluster.eventually(() => brokerSet()?.status?.groupStatuses?.[1]?.draining?.blockers?.length === 1)
+  expect(cluster.list('apps/statefulsets').map(({ metadata }) => metadata.name)).toContain('b-1')
+
+  await cluster.change('brokersets', 'b', { spec: { groups: 2 } })
+  await cluster.eventually(() => leaving.permission === 6)
+  await cluster.eventually(() => isReady(brokerSet()))
+})
+
+test('an object of somebody else is left alone, and the resource says so', async () => {
+  await cluster.client.create({ apiVersion: 'v1', kind: 'ConfigMap', plural: 'configmaps' }, {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: {
+      name: 'mq-namesrv',
+      namespace: 'shop',
+      labels: { 'app.kubernetes.io/managed-by': 'rocketmq-operator' },
+    },
+    data: { mine: 'yes' },
+  } as never)
+
+  await cluster.create('nameservers', 'mq', {})
+  await cluster.eventually(() => readyOf(cluster.get<NameServer>('nameservers', 'mq'))?.reason === 'NameTaken')
+
+  const stalled = cluster
+    .get<NameServer>('nameservers', 'mq')
+    ?.status?.conditions?.find(({ type }) => type === 'Stalled')
+  expect(stalled?.status).toBe('True')
+  expect(cluster.list('/configmaps').find(({ metadata }) => metadata.name === 'mq-namesrv')).toMatchObject({
+    data: { mine: 'yes' },
+  })
+})
+
+test('a Topic with deletionPolicy Delete goes when it is gone from the brokers', async () => {
+  await createAll(2, { deletionPolicy: 'Delete' })
+  expect(topic()?.metadata.finalizers).toEqual(['rocketmq.alt/cleanup'])
+
+  await cluster.remove('topics', 'orders')
+  await cluster.eventually(() => topic() === undefined)
+
+  expect([...cluster.brokers.values()].map(({ topics }) => topics.size)).toEqual([0, 0])
+})
+
+test('a Topic whose brokers went before it goes too', async () => {
+  await createAll(1, { deletionPolicy: 'Delete' })
+  await cluster.remove('brokersets', 'b')
+  await cluster.eventually(() => brokerSet() === undefined)
+
+  await cluster.remove('topics', 'orders')
+  await cluster.eventually(() => topic() === undefined)
+})
+
+test('a Topic whose deletionPolicy is Retain leaves the topic on the brokers', async () => {
+  await createAll(1)
+
+  await cluster.remove('topics', 'orders')
+  await cluster.eventually(() => topic() === undefined)
+  await nodeClock.sleep(50)
+
+  expect(cluster.brokers.get('0')?.topics.has('orders')).toBe(true)
+})

@@ -1,0 +1,154 @@
+import { silentLog } from '../../base/log.ts'
+import { createHttpClient, listenHttp, nodeClock, nodeRandom } from '../../base/node/index.ts'
+import { apiVersion, customResourceDefinition, definitions, label } from '../../crds/index.ts'
+import { KubeClient, type KubeObject, type Pod, type ResourceType, type Service } from '../../kube/index.ts'
+import { Catalog } from '../../local-cluster/api-server/catalog.ts'
+import { Registry } from '../../local-cluster/api-server/registry.ts'
+import { createApiHandler } from '../../local-cluster/api-server/server.ts'
+import { ObjectStore } from '../../local-cluster/api-server/store.ts'
+import { startControllers } from '../../local-cluster/workloads/controllers.ts'
+import { clusterIpAdmission } from '../../local-cluster/workloads/services.ts'
+import type { BrokerTopic, MqAdmin, Unread } from '../admin.ts'
+import { OperatorMetrics } from '../metrics.ts'
+import { Operator } from '../operator.ts'
+import { brokerPort } from '../resources.ts'
+
+const namespace = 'shop'
+const deadlineMs = 10_000
+const pollMs = 10
+
+/** What a broker of the pretended cluster has. */
+export interface PretendedBroker {
+  topics: Map<string, BrokerTopic>
+  permission: number
+  unread: Unread[]
+}
+
+/**
+ * An operator on the local cluster's API server. Nothing runs in the pods: they become ready as soon as they exist, and
+ * a broker whose pod is ready counts as registered everywhere.
+ */
+export async function startCluster() {
+  const doors = { clock: nodeClock, random: nodeRandom, log: silentLog }
+  const store = new ObjectStore()
+  const registry = new Registry(store, new Catalog(), doors)
+  registry.admit(clusterIpAdmission('127.99', () => store.list('/services')))
+  const workloads = startControllers(registry, doors)
+  const handle = createApiHandler({ registry, token: 'secret', readLog: async function* () {} }, doors)
+  const server = await listenHttp({ host: '127.0.0.1', port: 0, bodyBytesMax: 1_000_000 }, handle)
+  const http = createHttpClient()
+  const access = {
+    server: `http://127.0.0.1:${server.address.port}`,
+    source: 'test',
+    credentials: async () => ({ headers: { authorization: 'Bearer secret' } }),
+  }
+  const client = new KubeClient(access, http, 'rocketmq-operator')
+
+  const brokers = new Map<string, PretendedBroker>()
+  const ofAddress = (brokerAddr: string) => {
+    const service = servicesNow().find(({ spec }) => `${spec?.clusterIP}:${brokerPort}` === brokerAddr)
+    const broker = brokers.get(service?.metadata.labels?.[label.group] ?? '')
+    if (!broker) throw new Error(`no broker at ${brokerAddr}`)
+    return broker
+  }
+  const servicesNow = () => store.list('/services') as unknown as Service[]
+  const podsNow = () => store.list('/pods') as unknown as Pod[]
+
+  const admin: MqAdmin = {
+    masters: async () =>
+      podsNow()
+        .filter(({ metadata, status }) => metadata.labels?.[label.brokerSet] && status?.podIP)
+        .map(({ metadata }) => {
+          const brokerSet = metadata.labels?.[label.brokerSet] as string
+          const service = servicesNow().find((one) => one.metadata.name === metadata.name)
+          const brokerAddr = `${service?.spec?.clusterIP}:${brokerPort}`
+          return { clusterName: brokerSet, brokerName: `${brokerSet}-${metadata.labels?.[label.group]}`, brokerAddr }
+        }),
+    topic: async (brokerAddr, topic) => ofAddress(brokerAddr).topics.get(topic),
+    createTopic: async (brokerAddr, topic) => void ofAddress(brokerAddr).topics.set(topic.topicName, topic),
+    deleteTopic: async (brokerAddr, topic) => void ofAddress(brokerAddr).topics.delete(topic),
+    deleteRoute: async () => {},
+    permission: async (brokerAddr) => ofAddress(brokerAddr).permission,
+    setPermission: async (brokerAddr, permission) => {
+      ofAddress(brokerAddr).permission = permission
+    },
+    unread: async (brokerAddr) => ofAddress(brokerAddr).unread,
+    close: async () => {},
+  }
+
+  // in the place of a kubelet
+  const stopListening = store.listen(() => nodeClock.endOfTurn(readyPods))
+  let podCount = 0
+  function readyPods(): void {
+    for (const pod of podsNow()) {
+      if (pod.status?.podIP !== undefined) continue
+      const group = pod.metadata.labels?.[label.group]
+      if (group !== undefined && !brokers.has(group)) {
+        brokers.set(group, { topics: new Map(), permission: 6, unread: [] })
+      }
+      const status = {
+        phase: 'Running',
+        podIP: `127.98.0.${++podCount}`,
+        conditions: [{ type: 'Ready', status: 'True' }],
+      }
+      store.put('/pods', { ...pod, status } as never)
+    }
+  }
+
+  const create = (type: ResourceType, name: string, spec: object) =>
+    client.create(type, {
+      apiVersion: type.apiVersion,
+      kind: type.kind,
+      metadata: { name, namespace },
+      spec,
+    } as KubeObject)
+  const definitionType = { apiVersion: 'apiextensions.k8s.io/v1', plural: 'customresourcedefinitions', kind: '' }
+  for (const definition of definitions)
+    await client.create(definitionType, customResourceDefinition(definition) as never)
+  await client.create({ apiVersion: 'v1', kind: 'Namespace', plural: 'namespaces' }, {
+    apiVersion: 'v1',
+    kind: 'Namespace',
+    metadata: { name: namespace },
+  } as KubeObject)
+
+  const operator = new Operator(
+    { client, admin, namespaces: [namespace], runtimeImage: 'localhost/mq:1', metrics: new OperatorMetrics() },
+    doors,
+  )
+  await operator.start()
+
+  return {
+    brokers,
+    client,
+    create: (kind: 'nameservers' | 'brokersets' | 'topics', name: string, spec: object) =>
+      create(typeOf(kind), name, spec),
+    change: (kind: 'nameservers' | 'brokersets' | 'topics', name: string, patch: object) =>
+      client.merge(typeOf(kind), { name, namespace }, patch),
+    remove: (kind: 'nameservers' | 'brokersets' | 'topics', name: string) =>
+      client.delete(typeOf(kind), { name, namespace }),
+    /** Objects of one kind as they are now, the newest version of each. */
+    list: (collection: string) => store.list(collection) as unknown as KubeObject[],
+    get: <T extends KubeObject>(kind: 'nameservers' | 'brokersets' | 'topics', name: string) =>
+      store.get(`${apiVersion.split('/')[0]}/${kind}`, namespace, name) as unknown as T | undefined,
+    revision: () => store.revision,
+    async eventually(holds: () => boolean): Promise<void> {
+      const endMs = nodeClock.monotonicMs() + deadlineMs
+      while (!holds()) {
+        if (nodeClock.monotonicMs() > endMs) throw new Error(`not within ${deadlineMs} ms: ${holds}`)
+        await nodeClock.sleep(pollMs)
+      }
+    },
+    async stop() {
+      await operator.stop()
+      stopListening()
+      workloads.stop()
+      http.close()
+      await server.close()
+    },
+  }
+}
+
+function typeOf(plural: 'nameservers' | 'brokersets' | 'topics'): ResourceType {
+  const definition = definitions.find((one) => one.plural === plural)
+  return { apiVersion, kind: definition?.kind ?? '', plural }
+}
