@@ -40,7 +40,12 @@ export class FilePool {
   /** Makes the file, sparse, fileBytes long. */
   create(path: string, fileBytes: number): PooledFile {
     const file = this.#files.open(path, 'either')
-    file.truncate(fileBytes)
+    try {
+      file.truncate(fileBytes)
+    } catch (error) {
+      file.close()
+      throw error
+    }
     return this.#add(file)
   }
 

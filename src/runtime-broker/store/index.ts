@@ -2,6 +2,7 @@ import type { Doors } from '../../base/doors.ts'
 import { OperatingError } from '../../base/errors.ts'
 import { readCheckpoint } from './checkpoint.ts'
 import { CommitLog } from './commit-log.ts'
+import { unitBytes } from './consume-queue.ts'
 import { ConsumeQueues } from './consume-queues.ts'
 import { DeletedTopics } from './deleted-topics.ts'
 import { recover } from './recovery.ts'
@@ -49,7 +50,7 @@ export async function openStore(
     const queues = new ConsumeQueues(
       {
         directory: paths.queues,
-        fileBytes: settings.consumeQueueFileBytes,
+        fileBytes: Math.ceil(settings.consumeQueueFileBytes / unitBytes) * unitBytes,
         flushIntervalMs: settings.flushIntervalConsumeQueueMs,
       },
       { files, clock, log },

@@ -1,5 +1,5 @@
 import type { Log } from '../../base/log.ts'
-import { readInt64 } from '../../remoting/message/index.ts'
+import { readInt64, recordAt } from '../../remoting/message/index.ts'
 import type { CommitLog } from './commit-log.ts'
 import { type ConsumeQueue, unitBytes } from './consume-queue.ts'
 import { storeTimestampAt } from './recovery.ts'
@@ -8,12 +8,16 @@ import type { ReadLimits, ReadResult, ReadStatus } from './types.ts'
 /** Units that one read looks at when it filters. Apache's maxFilterMessageSize 16000, in units. */
 const filterUnitsMax = 800
 /** Records of one queue that lie this near to each other are read in one piece, with what is between them. */
-const gapBytesMax = 16 * 1024
+const gapBytesMax = 16 * 1024 // copying so much costs no more than another system call or thread does
+/** A run with gaps is not longer than this, so that it fits into the buffer that all reads share. */
+const gappyBytesMax = 512 * 1024
 
 /** Where records to be read lie: those of one run are read in one piece. */
 interface Run {
   start: number
   end: number
+  /** Of its records, without the gaps. */
+  bytes: number
   /** Pairs of phyOffset and size. */
   records: number[]
 }
@@ -51,16 +55,15 @@ export function readQueue(
 
   const { runs, count, bytes, status, nextBeginOffset } = select(commitLog, queue, queueOffset, limits)
   if (count === 0) return none(status, nextBeginOffset)
-  const result = (bodies: Buffer[]): ReadResult => {
-    const found = bodies.reduce((sum, body) => sum + body.length, 0)
-    if (found === bytes) return { status: 'found', nextBeginOffset, minOffset, maxOffset, bodies, count, bytes }
+  const result = (body: Buffer): ReadResult => {
+    const found = { status: 'found' as const, nextBeginOffset, minOffset, maxOffset, bodies: [body] }
+    if (body.length === bytes) return { ...found, count, bytes }
     log.error({ topic: queue.topic, queueId: queue.queueId, queueOffset }, 'a consume queue unit points to no record')
-    if (found === 0) return none('foundNull', nextBeginOffset)
-    const left = countRecords(bodies)
-    return { status: 'found', nextBeginOffset, minOffset, maxOffset, bodies, count: left, bytes: found }
+    if (body.length === 0) return none('foundNull', nextBeginOffset)
+    return { ...found, count: countRecords(body), bytes: body.length }
   }
-  if (commitLog.isHot(runs[0]!.start)) return result(runs.map((run) => readRun(commitLog, run)))
-  return Promise.all(runs.map((run) => readRunLater(commitLog, run))).then(result)
+  if (commitLog.isHot(runs[0]!.start)) return result(readRuns(commitLog, runs, bytes))
+  return readRunsLater(commitLog, runs, bytes).then(result)
 }
 
 function select(commitLog: CommitLog, queue: ConsumeQueue, queueOffset: number, limits: ReadLimits): Selection {
@@ -83,10 +86,12 @@ function select(commitLog: CommitLog, queue: ConsumeQueue, queueOffset: number, 
       continue
     }
     if (count > 0 && bytes + size > bytesMax) break
-    if (run && phyOffset - run.end <= gapBytesMax && segments.startOf(phyOffset) === segments.startOf(run.start)) {
-      run.end = phyOffset + size
-      run.records.push(phyOffset, size)
-    } else runs.push((run = { start: phyOffset, end: phyOffset + size, records: [phyOffset, size] }))
+    if (run === undefined || !mayJoin(run, phyOffset, size, segments.segmentBytes)) {
+      runs.push((run = { start: phyOffset, end: phyOffset, bytes: 0, records: [] }))
+    }
+    run.end = phyOffset + size
+    run.bytes += size
+    run.records.push(phyOffset, size)
     count++
     bytes += size
   }
@@ -95,34 +100,72 @@ function select(commitLog: CommitLog, queue: ConsumeQueue, queueOffset: number, 
 
 const unitScratch = Buffer.alloc(filterUnitsMax * unitBytes) // for the units of one read, within one turn
 
-function readRun(commitLog: CommitLog, run: Run): Buffer {
-  const bytes = Buffer.allocUnsafe(run.end - run.start)
-  commitLog.read(bytes, run.start)
-  return pack(bytes, run)
+function mayJoin(run: Run, phyOffset: number, size: number, segmentBytes: number): boolean {
+  const gap = phyOffset - run.end
+  if (gap < 0 || Math.floor(phyOffset / segmentBytes) !== Math.floor(run.start / segmentBytes)) return false
+  if (gap === 0 && run.end - run.start === run.bytes) return true
+  return gap <= gapBytesMax && phyOffset + size - run.start <= gappyBytesMax
 }
 
-async function readRunLater(commitLog: CommitLog, run: Run): Promise<Buffer> {
-  const bytes = Buffer.allocUnsafe(run.end - run.start)
-  await commitLog.readLater(bytes, run.start)
-  return pack(bytes, run)
+function isDense(run: Run): boolean {
+  return run.end - run.start === run.bytes
 }
 
-/** Moves the wanted records of a run next to each other; leaves out what is not the record that its unit promised. */
-function pack(bytes: Buffer, { start, records }: Run): Buffer {
+/** Reads the records of all runs into one buffer, next to each other. */
+function readRuns(commitLog: CommitLog, runs: readonly Run[], bytes: number): Buffer {
+  const into = Buffer.allocUnsafe(bytes)
+  let length = 0
+  for (const run of runs) {
+    const span = run.end - run.start
+    const from = isDense(run) ? into.subarray(length, length + span) : gappyScratch.subarray(0, span)
+    commitLog.read(from, run.start)
+    length += pack(from, run, into, length)
+  }
+  return into.subarray(0, length)
+}
+
+/** As readRuns, from the disk if need be; the runs come one after the other, so that one slow reader is one request. */
+async function readRunsLater(commitLog: CommitLog, runs: readonly Run[], bytes: number): Promise<Buffer> {
+  const into = Buffer.allocUnsafe(bytes)
+  const scratch = runs.every(isDense) ? undefined : (spareScratches.pop() ?? Buffer.allocUnsafeSlow(gappyBytesMax))
+  try {
+    let length = 0
+    for (const run of runs) {
+      const span = run.end - run.start
+      const from = isDense(run) ? into.subarray(length, length + span) : scratch!.subarray(0, span)
+      await commitLog.readLater(from, run.start)
+      length += pack(from, run, into, length)
+    }
+    return into.subarray(0, length)
+  } finally {
+    if (scratch !== undefined && spareScratches.length < spareScratchesMax) spareScratches.push(scratch)
+  }
+}
+
+/** Buffers of reads that are done: a fresh one this large costs more than the read itself. */
+const spareScratches: Buffer[] = []
+const spareScratchesMax = 8
+const gappyScratch = Buffer.alloc(gappyBytesMax) // within one turn
+
+/**
+ * Copies the wanted records of a run next to each other; leaves out what is not the record that its unit promised.
+ * @returns the bytes copied to position
+ */
+function pack(from: Buffer, { start, records }: Run, into: Buffer, position: number): number {
   let length = 0
   for (let index = 0; index < records.length; index += 2) {
     const at = records[index]! - start
     const size = records[index + 1]!
-    if (bytes.readInt32BE(at) !== size || readInt64(bytes, at + 28) !== records[index]) continue
-    if (at !== length) bytes.copyWithin(length, at, at + size)
+    if (from.readInt32BE(at) !== size || readInt64(from, at + recordAt.phyOffset) !== records[index]) continue
+    from.copy(into, position + length, at, at + size)
     length += size
   }
-  return bytes.subarray(0, length)
+  return length
 }
 
-function countRecords(bodies: readonly Buffer[]): number {
+function countRecords(body: Buffer): number {
   let count = 0
-  for (const body of bodies) for (let at = 0; at < body.length; at += body.readInt32BE(at)) count++
+  for (let at = 0; at < body.length; at += body.readInt32BE(at)) count++
   return count
 }
 

@@ -121,7 +121,7 @@ export interface StoreSettings {
   rootDir: string // storePathRootDir
   commitLogDir: string // storePathCommitLog
   segmentBytes: number // mappedFileSizeCommitLog
-  consumeQueueFileBytes: number // mappedFileSizeConsumeQueue, a multiple of 20
+  consumeQueueFileBytes: number // mappedFileSizeConsumeQueue, rounded up to whole units
   flush: 'SYNC' | 'ASYNC' // flushDiskType
   maxMessageBytes: number // maxMessageSize: of a body
   flushIntervalCommitLogMs: number
