@@ -1,6 +1,8 @@
 import { assert } from '../../base/assert.ts'
+import type { Clock } from '../../base/clock.ts'
 import type { Doors } from '../../base/doors.ts'
 import { messageOf } from '../../base/errors.ts'
+import type { Log } from '../../base/log.ts'
 import type { Address } from '../../base/network.ts'
 import { formatAddress } from '../../remoting/address.ts'
 import { ResponseCode } from '../../remoting/codes.ts'
@@ -93,16 +95,9 @@ export async function startBroker(given: BrokerSettings, doors: Doors): Promise<
     random,
     log,
     nextUniqKey: uniqKeys(brokerIp, random.int(0x10000), clock, random),
-    announceTopic: (topic) => within(announceWaitMs, registration.topicChanged(topic)),
-    announceAll: () => within(announceWaitMs, registration.registerAll()),
+    announceTopic: (topic) => within(clock, announceWaitMs, registration.topicChanged(topic)),
+    announceAll: () => within(clock, announceWaitMs, registration.registerAll()),
   }
-  function within(ms: number, work: Promise<void>): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = clock.after(ms, resolve)
-      void work.finally(() => timer.cancel()).then(resolve)
-    })
-  }
-
   store.onArrival((topic, queueId, maxOffset, tagsCode) => {
     pullHold.arrived(topic, queueId, maxOffset, tagsCode)
     if (topic === TopicName.SCHEDULE) schedule.arrived(queueId)
@@ -115,22 +110,12 @@ export async function startBroker(given: BrokerSettings, doors: Doors): Promise<
     settings.listenPort === 0 ? undefined : await listen(settings, settings.listenPort - fastPortDistance, doors)
   fast?.serve(fastHandler(broker))
   const timers = [
-    clock.every(settings.flushConsumerOffsetInterval, () => save(consumerOffsets, topics, groups)),
-    clock.every(settings.flushDelayOffsetInterval, () => save(schedule)),
+    clock.every(settings.flushConsumerOffsetInterval, () => save(log, consumerOffsets, topics, groups)),
+    clock.every(settings.flushDelayOffsetInterval, () => save(log, schedule)),
     clock.every(clientScanPeriodMs, () =>
       clients.expire({ clientTtlMs: settings.channelExpiredTimeout, subscriptionTtlMs }),
     ),
   ]
-  function save(...saved: { saveIfDirty(): void }[]): void {
-    for (const table of saved) {
-      try {
-        table.saveIfDirty()
-      } catch (error) {
-        log.error({ err: messageOf(error) }, 'table not saved: it will be tried again')
-      }
-    }
-  }
-
   const elapsedMs = Math.round(clock.monotonicMs() - startedAtMs)
   log.info({ brokerName: settings.brokerName, brokerAddr, version: ourVersionDescription, elapsedMs }, 'broker serves')
   void registration.start()
@@ -147,10 +132,28 @@ export async function startBroker(given: BrokerSettings, doors: Doors): Promise<
       await Promise.all(servers)
       for (const timer of timers) timer.cancel()
       stats.close()
-      save(consumerOffsets, topics, groups, schedule)
+      save(log, consumerOffsets, topics, groups, schedule)
       await store.close()
       log.info({ brokerName: settings.brokerName }, 'broker stopped')
     },
+  }
+}
+
+/** Resolves when the work is done, or after ms. */
+function within(clock: Clock, ms: number, work: Promise<void>): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = clock.after(ms, resolve)
+    void work.finally(() => timer.cancel()).then(resolve)
+  })
+}
+
+function save(log: Log, ...tables: { saveIfDirty(): void }[]): void {
+  for (const table of tables) {
+    try {
+      table.saveIfDirty()
+    } catch (error) {
+      log.error({ err: messageOf(error) }, 'table not saved: it will be tried again')
+    }
   }
 }
 

@@ -96,11 +96,11 @@ export class Topics {
   createBySending(topic: string, templateName: string, queueNums: number, topicSysFlag: number): Topic | undefined {
     const template = this.#topics.get(templateName)?.config
     if (template === undefined || (template.perm & Perm.INHERIT) === 0) {
-      this.#doors.log.warn({ topic, template: templateName }, 'topic not created: its template may not be inherited')
+      this.#doors.log.debug({ topic, template: templateName }, 'topic not created: its template may not be inherited')
       return undefined
     }
     if (this.#topics.size >= autoCreatedMax) {
-      this.#doors.log.warn({ topic, autoCreatedMax }, 'topic not created: there are too many')
+      this.#doors.log.debug({ topic, autoCreatedMax }, 'topic not created: there are too many')
       return undefined
     }
     const queues = Math.max(0, Math.min(queueNums, template.writeQueueNums))

@@ -1,3 +1,4 @@
+import { isOperatingError } from '../../../base/errors.ts'
 import { RequestCode, ResponseCode } from '../../../remoting/codes.ts'
 import type { Handler, Request } from '../../../remoting/server.ts'
 import type { Broker } from '../context.ts'
@@ -102,6 +103,8 @@ function handle(processor: Processor | undefined, request: Request, broker: Brok
 
 function failed(error: unknown, request: Request, broker: Broker): Response {
   const response = errorResponse(error)
-  broker.log.warn({ code: request.code, responseCode: response.code, err: error }, 'a request failed')
+  const fields = { code: request.code, responseCode: response.code, err: error }
+  if (isOperatingError(error)) broker.log.debug(fields, 'a request was refused')
+  else broker.log.error(fields, 'a request failed by a bug')
   return response
 }

@@ -30,8 +30,9 @@ export const updateTopic = processor(
       attributes,
     })
     if (known !== undefined && isSame(known, config)) return done
+    const announced = announceTopic(topic) // awaited too: whoever asked may ask a NameServer next
     await topics.put(config)
-    await announceTopic(topic) // whoever asked may ask a NameServer next
+    await announced
     log.info({ topic, readQueueNums, writeQueueNums, perm }, known === undefined ? 'topic created' : 'topic changed')
     return done
   },

@@ -1,0 +1,31 @@
+import { expect, test } from '@jest/globals'
+import { isGroupNameValid, isSystemTopic, maySendTo, topicNameFault } from './names.ts'
+
+test.each(['orders', '%RETRY%group', 'a|b', 'a-b_c', 'x'.repeat(127), `%RETRY%${'x'.repeat(200)}`])(
+  'a good name: %s',
+  (topic) => {
+    expect(topicNameFault(topic)).toBeUndefined()
+  },
+)
+
+test.each([
+  ['', 'blank'],
+  [' ', 'blank'],
+  ['a b', 'illegal characters'],
+  ['größe', 'illegal characters'],
+  ['../x', 'illegal characters'],
+  ['x'.repeat(128), 'longer'],
+])('a bad name: %j', (topic, fault) => {
+  expect(topicNameFault(topic)).toContain(fault)
+})
+
+test('what belongs to the broker', () => {
+  expect(['TBW102', 'rmq_sys_wheel_timer', 'SCHEDULE_TOPIC_XXXX'].every(isSystemTopic)).toBe(true)
+  expect(isSystemTopic('orders')).toBe(false)
+  expect([maySendTo('SCHEDULE_TOPIC_XXXX'), maySendTo('BenchmarkTest')]).toEqual([false, true])
+  expect([isGroupNameValid('%a|b'), isGroupNameValid(''), isGroupNameValid('x'.repeat(256))]).toEqual([
+    true,
+    false,
+    false,
+  ])
+})
