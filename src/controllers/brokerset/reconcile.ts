@@ -7,6 +7,8 @@ import { plan } from './plan.ts'
 
 /** One pass over a BrokerSet: its groups as they should be, and whether every NameServer knows them. */
 export const reconcileBrokerSet: Reconcile<BrokerSet> = async (desired, shell) => {
+  // what it consists of goes with it: nothing is made for a resource that is being deleted
+  if (desired.metadata.deletionTimestamp !== undefined) return { recheckAfterMs: undefined }
   const observed = await observe(desired, shell)
   const { steps, status, verdicts, notes, recheckAfterMs } = plan(
     desired,

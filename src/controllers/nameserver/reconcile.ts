@@ -7,6 +7,8 @@ import { plan } from './plan.ts'
 
 /** One pass over a NameServer: its objects, then what its pods say. */
 export const reconcileNameServer: Reconcile<NameServer> = async (desired, shell) => {
+  // what it consists of goes with it: nothing is made for a resource that is being deleted
+  if (desired.metadata.deletionTimestamp !== undefined) return { recheckAfterMs: undefined }
   const pods = shell.world.pods.by('nameServer', keyOf(desired))
   const { steps, status, verdicts, notes } = plan(desired, pods, shell.runtimeImage)
   const failure = await performAll(steps, (step) => performInKubernetes(step, shell), shell.signal)
