@@ -15,6 +15,7 @@ import {
 import { UsageError } from '../base/usage.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 import {
+  isOurs,
   isRunning,
   makePrivateFolder,
   makeTemporaryFolder,
@@ -147,7 +148,7 @@ function pidOf(folder: string): number | undefined {
 }
 
 async function runHere(folder: string, port: number): Promise<number> {
-  const cluster = await start(folder, port, 'error')
+  const cluster = await start(folder, port)
   say(`export KUBECONFIG=${cluster.kubeconfig}`)
   await signalled()
   await cluster.stop()
@@ -284,9 +285,25 @@ async function isGone(pid: number, clock: Clock): Promise<boolean> {
   return false
 }
 
+const demoPrefix = 'rocketmq-demo-'
+
+/** Folders of demos that were killed (`kill -9`) before they could clean up: nobody holds their lock. */
+function removeLeftovers(): void {
+  for (const { name, isDirectory } of nodeFiles.list(tmpdir())) {
+    const folder = join(tmpdir(), name)
+    if (!name.startsWith(demoPrefix) || !isDirectory || !isOurs(folder)) continue
+    const lockPath = join(folder, 'lock')
+    const lock = nodeFiles.exists(lockPath) ? nodeFiles.lock(lockPath) : undefined
+    if (lock === undefined) continue
+    lock.release()
+    nodeFiles.remove(folder)
+  }
+}
+
 /** A cluster in a temporary folder, for as long as the demo role runs against it. */
 async function demo(port: number): Promise<number> {
-  const folder = makeTemporaryFolder(join(tmpdir(), 'rocketmq-demo-'))
+  removeLeftovers()
+  const folder = makeTemporaryFolder(join(tmpdir(), demoPrefix))
   const told = signalled()
   process.once('exit', () => nodeFiles.remove(folder)) // also when a second Ctrl-C ends everything at once
   let cluster: Cluster | undefined

@@ -37,6 +37,10 @@ export function makePrivateFolder(path: string): void {
   fs.chmodSync(path, 0o700)
 }
 
+export function isOurs(path: string): boolean {
+  return fs.statSync(path).uid === process.getuid?.()
+}
+
 export function signalProcess(pid: number, name: NodeJS.Signals): void {
   if (isRunning(pid)) process.kill(pid, name)
 }
