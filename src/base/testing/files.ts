@@ -1,3 +1,4 @@
+import { assert } from '../assert.ts'
 import { OperatingError } from '../errors.ts'
 import type { DiskSpace, FileInfo, Files, OpenFile } from '../files.ts'
 
@@ -18,6 +19,7 @@ class Pages {
   }
 
   read(into: Uint8Array, position: number): number {
+    assert(position >= 0, 'a file is read from its beginning on') // Node's files refuse it too
     const count = Math.max(0, Math.min(into.length, this.size - position))
     for (let done = 0; done < count; ) {
       const at = (position + done) % pageBytes

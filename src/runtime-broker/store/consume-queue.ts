@@ -214,7 +214,7 @@ export class ConsumeQueue {
   #cutFiles(): void {
     const { files, fileBytes } = this.#shelf
     const end = this.maxOffset * unitBytes
-    while (this.#files.length > 0 && this.#files.at(-1)! >= end && end > 0) {
+    while (this.#files.length > 1 && this.#files.at(-1)! >= end) {
       const path = this.#path(this.#files.pop()!)
       this.#shelf.pool.drop(this.directory)
       files.remove(path)
