@@ -11,8 +11,8 @@ const openFilesMax = 1024
 const tailBytesMax = 32 * 1024 * 1024
 /** Tails are added up, which looks at all of them, once per so many that begin. */
 const newlyDirtyToAddUp = 1024
-/** Queues whose tails are written before other work gets its turn: about 2 ms. */
-const queuesPerSlice = 64
+/** Tails are written for so long before other work gets its turn; making files takes longest. */
+const sliceMs = 2
 const sliceEveryMs = 20
 /** A topic is a directory name, and its length a byte or an int16 in the record. */
 export const topicBytesMax = 255
@@ -137,29 +137,30 @@ export class ConsumeQueues {
     this.#files.remove(directory)
   }
 
-  /** Writes all tails, in slices with turns for others between them. @throws OperatingError FILE_FAILED */
-  async writeAll(): Promise<void> {
+  /**
+   * Writes all tails, in slices with turns for others between them.
+   * @returns false when isTimeUp said so before all were written
+   * @throws OperatingError FILE_FAILED
+   */
+  async writeAll(isTimeUp: () => boolean): Promise<boolean> {
     while (this.#dirty.size > 0) {
+      if (isTimeUp()) return false
       this.#writeSlice(0)
       if (this.#writeFailure !== undefined) throw this.#writeFailure
       if (this.#dirty.size > 0) await this.#turn()
     }
-  }
-
-  /** Number of files whose newest units would not survive a power cut. */
-  get unsyncedCount(): number {
-    return this.#unsynced.size
+    return true
   }
 
   /**
    * Makes what was written before the call survive a power cut.
-   * @returns whether all of it was reached by deadlineMs (monotonic)
+   * @returns false when isTimeUp said so before all was safe
    * @throws OperatingError FILE_FAILED
    */
-  async syncAll(deadlineMs: number): Promise<boolean> {
+  async syncAll(isTimeUp: () => boolean): Promise<boolean> {
     const paths = [...this.#unsynced]
     for (const path of paths) {
-      if (this.#clock.monotonicMs() > deadlineMs) return false
+      if (isTimeUp()) return false
       if (!this.#unsynced.delete(path)) continue // its topic was deleted
       try {
         await this.#pool.sync(path)
@@ -227,11 +228,10 @@ export class ConsumeQueues {
   }
 
   #writeSlice(ageMsMin: number): void {
-    const dirtyBefore = this.#clock.monotonicMs() - ageMsMin
-    let count = 0
+    const startedMs = this.#clock.monotonicMs()
     for (const queue of this.#dirty) {
-      if (queue.dirtySinceMs > dirtyBefore || count++ >= queuesPerSlice) return
-      if (!this.#tryWriteTail(queue)) return
+      if (queue.dirtySinceMs > startedMs - ageMsMin || !this.#tryWriteTail(queue)) return
+      if (this.#clock.monotonicMs() - startedMs >= sliceMs) return
     }
   }
 

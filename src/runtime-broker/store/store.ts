@@ -88,6 +88,7 @@ export class Store implements MessageStore {
   #dispatchedTo: number
   #dispatchedTimestamp: number
   #checkpointedTo = -1
+  #checkpointUntilMs = Number.POSITIVE_INFINITY // monotonic; a stop sets it, also for a pass that is under way
   /** One per turn whose messages wait for an fsync: end of what was written, and when. */
   readonly #deadlines: { phyOffset: number; atMs: number }[] = []
   #putCount = 0
@@ -234,8 +235,9 @@ export class Store implements MessageStore {
     let isSafe = false
     try {
       await this.flush()
+      this.#checkpointUntilMs = this.#clock.monotonicMs() + closeSyncMs
       await this.#checkpointing
-      isSafe = await this.#checkpoint(this.#clock.monotonicMs() + closeSyncMs)
+      isSafe = await this.#checkpoint()
     } catch (error) {
       this.#logger.error({ err: error }, 'the store could not be flushed: the next start reads the log again')
     }
@@ -488,7 +490,7 @@ export class Store implements MessageStore {
   #armCheckpoint(): void {
     if (this.#checkpointTimer !== undefined || this.#state !== 'open') return
     this.#checkpointTimer = this.#clock.after(checkpointEveryMs, () => {
-      this.#checkpointing = this.#checkpoint(Number.POSITIVE_INFINITY)
+      this.#checkpointing = this.#checkpoint()
         .catch((error) => {
           this.#logger.warn({ err: error }, 'no checkpoint: a recovery will read more of the log')
           return false
@@ -504,14 +506,13 @@ export class Store implements MessageStore {
 
   /**
    * Makes queues and log safe as they are now and writes that down.
-   * @param deadlineMs monotonic; what is not reached by then stays undone
-   * @returns whether all of it was done
+   * @returns false when the time for it was up first
    */
-  async #checkpoint(deadlineMs: number): Promise<boolean> {
+  async #checkpoint(): Promise<boolean> {
     const target = this.#dispatchedTo
     const timestamp = this.#dispatchedTimestamp
-    await this.#queues.writeAll()
-    if (!(await this.#queues.syncAll(deadlineMs))) return false
+    const isTimeUp = () => this.#clock.monotonicMs() > this.#checkpointUntilMs
+    if (!(await this.#queues.writeAll(isTimeUp)) || !(await this.#queues.syncAll(isTimeUp))) return false
     while (this.#log.flushedOffset < target && this.#syncError === undefined) await this.#sync()
     if (this.#syncError !== undefined) return false
     let unitCount: number | undefined
