@@ -36,7 +36,10 @@ export interface MqAdmin {
   /** Bits: 4 read, 2 write. */
   permission(brokerAddr: string): Promise<number>
   setPermission(brokerAddr: string, permission: number): Promise<void>
-  /** Whatever some consumer group still has to read there. */
-  unread(brokerAddr: string): Promise<Unread[]>
+  /**
+   * Whatever some consumer group still has to read there.
+   * @param peerAddrs the other brokers: they know of groups that have not come to this one yet
+   */
+  unread(brokerAddr: string, peerAddrs: readonly string[]): Promise<Unread[]>
   close(): Promise<void>
 }

@@ -1,6 +1,7 @@
 import type { Doors } from '../base/doors.ts'
 import { Admin, isRefusal, ResponseCode } from '../client/index.ts'
-import type { BrokerPlace, MqAdmin, Unread } from './admin.ts'
+import type { BrokerPlace, MqAdmin } from './admin.ts'
+import { unreadAt } from './unread.ts'
 
 const requestTimeoutMs = 3000
 const connectTimeoutMs = 2000
@@ -50,29 +51,10 @@ export function clientAdmin(doors: Doors): MqAdmin {
     },
     setPermission: (brokerAddr, permission) =>
       at(brokerAddr).updateBrokerConfig(brokerAddr, { brokerPermission: String(permission) }),
-    unread: (brokerAddr) => unreadAt(at(brokerAddr), brokerAddr),
+    unread: (brokerAddr, peerAddrs) => unreadAt(brokerAddr, peerAddrs, at),
     async close() {
       await Promise.all([...admins.values()].map((admin) => admin.close()))
       admins.clear()
     },
   }
-}
-
-/** Of every consumer group, what it has not read; and delayed messages, which are not even where they can be read. */
-async function unreadAt(admin: Admin, brokerAddr: string): Promise<Unread[]> {
-  const unread: Unread[] = []
-  for (const consumerGroup of (await admin.subscriptionGroups(brokerAddr)).keys()) {
-    const byTopic = new Map<string, number>()
-    const { offsetTable } = await admin.consumeStats(brokerAddr, consumerGroup)
-    for (const [{ topic }, { brokerOffset, consumerOffset }] of offsetTable) {
-      if (brokerOffset > consumerOffset) byTopic.set(topic, (byTopic.get(topic) ?? 0) + brokerOffset - consumerOffset)
-    }
-    for (const [topic, count] of byTopic) unread.push({ consumerGroup, topic, count })
-  }
-  const delayed = [...(await admin.brokerRuntimeInfo(brokerAddr))]
-    .filter(([name]) => name.startsWith('scheduleMessageOffset'))
-    .map(([, offsets]) => offsets.split(',').map(Number))
-    .reduce((sum, [delivered = 0, stored = 0]) => sum + Math.max(0, stored - delivered), 0)
-  if (delayed > 0) unread.push({ consumerGroup: 'the delay schedule', topic: 'delayed messages', count: delayed })
-  return unread
 }

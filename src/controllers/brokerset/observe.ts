@@ -89,7 +89,10 @@ export async function observe(desired: BrokerSet, shell: Shell): Promise<Observe
         registeredCount,
         drainingSince: statefulSet?.metadata.annotations?.[annotation.drainingSince],
         isDataRoots: statefulSet ? handsOver(statefulSet) : isRootsByClass,
-        drain: retires && address !== undefined ? await observeDrain(address, shell) : undefined,
+        drain:
+          retires && address !== undefined
+            ? await observeDrain(address, addressesOf(desired, brokerName), shell)
+            : undefined,
       }
     }),
   )
@@ -176,10 +179,19 @@ async function ask(addresses: readonly string[], desired: BrokerSet, shell: Shel
   return { answers: answers.flat(), trouble: trouble[0] }
 }
 
-async function observeDrain(brokerAddr: string, shell: Shell): Promise<ObservedGroup['drain']> {
+/** The brokers of the set, but one, at the addresses that they were last seen at. */
+function addressesOf({ status }: BrokerSet, except: string): string[] {
+  return (status?.groupStatuses ?? []).flatMap(({ name, address }) => (name === except ? [] : (address ?? [])))
+}
+
+async function observeDrain(
+  brokerAddr: string,
+  peerAddrs: readonly string[],
+  shell: Shell,
+): Promise<ObservedGroup['drain']> {
   try {
     const permission = await shell.admin.permission(brokerAddr)
-    return { permission, unread: await shell.admin.unread(brokerAddr) }
+    return { permission, unread: await shell.admin.unread(brokerAddr, peerAddrs) }
   } catch (error) {
     return { trouble: messageOf(error) }
   }
