@@ -118,7 +118,9 @@ function startAfterCrash({ commitLog, queues, checkpoint }: RecoveryParts): numb
     if (lastEnd === syncedTo || storeTimestampAt(commitLog, syncedTo) > 0) return syncedTo
   }
   const from = segmentBefore(commitLog, Math.min(checkpoint.physicMsgTimestamp, checkpoint.logicsMsgTimestamp))
-  queues.load(segments.minOffset, from)
+  if (from === 0)
+    queues.removeAll() // no unit could be believed; quicker than to cut every file
+  else queues.load(segments.minOffset, from)
   return from
 }
 
