@@ -39,6 +39,7 @@ export async function pullLoop(processQueue: ProcessQueue, { data, wants }: Subs
   const { clock, log } = cluster.doors
   const { queue } = processQueue
   let brokerId = 0
+  let refusal: number | undefined // the last one logged: the same again is no news
   while (!processQueue.isDropped && !context.isClosed()) {
     if (isFull(processQueue, context)) {
       await clock.sleep(fullPauseMs)
@@ -72,6 +73,7 @@ export async function pullLoop(processQueue: ProcessQueue, { data, wants }: Subs
       case ResponseCode.PULL_RETRY_IMMEDIATELY: {
         const header = pullMessageResponse.decode(answer.extFields)
         brokerId = header.suggestWhichBrokerId
+        refusal = undefined
         const messages = answer.code === ResponseCode.SUCCESS ? decodeMessages(answer.body) : []
         processQueue.nextOffset = header.nextBeginOffset
         const wanted = messages.filter(wants)
@@ -87,7 +89,8 @@ export async function pullLoop(processQueue: ProcessQueue, { data, wants }: Subs
         await context.heartbeats.beatAgain(address)
         return forgottenPauseMs
       default:
-        log.warn({ ...queue, code: answer.code, remark: answer.remark }, 'pull refused')
+        if (answer.code !== refusal) log.warn({ ...queue, code: answer.code, remark: answer.remark }, 'pull refused')
+        refusal = answer.code
         cluster.routes.refreshSoon(queue.topic)
         return refusedPauseMs
     }
