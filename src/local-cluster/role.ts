@@ -2,7 +2,7 @@ import { homedir, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Clock } from '../base/clock.ts'
-import { messageOf } from '../base/errors.ts'
+import { messageOf, OperatingError } from '../base/errors.ts'
 import {
   createHttpClient,
   createLog,
@@ -185,9 +185,14 @@ async function up(folder: string, port: number): Promise<number> {
     const missing = await missingOf(folder)
     if (missing === undefined) break
     if (missing !== shown) say(`  ${(shown = missing)} …`)
-    if (!isRunning(pid)) throw new Error(`the cluster ended while it started; its log is ${logPath}`)
+    if (!isRunning(pid))
+      throw new OperatingError('DEADLINE_EXCEEDED', { missing: 'the cluster ended while it started', log: logPath })
     if (nodeClock.monotonicMs() - started > upDeadlineMs)
-      throw new Error(`not ready after ${upDeadlineMs / 1000} s: ${missing}; its log is ${logPath}`)
+      throw new OperatingError('DEADLINE_EXCEEDED', {
+        missing,
+        timeoutMs: upDeadlineMs,
+        logs: `${logPath}, ${folder}/node/logs`,
+      })
     await nodeClock.sleep(pollMs)
   }
   const seconds = ((nodeClock.monotonicMs() - started) / 1000).toFixed(1)

@@ -71,7 +71,7 @@ function read(from: unknown, steps: string[]): unknown {
 }
 
 function write(root: JsonObject, steps: string[], value: unknown, isAdd: boolean): void {
-  const parent = read(root, steps.slice(0, -1).length === 0 ? [] : steps.slice(0, -1))
+  const parent = read(root, steps.slice(0, -1))
   const last = steps.at(-1) as string
   if (Array.isArray(parent)) parent.splice(last === '-' ? parent.length : indexIn(parent, last), isAdd ? 0 : 1, value)
   else if (isObject(parent)) parent[last] = value

@@ -5,18 +5,8 @@ import type { Catalog } from './catalog.ts'
 import { checkRules } from './cel.ts'
 import { completeCrd, crdProblems, establishedStatus } from './custom-resource.ts'
 import { managersAfterUpdate, type Writer } from './managed-fields.ts'
-import {
-  type Cause,
-  copyOf,
-  isEqual,
-  isObject,
-  type JsonObject,
-  type KubeObject,
-  type ObjectMeta,
-  objectAt,
-  refusal,
-  timestamp,
-} from './object.ts'
+import { copyOf, isEqual, isObject, type KubeObject, type ObjectMeta, objectAt, refusal, timestamp } from './object.ts'
+import { checkIdentity, contentOf, invalid, isReleased, keepOnly, keptMeta, metaProblems } from './object-rules.ts'
 import { jsonPatch, mergePatch, strategicMerge } from './patch.ts'
 import { groupVersionOf, qualifiedName, type Resource } from './resource.ts'
 import { applyDefaults, prune, validate } from './schema.ts'
@@ -382,100 +372,4 @@ const propagationFinalizers = { Orphan: 'orphan', Foreground: 'foregroundDeletio
 
 function writerOf(resource: Resource, { manager, subresource }: WriteOptions): Writer {
   return { manager, operation: 'Update', apiVersion: groupVersionOf(resource), subresource }
-}
-
-/** Whether nothing holds a deleted object back any more. */
-function isReleased(object: KubeObject): boolean {
-  const holds = [object.metadata.finalizers, object.kind === 'Namespace' ? objectAt(object.spec).finalizers : undefined]
-  return holds.every((finalizers) => !Array.isArray(finalizers) || finalizers.length === 0)
-}
-
-/** What a change of counts up the generation: all but metadata and status. */
-function contentOf(object: KubeObject): JsonObject {
-  const { metadata: _, status: __, apiVersion: ___, ...content } = object
-  return content
-}
-
-function keepOnly(object: KubeObject, fields: readonly string[]): void {
-  for (const key of Object.keys(object))
-    if (!['apiVersion', 'kind', 'metadata', ...fields].includes(key)) delete object[key]
-  const { name, namespace } = object.metadata
-  object.metadata = { name, ...(namespace !== undefined && { namespace }) } as ObjectMeta
-}
-
-/** Metadata after a write: what only the API server may set stays. */
-function keptMeta(old: ObjectMeta, sent: Partial<ObjectMeta>): ObjectMeta {
-  const { labels, annotations, finalizers, ownerReferences, managedFields } = sent
-  const { generation, deletionTimestamp, deletionGracePeriodSeconds, generateName, namespace } = old
-  return {
-    name: old.name,
-    ...(generateName !== undefined && { generateName }),
-    ...(namespace !== undefined && { namespace }),
-    uid: old.uid,
-    resourceVersion: old.resourceVersion,
-    ...(generation !== undefined && { generation }),
-    creationTimestamp: old.creationTimestamp,
-    ...(deletionTimestamp !== undefined && { deletionTimestamp }),
-    ...(deletionGracePeriodSeconds !== undefined && { deletionGracePeriodSeconds }),
-    ...(labels != null && { labels }),
-    ...(annotations != null && { annotations }),
-    ...(finalizers != null && finalizers.length > 0 && { finalizers }),
-    ...(ownerReferences != null && ownerReferences.length > 0 && { ownerReferences }),
-    ...(managedFields != null && { managedFields }),
-  }
-}
-
-function checkIdentity(resource: Resource, object: KubeObject, namespace: string | undefined, name: string): void {
-  const apiVersion = groupVersionOf(resource)
-  if (object.apiVersion !== undefined && object.apiVersion !== apiVersion)
-    throw refusal(
-      400,
-      'BadRequest',
-      `the API version in the data (${object.apiVersion}) does not match the expected API version (${apiVersion})`,
-    )
-  if (object.kind !== undefined && object.kind !== resource.kind)
-    throw refusal(
-      400,
-      'BadRequest',
-      `the kind in the data (${object.kind}) does not match the expected kind (${resource.kind})`,
-    )
-  const sent = objectAt(object.metadata)
-  if (sent.name !== undefined && sent.name !== name)
-    throw refusal(
-      400,
-      'BadRequest',
-      `the name of the object (${sent.name}) does not match the name on the URL (${name})`,
-    )
-  if (resource.namespaced && sent.namespace !== undefined && sent.namespace !== (namespace ?? 'default'))
-    throw refusal(
-      400,
-      'BadRequest',
-      `the namespace of the provided object does not match the namespace sent on the request`,
-    )
-}
-
-function metaProblems({ name, labels }: ObjectMeta): Cause[] {
-  const problems: Cause[] = []
-  if (!/^[a-z0-9:]([-a-z0-9.:]*[a-z0-9:])?$/.test(name) || name.length > 253)
-    problems.push({
-      reason: 'FieldValueInvalid',
-      field: 'metadata.name',
-      message: `Invalid value: ${JSON.stringify(name)}: a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character`,
-    })
-  for (const value of Object.values(labels ?? {})) {
-    if (!/^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$/.test(value) || value.length > 63)
-      problems.push({
-        reason: 'FieldValueInvalid',
-        field: 'metadata.labels',
-        message: `Invalid value: ${JSON.stringify(value)}: a valid label must be an empty string or consist of at most 63 alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character`,
-      })
-  }
-  return problems
-}
-
-function invalid(resource: Resource, name: string, causes: Cause[]): Error {
-  const kind = resource.group === '' ? resource.kind : `${resource.kind}.${resource.group}`
-  const list = causes.map(({ field, message }) => `${field}: ${message}`)
-  const said = list.length === 1 ? list[0] : `[${list.join(', ')}]`
-  return refusal(422, 'Invalid', `${kind} "${name}" is invalid: ${said}`, { causes })
 }

@@ -1,21 +1,31 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { parse as parseYaml } from 'yaml'
 import type { Clock } from '../../base/clock.ts'
 import { isOperatingError, messageOf, type OperatingError } from '../../base/errors.ts'
 import type { HttpServerReply, HttpServerRequest } from '../../base/http.ts'
 import type { Log } from '../../base/log.ts'
 import { aggregatedDiscovery, coreVersions, groupList, oneGroup, resourceList } from './discovery.ts'
-import { isObject, type JsonObject, type KubeObject, objectAt, refusal } from './object.ts'
+import {
+  bodyOf,
+  deleteOptionsOf,
+  type Exchange,
+  matchesOf,
+  objectIn,
+  patchTypeOf,
+  readToken,
+  tableWish,
+  writeOptions,
+  writeToken,
+} from './exchange.ts'
+import { type JsonObject, type KubeObject, objectAt, refusal } from './object.ts'
 import { openApiIndex, openApiOf } from './openapi.ts'
-import { readProtobuf } from './protobuf.ts'
-import { type DeleteOptions, type PatchType, patchedBy, type Registry, type WriteOptions } from './registry.ts'
+import { patchedBy, type Registry } from './registry.ts'
 import { groupVersionOf, type Resource } from './resource.ts'
 import { type Route, routeOf } from './route.ts'
 import { scaleOf, withScale } from './scale.ts'
-import { type Matches, parseFieldSelector, parseLabelSelector } from './selectors.ts'
+import type { Matches } from './selectors.ts'
 import { statusOf } from './status.ts'
 import { keyOf } from './store.ts'
-import { type IncludeObject, tableOf } from './table.ts'
+import { tableOf } from './table.ts'
 import { revisionOf, streamWatch } from './watch.ts'
 
 /** What `kubectl logs` asks for. */
@@ -267,14 +277,6 @@ export function createApiHandler(
   }
 }
 
-interface Exchange {
-  request: HttpServerRequest
-  reply: HttpServerReply
-  query: URLSearchParams
-  send(status: number, body: unknown, contentType?: string): void
-  warn(text: string): void
-}
-
 /** `kubectl auth can-i` and clients that ask before they act. */
 const accessReviews = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews'
 const mayDoAll = {
@@ -315,100 +317,4 @@ function statusReply(error: OperatingError): [number, object] {
 
 function notAllowed({ method }: HttpServerRequest): Error {
   return refusal(405, 'MethodNotAllowed', `the server does not allow this method on the requested resource: ${method}`)
-}
-
-const patchTypes: Record<string, PatchType> = {
-  'application/merge-patch+json': 'merge',
-  'application/json-patch+json': 'json',
-  'application/strategic-merge-patch+json': 'strategic',
-  'application/apply-patch+yaml': 'apply',
-}
-
-function contentTypeOf(request: HttpServerRequest): string {
-  return (request.headers['content-type'] ?? 'application/json').split(';')[0]?.trim() ?? ''
-}
-
-function patchTypeOf(request: HttpServerRequest): PatchType {
-  const type = patchTypes[contentTypeOf(request)]
-  if (type === undefined)
-    throw refusal(
-      415,
-      'UnsupportedMediaType',
-      `the body of the request was in an unknown format - accepted media types include: ${Object.keys(patchTypes).join(', ')}`,
-    )
-  return type
-}
-
-async function bodyOf(request: HttpServerRequest): Promise<unknown> {
-  const body = await request.body()
-  const type = contentTypeOf(request)
-  if (body.length === 0) return undefined
-  if (type === 'application/vnd.kubernetes.protobuf') return readProtobuf(body)
-  const text = body.toString('utf8')
-  try {
-    return type.endsWith('yaml') && !text.startsWith('{') ? parseYaml(text) : JSON.parse(text)
-  } catch (error) {
-    throw refusal(400, 'BadRequest', `the object provided is unrecognized: ${messageOf(error)}`)
-  }
-}
-
-async function objectIn(request: HttpServerRequest): Promise<KubeObject> {
-  const body = await bodyOf(request)
-  if (!isObject(body)) throw refusal(400, 'BadRequest', 'the body of the request is no object')
-  return body as KubeObject
-}
-
-async function deleteOptionsOf({ request, query }: Exchange): Promise<DeleteOptions> {
-  const body = objectAt(await bodyOf(request))
-  const grace = body.gracePeriodSeconds ?? query.get('gracePeriodSeconds') ?? undefined
-  return {
-    gracePeriodSeconds: grace === undefined ? undefined : Number(grace),
-    propagationPolicy: (body.propagationPolicy ??
-      query.get('propagationPolicy') ??
-      undefined) as DeleteOptions['propagationPolicy'],
-    preconditions: body.preconditions as DeleteOptions['preconditions'],
-    dryRun: Array.isArray(body.dryRun) || query.get('dryRun') === 'All',
-  }
-}
-
-function writeOptions({ request, query, warn }: Exchange): WriteOptions {
-  const agent = (request.headers['user-agent'] ?? 'unknown').split('/')[0] as string
-  return {
-    manager: query.get('fieldManager') || agent,
-    fieldValidation: (query.get('fieldValidation') || 'Warn') as 'Strict' | 'Warn' | 'Ignore',
-    dryRun: query.get('dryRun') === 'All',
-    warn,
-  }
-}
-
-function matchesOf(query: URLSearchParams, namespace: string | undefined): Matches {
-  const tests: Matches[] = []
-  if (namespace !== undefined) tests.push(({ metadata }) => metadata.namespace === namespace)
-  if (query.get('labelSelector')) tests.push(parseLabelSelector(query.get('labelSelector') as string))
-  if (query.get('fieldSelector')) tests.push(parseFieldSelector(query.get('fieldSelector') as string))
-  return (object) => tests.every((passes) => passes(object))
-}
-
-function tableWish({ headers }: HttpServerRequest, query: URLSearchParams): { include: IncludeObject } | undefined {
-  if (!/as=Table/.test(headers.accept ?? '')) return undefined
-  return { include: (query.get('includeObject') ?? 'Metadata') as IncludeObject }
-}
-
-interface PageToken {
-  revision: number
-  after: string
-}
-
-function writeToken(token: PageToken): string {
-  return Buffer.from(JSON.stringify(token)).toString('base64url')
-}
-
-function readToken(text: string): PageToken {
-  try {
-    const { revision, after } = JSON.parse(Buffer.from(text, 'base64url').toString())
-    if (Number.isSafeInteger(revision) && typeof after === 'string') return { revision, after }
-  } catch {
-    // falls to the refusal below
-  }
-  throw refusal(400, 'BadRequest', `continue key is not valid: ${text}`)
 }

@@ -1,8 +1,11 @@
 import { spawn } from 'node:child_process'
 import * as fs from 'node:fs'
 
+const logBytesMax = 8 * 1024 * 1024 // at a start; what was there before is kept once
+
 /** Starts a Node program that outlives this one. Its output goes to the end of a file. @returns its process id */
 export function startDetached(args: readonly string[], logPath: string): number {
+  if ((fs.statSync(logPath, { throwIfNoEntry: false })?.size ?? 0) > logBytesMax) fs.renameSync(logPath, `${logPath}.1`)
   const log = fs.openSync(logPath, 'a', 0o600)
   try {
     const child = spawn(process.execPath, args, { detached: true, stdio: ['ignore', log, log] })

@@ -12,6 +12,9 @@ import { planStatefulSet } from './statefulset.ts'
 const manager = 'local-cluster'
 const passesMax = 50 // in one turn; more means two rules undo each other, and the next turn goes on
 const retryMs = 500
+const eventLifeMs = 3_600_000 // as kube-apiserver keeps them
+const eventCheckMs = 60_000
+const eventsMax = 2_000 // the oldest go first
 
 /**
  * What kube-controller-manager does for the kinds that are served: one pass over all objects at the end of each turn of
@@ -40,11 +43,13 @@ export function startControllers(registry: Registry, doors: { clock: Clock; log:
     }
   }
   const stop = registry.store.listen(schedule)
+  const expiry = doors.clock.every(eventCheckMs, () => expireEvents(registry, doors.clock.now()))
   schedule()
   return {
     stop() {
       isStopped = true
       stop()
+      expiry.cancel()
     },
   }
 }
@@ -58,6 +63,20 @@ function runPass(registry: Registry, log: Log): void {
   for (const claim of registry.store.list('/persistentvolumeclaims')) bindClaim(registry, kinds, claim)
   for (const namespace of registry.store.list('/namespaces')) emptyNamespace(registry, kinds, namespace)
   collectGarbage(registry)
+}
+
+function expireEvents(registry: Registry, nowMs: number): void {
+  const events = registry.store.list('/events').map((event) => {
+    return {
+      event,
+      seenMs: Date.parse(String(event.lastTimestamp ?? event.eventTime ?? event.metadata.creationTimestamp)),
+    }
+  })
+  events.sort((a, b) => b.seenMs - a.seenMs)
+  for (const [index, { event, seenMs }] of events.entries()) {
+    const { namespace, name } = event.metadata
+    if (index >= eventsMax || nowMs - seenMs > eventLifeMs) registry.store.remove('/events', namespace, name)
+  }
 }
 
 class Kinds {
