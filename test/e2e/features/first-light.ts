@@ -11,7 +11,7 @@ export const firstLight: Case[] = [
   {
     name: 'the operator comes up from install.yaml',
     async run({ operator }) {
-      await operator.run(['apply', '--server-side', '-f', install])
+      await operator.run(['apply', '-f', install])
       await eventually('the operator is available', 120_000, async () => {
         const { status } = await operator.get('deployment', 'rocketmq-operator')
         return status.availableReplicas === 1 || `${status.availableReplicas ?? 0} of 1 available`

@@ -32,13 +32,19 @@ export const scale: Case[] = [
   },
 ]
 
-/** Last: the messages of the group that goes have been read, and go with it. */
+/** Last: the messages of the group that goes are read, and go with it. */
 export const scaleIn: Case[] = [
   {
-    name: 'the last group is drained and goes when it is asked to',
+    name: 'the last group goes, once every consumer group has read what it has',
     async run(stage) {
       const { kube } = stage
       await kube.run(['scale', 'brokerset/mq-brokers', '--replicas=2'])
+      await eventually('it takes no messages and waits for its readers', 60_000, async () => {
+        const { status } = await kube.get('brokerset', 'mq-brokers')
+        const last = status.groupStatuses?.at(-1)
+        return (last?.draining?.blockers?.length ?? 0) > 0 || JSON.stringify(last)
+      })
+      await stage.catchUp()
       await eventually('its StatefulSet is gone', 240_000, async () => {
         const { items } = await kube.get('statefulsets', '-l', 'rocketmq.alt/broker-set=mq-brokers')
         const { status } = await kube.get('brokerset', 'mq-brokers')

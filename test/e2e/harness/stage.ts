@@ -1,5 +1,5 @@
 import type { Kubectl } from './kubectl.ts'
-import type { Received, Sent, Talk } from './talk.ts'
+import type { Sent, Talk } from './talk.ts'
 
 /** What the cases share: one installation, and the history of what was acknowledged on it. */
 export class Stage {
@@ -9,7 +9,8 @@ export class Stage {
   readonly talk: Talk
   /** Acknowledged messages of topic orders: count by prefix. */
   readonly history: Record<string, number> = {}
-  #readers = 0
+  /** Consumer groups that read everything up to then, and which prefixes that was. */
+  readonly #readers = new Map<string, Set<string>>()
 
   constructor(kube: Kubectl, operator: Kubectl, talk: Talk) {
     this.kube = kube
@@ -37,9 +38,21 @@ export class Stage {
   }
 
   /** A consumer group that never was before reads everything that was ever acknowledged. */
-  async receiveAll(): Promise<Received> {
-    const group = `reader-${this.#readers++}`
-    return this.talk.receive({ namesrv: await this.namesrv(), topic: 'orders', group, expect: this.history })
+  async receiveAll(): Promise<void> {
+    await this.#receive(`reader-${this.#readers.size}`)
+  }
+
+  /** Every consumer group reads what came since it last read: nobody has anything left to read. */
+  async catchUp(): Promise<void> {
+    for (const group of this.#readers.keys()) await this.#receive(group)
+  }
+
+  async #receive(group: string): Promise<void> {
+    const read = this.#readers.get(group) ?? new Set()
+    const expect = Object.fromEntries(Object.entries(this.history).filter(([prefix]) => !read.has(prefix)))
+    if (Object.keys(expect).length === 0) return
+    await this.talk.receive({ namesrv: await this.namesrv(), topic: 'orders', group, expect })
+    this.#readers.set(group, new Set(Object.keys(this.history)))
   }
 }
 

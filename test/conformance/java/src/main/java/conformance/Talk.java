@@ -24,7 +24,8 @@ import org.apache.rocketmq.common.message.MessageExt;
  * Sends numbered messages, or receives and counts them; one JSON line on stdout. Every run is bounded in time.
  *   send    --namesrv A --topic T --prefix P --count N [--seconds S (120)]    P0…P(N-1); one that is refused is sent again until
  *           it is acknowledged or the time is up
- *   receive --namesrv A --topic T --group G --expect P:N[,P:N…] [--seconds S (120)]    until all of them were received
+ *   receive --namesrv A --topic T --group G --expect P:N[,P:N…] [--seconds S (120)]    until all of them were received,
+ *           and nothing more for a second: what a producer had to send twice may be there twice
  */
 public final class Talk {
 
@@ -80,11 +81,13 @@ public final class Talk {
         int expected = missing.size();
         Map<String, AtomicInteger> seen = new ConcurrentHashMap<>();
         AtomicLong repeated = new AtomicLong();
+        AtomicLong lastAt = new AtomicLong(System.nanoTime());
         DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(flags.get("group"));
         consumer.setNamesrvAddr(flags.get("namesrv"));
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         consumer.subscribe(flags.get("topic"), "*");
         consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
+            lastAt.set(System.nanoTime());
             for (MessageExt message : messages) {
                 String text = World.text(message);
                 if (seen.computeIfAbsent(text, t -> new AtomicInteger()).incrementAndGet() > 1) repeated.incrementAndGet();
@@ -93,7 +96,7 @@ public final class Talk {
             return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
         });
         consumer.start();
-        while (!missing.isEmpty() && System.nanoTime() < endNanos) Thread.sleep(50);
+        while ((!missing.isEmpty() || System.nanoTime() - lastAt.get() < 1_000_000_000L) && System.nanoTime() < endNanos) Thread.sleep(50);
         consumer.shutdown();
         System.out.printf("{\"expected\":%d,\"missing\":%d,\"repeated\":%d,\"someMissing\":%s}%n", expected, missing.size(), repeated.get(),
             Main.quoted(String.join(" ", missing.stream().sorted().limit(5).toList())));
