@@ -30,95 +30,116 @@ const blockersMax = 5
  */
 export function plan(desired: BrokerSet, observed: Observed, runtimeImage: string, nowMs: number): Plan {
   const { groups: wanted } = desired.spec
+  const { nameServers } = observed
+  const leaving = observed.groups.filter(({ index }) => index >= wanted).at(-1)
+  const isGone = leaving !== undefined && mayGo(leaving, nowMs)
+  const groups = observed.groups.filter((group) => group !== leaving || !isGone)
+
   const steps: Step[] = sharedObjects(desired).map(([type, object]) => ({ do: 'apply', type, object }))
   const notes: Note[] = []
   const hashes = new Map<number, string>()
-  const leaving = observed.groups.filter(({ index }) => index >= wanted).at(-1)
-  const isGone = leaving !== undefined && mayGo(leaving, nowMs)
-
-  for (const group of observed.groups) {
-    if (group === leaving && isGone) continue
-    const address = addressOf(group.service)
-    steps.push({ do: 'apply', type: services, object: masterService(desired, group.index) })
-    const ip = group.service?.spec?.clusterIP
-    if (address === undefined || ip === undefined) continue // its Service's address comes with an event
-    if (!observed.nameServers.isUsable && !group.statefulSet) continue
+  for (const group of groups) {
     const since = group === leaving ? (group.drainingSince ?? timeText(nowMs)) : undefined
-    if (group.drainingSince !== undefined && since === undefined) {
-      steps.push({ do: 'setPermission', brokerName: group.brokerName, brokerAddr: address, permission: readWrite })
-    }
-    const { config, statefulSet, podHash } = groupObjects(desired, group.index, {
-      brokerIP: ip,
-      runtimeImage,
-      isDataRoots: group.isDataRoots,
-      drainingSince: since,
-    })
-    hashes.set(group.index, podHash)
-    steps.push({ do: 'apply', type: configMaps, object: config })
-    steps.push({ do: 'apply', type: statefulSets, object: statefulSet })
-    if (!group.statefulSet) {
-      notes.push({
-        type: 'Normal',
-        reason: 'GroupCreated',
-        message: `broker group ${group.brokerName} is being started`,
-      })
-    }
+    const kept = keep(desired, group, since, nameServers.isUsable, runtimeImage)
+    steps.push(...kept.steps)
+    notes.push(...kept.notes)
+    if (kept.podHash !== undefined) hashes.set(group.index, kept.podHash)
   }
-
   if (leaving) {
-    const address = addressOf(leaving.service)
-    if (isGone) {
-      for (const [type, object] of retiredObjects(desired, leaving.index)) steps.push({ do: 'delete', type, object })
-      const message = `broker group ${leaving.brokerName} had nothing left to read and was removed; its volume is kept`
-      notes.push({ type: 'Normal', reason: 'GroupRemoved', message })
-    } else if (leaving.drain && 'permission' in leaving.drain && leaving.drain.permission !== readOnly && address) {
-      steps.push({ do: 'setPermission', brokerName: leaving.brokerName, brokerAddr: address, permission: readOnly })
-      const message = `broker group ${leaving.brokerName} takes no more messages; it goes when all are read`
-      notes.push({ type: 'Normal', reason: 'DrainStarted', message })
-    }
+    const left = isGone ? remove(desired, leaving) : stopWrites(leaving)
+    steps.push(...left.steps)
+    notes.push(...left.notes)
   }
 
-  const statuses = observed.groups
-    .filter((group) => !(group === leaving && isGone))
-    .map((group) => groupStatusOf(desired, group, observed.nameServers.expected, group === leaving, nowMs))
+  const statuses = groups.map((group) => groupStatusOf(desired, group, nameServers.expected, group === leaving, nowMs))
   for (const { name, state } of statuses) {
     if (state === 'Serving' && stateBefore(desired, name) !== 'Serving') {
-      notes.push({ type: 'Normal', reason: 'GroupServing', message: `broker group ${name} is registered everywhere` })
+      notes.push(note('GroupServing', `broker group ${name} is registered everywhere`))
     }
   }
-  const outdated = nextToRestart(observed.groups, hashes, statuses)
+  const outdated = nextToRestart(groups, hashes, statuses)
   if (outdated.restart) {
     steps.push({ do: 'delete', type: pods, object: outdated.restart })
-    const message = `restarting ${outdated.restart.metadata.name}: its settings or its template changed`
-    notes.push({ type: 'Normal', reason: 'BrokerRestarted', message })
+    const { name } = outdated.restart.metadata
+    notes.push(note('BrokerRestarted', `restarting ${name}: its settings or its template changed`))
   }
 
   const judged = judge(desired, observed, statuses, outdated.count)
-  const serving = statuses.filter(({ state }) => state === 'Serving').length
-  const inService = statuses.filter(({ state }) => state === 'Serving' || state === 'Degraded').length
-  const registeredSomewhere = observed.groups.filter(({ registeredCount }) => registeredCount > 0).length
+  const countOf = (...states: GroupState[]) => statuses.filter(({ state }) => states.includes(state)).length
+  const serving = countOf('Serving')
+  const known = groups.filter(({ registeredCount }) => registeredCount > 0).length
+  const registered = `${serving} of ${wanted} groups are registered everywhere`
   return {
     steps,
     status: {
       selector: `${label.brokerSet}=${desired.metadata.name},${label.role}=master`,
       clusterName: clusterNameOf(desired),
-      groups: inService,
+      groups: countOf('Serving', 'Degraded'), // a short absence must not make an autoscaler add one
       readyGroups: serving,
-      ...(observed.nameServers.address !== undefined && { nameServers: observed.nameServers.address }),
+      ...(nameServers.address !== undefined && { nameServers: nameServers.address }),
       groupStatuses: statuses,
     },
     verdicts: [
       ...readiness(judged),
-      verdict('Available', registeredSomewhere > 0, judged.reason, `${registeredSomewhere} brokers take messages`),
-      verdict(
-        'Registered',
-        serving >= wanted,
-        judged.reason,
-        `${serving} of ${wanted} groups are registered everywhere`,
-      ),
+      verdict('Available', known > 0, judged.reason, `${known} brokers take messages`),
+      verdict('Registered', serving >= wanted, judged.reason, registered),
     ],
     notes,
     recheckAfterMs: leaving ? drainPollMs : judged.status === 'True' ? steadyPollMs : registrationPollMs,
+  }
+}
+
+function note(reason: string, message: string): Note {
+  return { type: 'Normal', reason, message }
+}
+
+/**
+ * The objects of a group that stays or still stays.
+ * @param drainingSince set for the one that leaves; one that was to leave and may stay takes messages again
+ */
+function keep(
+  desired: BrokerSet,
+  group: ObservedGroup,
+  drainingSince: string | undefined,
+  mayStart: boolean,
+  runtimeImage: string,
+): { steps: Step[]; notes: Note[]; podHash?: string } {
+  const { index, brokerName, isDataRoots } = group
+  const steps: Step[] = [{ do: 'apply', type: services, object: masterService(desired, index) }]
+  const brokerAddr = addressOf(group.service)
+  const brokerIP = group.service?.spec?.clusterIP
+  const isHeld = brokerAddr === undefined || brokerIP === undefined || (!mayStart && !group.statefulSet)
+  if (isHeld) return { steps, notes: [] } // the Service's address, or a NameServer, comes with an event
+
+  if (group.drainingSince !== undefined && drainingSince === undefined) {
+    steps.push({ do: 'setPermission', brokerName, brokerAddr, permission: readWrite })
+  }
+  const facts = { brokerIP, runtimeImage, isDataRoots, drainingSince }
+  const { config, statefulSet, podHash } = groupObjects(desired, index, facts)
+  steps.push(
+    { do: 'apply', type: configMaps, object: config },
+    { do: 'apply', type: statefulSets, object: statefulSet },
+  )
+  const notes = group.statefulSet ? [] : [note('GroupCreated', `broker group ${brokerName} is being started`)]
+  return { steps, notes, podHash }
+}
+
+function remove(desired: BrokerSet, { index, brokerName }: ObservedGroup): { steps: Step[]; notes: Note[] } {
+  const message = `broker group ${brokerName} had nothing left to read and was removed; its volume is kept`
+  return {
+    steps: retiredObjects(desired, index).map(([type, object]) => ({ do: 'delete', type, object })),
+    notes: [note('GroupRemoved', message)],
+  }
+}
+
+/** Looked at in each pass: a broker that restarted while it drains takes messages again. */
+function stopWrites({ brokerName, service, drain }: ObservedGroup): { steps: Step[]; notes: Note[] } {
+  const brokerAddr = addressOf(service)
+  const isStopped = !drain || !('permission' in drain) || drain.permission === readOnly
+  if (isStopped || brokerAddr === undefined) return { steps: [], notes: [] }
+  return {
+    steps: [{ do: 'setPermission', brokerName, brokerAddr, permission: readOnly }],
+    notes: [note('DrainStarted', `broker group ${brokerName} takes no more messages; it goes when all are read`)],
   }
 }
 
