@@ -85,6 +85,7 @@ const deployment = {
             image,
             imagePullPolicy: 'IfNotPresent',
             args: ['operator', '--runtime-image', image, '--health-port', String(healthPort)],
+            env: [{ name: 'POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } }], // where it answers probes
             ports: [{ name: 'health', containerPort: healthPort }],
             livenessProbe: { ...probe('/livez'), failureThreshold: 6 },
             readinessProbe: probe('/readyz'),

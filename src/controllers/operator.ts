@@ -5,6 +5,7 @@ import { brokerSetSpec, label, nameServerSpec, operatorName, topicSpec } from '.
 import {
   controllerOf,
   EventRecorder,
+  isNamespaceGoing,
   type KubeClient,
   type KubeObject,
   keyOf,
@@ -112,6 +113,7 @@ export class Operator {
           metrics.pass(kind, elapsedMs, failure !== undefined)
           const fields = { name: key, elapsedMs: Math.round(elapsedMs) }
           if (failure === undefined) log.debug(fields, 'pass done')
+          else if (isNamespaceGoing(failure)) log.debug(fields, 'the namespace is being deleted')
           else if (!this.#stop.signal.aborted)
             log.warn({ ...fields, err: messageOf(failure) }, 'pass failed, trying again')
         },

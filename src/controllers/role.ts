@@ -66,7 +66,10 @@ export async function run(args: string[]): Promise<number> {
   const health =
     flags.healthPort === 0
       ? undefined
-      : await startHealth({ host: '::', port: flags.healthPort, notReady, metrics: () => metrics.text() }, listenHttp)
+      : await startHealth(
+          { host: process.env.POD_IP ?? '0.0.0.0', port: flags.healthPort, notReady, metrics: () => metrics.text() },
+          listenHttp,
+        )
   log.info({ server: access.server, access: access.source, namespaces: flags.namespaces }, 'starting')
 
   const working = awaitDefinitions(client, flags.namespaces[0], log)

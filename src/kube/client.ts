@@ -27,7 +27,7 @@ export interface WatchEvent<T> {
 
 /**
  * The Kubernetes API, as far as a controller needs it. Every method throws OperatingError HTTP_FAILED (no answer) or
- * KUBE_REFUSED with the facts status, reason, message and, where the server named one, retryAfterMs.
+ * KUBE_REFUSED with the facts status, reason, message, causes and, where the server named one, retryAfterMs.
  */
 export class KubeClient {
   readonly #access: KubeAccess
@@ -183,6 +183,11 @@ export function isRefused(error: unknown, status: number): error is OperatingErr
   return error instanceof OperatingError && error.code === 'KUBE_REFUSED' && error.facts.status === status
 }
 
+/** Whether nothing new can be made because the namespace is being deleted. */
+export function isNamespaceGoing(error: unknown): boolean {
+  return isRefused(error, 403) && (error.facts.causes as string[]).includes('NamespaceTerminating')
+}
+
 export function pathOf(type: ResourceType, namespace?: string, name?: string, subresource?: string): string {
   const root = type.apiVersion.includes('/') ? `/apis/${type.apiVersion}` : `/api/${type.apiVersion}`
   const parts = [namespace && `namespaces/${encodeURIComponent(namespace)}`, type.plural, name, subresource]
@@ -196,7 +201,9 @@ function withQuery(path: string, query: Record<string, string | undefined>): str
 
 async function refusal(method: string, path: string, response: HttpResponse): Promise<OperatingError> {
   const text = await textOf(response)
-  let said: { reason?: string; message?: string } = { message: text.slice(0, 300) }
+  let said: { reason?: string; message?: string; details?: { causes?: { reason?: string }[] } } = {
+    message: text.slice(0, 300),
+  }
   try {
     said = JSON.parse(text)
   } catch {
@@ -209,6 +216,7 @@ async function refusal(method: string, path: string, response: HttpResponse): Pr
     status: response.status,
     reason: said.reason ?? '',
     message: said.message ?? '',
+    causes: said.details?.causes?.map((cause) => cause.reason ?? '') ?? [],
     ...(retryAfterSeconds > 0 && { retryAfterMs: retryAfterSeconds * 1000 }),
   })
 }

@@ -1,6 +1,6 @@
 export { findAccess, type KubeAccess } from './access.ts'
 export { Cache, type Change } from './cache.ts'
-export { isRefused, KubeClient, pathOf, type Selection } from './client.ts'
+export { isNamespaceGoing, isRefused, KubeClient, pathOf, type Selection } from './client.ts'
 export { EventRecorder, type Note } from './events.ts'
 export { Informer } from './informer.ts'
 export * from './object.ts'

@@ -106,7 +106,7 @@ export class Informer<T extends KubeObject> {
   #take({ type, object }: WatchEvent<T>): string {
     if (type === 'ERROR') {
       const { code, reason, message } = object as unknown as { code: number; reason: string; message: string }
-      throw new OperatingError('KUBE_REFUSED', { status: code, reason, message })
+      throw new OperatingError('KUBE_REFUSED', { status: code, reason, message, causes: [] })
     }
     if (type === 'DELETED') this.#tell(this.cache.remove(object))
     else if (type !== 'BOOKMARK') this.#tell(this.cache.put(object))
