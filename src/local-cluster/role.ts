@@ -290,6 +290,23 @@ async function isGone(pid: number, clock: Clock): Promise<boolean> {
   return false
 }
 
+const shownLines = 5
+
+/** The last lines of each container: what somebody needs who reports a demo that failed. */
+function showLogs(folder: string): void {
+  const logs = join(folder, 'node/logs')
+  for (const pod of nodeFiles.list(logs)) {
+    for (const { name } of nodeFiles.list(join(logs, pod.name))) {
+      const lines = nodeFiles
+        .readText(join(logs, pod.name, name))
+        .trimEnd()
+        .split('\n')
+        .slice(-shownLines)
+      process.stderr.write(`\n${pod.name}/${name}\n${lines.map((line) => `  ${line}\n`).join('')}`)
+    }
+  }
+}
+
 const demoPrefix = 'rocketmq-demo-'
 
 /** Folders of demos that were killed (`kill -9`) before they could clean up: nobody holds their lock. */
@@ -316,7 +333,9 @@ async function demo(port: number): Promise<number> {
     cluster = await start(folder, port, 'error')
     const child = runAttached([main, 'demo'], { KUBECONFIG: cluster.kubeconfig })
     void told.then((name) => child.signal(name))
-    return await child.ended
+    const code = await child.ended
+    if (code === 1) showLogs(folder) // they go with the folder
+    return code
   } finally {
     await cluster?.stop()
   }

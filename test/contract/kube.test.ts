@@ -357,6 +357,65 @@ test('what has an owner goes after it', async () => {
   await server.eventually(async () => (await server.call('GET', `${core}/configmaps/owned`)).status === 404)
 }, 30_000)
 
+test('an owner deleted in the foreground waits for those who block it, one that leaves orphans does not', async () => {
+  const { body: owner } = await server.call('POST', `${core}/configmaps`, configMap('slow-owner', {}))
+  const { uid } = owner.metadata
+  const ownerReferences = [
+    { apiVersion: 'v1', kind: 'ConfigMap', name: 'slow-owner', uid, blockOwnerDeletion: true, controller: true },
+  ]
+  const metadata = { name: 'blocking', ownerReferences, finalizers: ['rocketmq.alt/held'] }
+  await server.call('POST', `${core}/configmaps`, { ...configMap('blocking', {}), metadata })
+  await server.call('DELETE', `${core}/configmaps/slow-owner`, { propagationPolicy: 'Foreground' })
+  const get = async (name: string) => (await server.call('GET', `${core}/configmaps/${name}`)).body
+  await server.eventually(async () => (await get('blocking')).metadata.deletionTimestamp !== undefined)
+  expect((await get('slow-owner')).metadata.finalizers).toEqual(['foregroundDeletion'])
+  await server.patch('merge-patch+json', `${core}/configmaps/blocking`, { metadata: { finalizers: [] } })
+  await server.eventually(async () => (await get('slow-owner')).code === 404)
+
+  const { body: parent } = await server.call('POST', `${core}/configmaps`, configMap('parent', {}))
+  const reference = { apiVersion: 'v1', kind: 'ConfigMap', name: 'parent', uid: parent.metadata.uid }
+  const child = { name: 'orphan', ownerReferences: [reference] }
+  await server.call('POST', `${core}/configmaps`, { ...configMap('orphan', {}), metadata: child })
+  await server.call('DELETE', `${core}/configmaps/parent`, { propagationPolicy: 'Orphan' })
+  await server.eventually(async () => (await get('parent')).code === 404)
+  expect((await get('orphan')).metadata.ownerReferences).toBeUndefined()
+}, 30_000)
+
+test('a namespace takes its objects along, and takes no new ones while it goes', async () => {
+  const name = 'contract-going'
+  const configMaps = `/api/v1/namespaces/${name}/configmaps`
+  await server.call('POST', '/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name } })
+  const metadata = { name: 'last', finalizers: ['rocketmq.alt/held'] }
+  await server.call('POST', configMaps, { ...configMap('last', {}), metadata })
+  const { body: going } = await server.call('DELETE', `/api/v1/namespaces/${name}`)
+  expect(going.status).toMatchObject({ phase: 'Terminating' })
+  const refused = await server.call('POST', configMaps, configMap('late', {}))
+  expect(refused.body).toMatchObject({ code: 403, reason: 'Forbidden' })
+
+  await server.eventually(
+    async () => (await server.call('GET', `${configMaps}/last`)).body.metadata.deletionTimestamp !== undefined,
+  )
+  await server.patch('merge-patch+json', `${configMaps}/last`, { metadata: { finalizers: [] } })
+  await server.eventually(async () => (await server.call('GET', `/api/v1/namespaces/${name}`)).status === 404)
+}, 60_000)
+
+test('an event of either version is one object', async () => {
+  const involvedObject = { apiVersion: 'v1', kind: 'ConfigMap', name: 'any', namespace }
+  const event = {
+    apiVersion: 'v1',
+    kind: 'Event',
+    metadata: { name: 'told' },
+    involvedObject,
+    reason: 'Told',
+    message: 'so',
+    type: 'Normal',
+    reportingComponent: 'contract',
+  }
+  await server.call('POST', `${core}/events`, event)
+  const { body } = await server.call('GET', `/apis/events.k8s.io/v1/namespaces/${namespace}/events/told`)
+  expect(body).toMatchObject({ apiVersion: 'events.k8s.io/v1', regarding: involvedObject, note: 'so', reason: 'Told' })
+})
+
 test('a table has the columns of the definition', async () => {
   await server.call('POST', widgets, widget('shown', { owner: 'me', size: 4 }))
   await server.patch('merge-patch+json', `${widgets}/shown/status`, {

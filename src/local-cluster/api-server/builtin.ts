@@ -171,10 +171,10 @@ const eventColumns = [
   column('Type', field('type')),
   column('Reason', field('reason')),
   column('Object', (event) => {
-    const { kind, name } = objectAt(event, 'involvedObject')
+    const { kind, name } = objectAt(event.involvedObject ?? event.regarding)
     return `${String(kind).toLowerCase()}/${name}`
   }),
-  column('Message', field('message')),
+  column('Message', (event) => event.message ?? event.note),
 ]
 
 /** events.k8s.io/v1 names the fields of a core/v1 Event differently; one collection holds both. */

@@ -107,6 +107,13 @@ export function isEqual(a: unknown, b: unknown): boolean {
   return isDeepStrictEqual(a, b)
 }
 
+/** JSON with the keys of objects in order: equal values have equal texts. */
+export function canonicalText(value: unknown): string {
+  return JSON.stringify(value, (_, field) =>
+    isObject(field) ? Object.fromEntries(Object.entries(field).sort(([a], [b]) => (a < b ? -1 : 1))) : field,
+  )
+}
+
 /** RFC 3339 in whole seconds, as metav1.Time. */
 export function timestamp(nowMs: number): string {
   return new Date(nowMs).toISOString().replace(/\.\d+Z$/, 'Z')

@@ -94,3 +94,12 @@ test('a new template rolls from the last pod on, one at a time; OnDelete leaves 
   const last = podsOf(statefulSet({ template }), [false, false, false])[2] as Pod
   expect(stepsOf(statefulSet({ template }), [...pods.slice(0, 2), last])).toEqual([])
 })
+
+test('a template whose keys come in another order is the same template', () => {
+  const containers = [{ name: 'c', image: 'i' }]
+  const pods = podsOf(statefulSet({}), [true, true, true])
+
+  expect(
+    stepsOf(statefulSet({ template: { spec: { containers }, metadata: { labels: { app: 'mq' } } } }), pods),
+  ).toEqual([])
+})

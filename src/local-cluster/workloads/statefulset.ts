@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { copyOf, type KubeObject, type ObjectMeta } from '../api-server/object.ts'
+import { canonicalText, copyOf, type KubeObject, type ObjectMeta } from '../api-server/object.ts'
 import { isReady, type Pod, type StatefulSet } from './objects.ts'
 
 export type Step = { do: 'createPod' | 'createClaim'; object: KubeObject } | { do: 'deletePod'; name: string }
@@ -109,7 +109,7 @@ function statusOf(set: StatefulSet, pods: readonly Pod[], revision: string): Rec
 }
 
 function revisionOf({ metadata, spec }: StatefulSet): string {
-  const hash = createHash('sha256').update(JSON.stringify(spec.template)).digest('hex').slice(0, 10)
+  const hash = createHash('sha256').update(canonicalText(spec.template)).digest('hex').slice(0, 10)
   return `${metadata.name}-${hash}`
 }
 
