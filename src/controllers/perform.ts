@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { OperatingError } from '../base/errors.ts'
 import { annotation, type Condition } from '../crds/index.ts'
-import { controllerOf, type KubeObject, type Note, type ResourceType } from '../kube/index.ts'
+import { controllerOf, isRefused, type KubeObject, type Note, type ResourceType } from '../kube/index.ts'
 import { conditionsOf, type Verdict } from './conditions.ts'
 import { digest } from './pods.ts'
 import type { Shell } from './shell.ts'
@@ -108,7 +108,12 @@ export async function writeStatus<Status extends { conditions?: Condition[] | un
       metadata: { name, ...(namespace !== undefined && { namespace }) },
       status,
     }
-    await shell.client.apply<KubeObject>(type, patch, 'status', shell.signal)
+    try {
+      await shell.client.apply<KubeObject>(type, patch, 'status', shell.signal)
+    } catch (error) {
+      if (isRefused(error, 404)) return // deleted in the meantime: nobody is left to be told
+      throw error
+    }
   }
   for (const note of report.notes) shell.recorder.record(object, note)
 }
