@@ -20,7 +20,7 @@ export interface Checkpoint {
   indexMsgTimestamp: number
   /** Every record below has its unit in a file that survives a power cut; undefined when nobody says so. */
   queuesSyncedTo: number | undefined
-  /** Sum of all queues' maxOffset at a clean stop: tells when a queue was lost or cut since. */
+  /** Sum of all queues' maxOffset when they held the records below queuesSyncedTo: tells when one was lost or cut since. */
   unitCount: number | undefined
 }
 

@@ -64,6 +64,13 @@ export class ConsumeQueues {
     return this.#count
   }
 
+  /** Sum of all queues' maxOffset. */
+  get unitCount(): number {
+    let count = 0
+    for (const queue of this.all()) count += queue.maxOffset
+    return count
+  }
+
   get openFileCount(): number {
     return this.#pool.openCount
   }
@@ -99,7 +106,7 @@ export class ConsumeQueues {
     for (const { byId } of this.#topics.values()) yield* byId.values()
   }
 
-  /** Reads which queues there are and how long; see ConsumeQueue.load. */
+  /** Reads which queues there are and how long; see ConsumeQueue.load. @throws OperatingError STORE_CORRUPT */
   load(logMinOffset: number, logEndOffset: number): void {
     for (const topic of this.#files.list(this.#directory)) {
       if (!topic.isDirectory) continue

@@ -39,6 +39,12 @@ export class DeletedTopics {
     this.#files.writeText(this.#path, JSON.stringify(Object.fromEntries(this.#ends)))
   }
 
+  /** Whether a topic was deleted when the log ended at phyOffset or later. */
+  hasAnyFrom(phyOffset: number): boolean {
+    for (const end of this.#ends.values()) if (end >= phyOffset) return true
+    return false
+  }
+
   has(topic: string, phyOffset: number): boolean {
     const end = this.#ends.get(topic)
     return end !== undefined && phyOffset < end

@@ -92,6 +92,9 @@ test.each([
   ['clean', 'one queue is missing', (bench: StoreBench) => bench.files.remove('/store/consumequeue/orders/0')],
   ['clean', 'a queue is short', (bench: StoreBench) => overwrite(bench, queue, 5 * 20, Buffer.alloc(11 * 20))],
   ['clean', 'the end of a queue points elsewhere', (bench: StoreBench) => cutAndForge(bench)],
+  ['clean', 'a queue file has another length', (bench: StoreBench) => cutShort(bench, queue)],
+  ['killed', 'a queue file has another length', (bench: StoreBench) => cutShort(bench, queue)],
+  ['killed', 'one queue is missing', (bench: StoreBench) => bench.files.remove('/store/consumequeue/orders/0')],
   ['killed', 'all queues are missing', (bench: StoreBench) => bench.files.remove('/store/consumequeue')],
   ['killed', 'the checkpoint is missing', (bench: StoreBench) => bench.files.remove('/store/checkpoint')],
   ['clean', 'the checkpoint is missing', (bench: StoreBench) => bench.files.remove('/store/checkpoint')],
@@ -117,6 +120,37 @@ test.each([
   expect(await bench.texts()).toEqual(texts)
   expect(await bench.texts('bills')).toEqual(['bill', 'bill'])
   expect(bench.append()).toMatchObject({ queueOffset: 16 })
+})
+
+function cutShort(bench: StoreBench, path: string): void {
+  const file = bench.files.open(path, 'existing')
+  file.truncate(file.sizeBytes() - 20)
+  file.close()
+}
+
+test('a topic that is deleted after the checkpoint makes no other queue suspect', async () => {
+  const { bench, texts } = await filled(5)
+  await bench.appendAll(['bill'], { topic: 'bills' })
+  await bench.clock.advance(11_000)
+  bench.store.deleteTopic('bills')
+  bench.kill()
+
+  await bench.reopen()
+
+  expect(bench.warnings).toEqual([])
+  expect([...bench.store.queues()]).toEqual([{ topic: 'orders', queueId: 0 }])
+  expect(await bench.texts()).toEqual(texts)
+})
+
+test('what a recovery made readable survives a power cut', async () => {
+  const { bench, texts } = await filled(5)
+  bench.kill()
+  await bench.reopen()
+  bench.cutPower(() => 0.99) // nothing that was not synced survives
+
+  await bench.reopen()
+
+  expect(await bench.texts()).toEqual(texts)
 })
 
 function cutAndForge(bench: StoreBench): void {
@@ -204,7 +238,7 @@ test('a log that begins in its middle, as after retention, gives queues that do 
   expect(await bench.texts()).toEqual(texts.slice(minOffset))
 })
 
-test('files that do not fit the settings stop the start, by name', async () => {
+test('segments that do not fit the settings stop the start, by name', async () => {
   const { bench } = await filled(3)
   await bench.close()
 

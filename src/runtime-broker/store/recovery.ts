@@ -1,3 +1,4 @@
+import { isOperatingError } from '../../base/errors.ts'
 import type { Files } from '../../base/files.ts'
 import type { Log } from '../../base/log.ts'
 import {
@@ -71,6 +72,8 @@ export async function recover(parts: RecoveryParts): Promise<Recovered> {
     endOffset = await scanRecords(commitLog, segments.minOffset, parts.checkCrc, (record) => dispatch.take(record))
   }
   cutTail(parts, endOffset)
+  // After a crash the end may be in the system's memory only; whoever reads it now must find it after a power cut too.
+  if (!parts.wasClean) await segments.sync(from)
   commitLog.startAt(endOffset)
   log.info(
     { phyOffset: from, endOffset, wasClean: parts.wasClean, records: dispatch.count, queues: queues.count },
@@ -80,13 +83,12 @@ export async function recover(parts: RecoveryParts): Promise<Recovered> {
 }
 
 /** Where to read on after a clean stop: the end of the last queued message. undefined: the queues cannot be believed. */
-function startAfterStop({ commitLog, queues, checkpoint, log }: RecoveryParts): number | undefined {
+function startAfterStop(parts: RecoveryParts): number | undefined {
+  const { commitLog, queues, log } = parts
   const { segments } = commitLog
-  queues.load(segments.minOffset, segments.endOffset)
-  let unitCount = 0
+  if (!loadQueues(parts, segments.endOffset)) return undefined
   let from: number = segments.minOffset
   for (const queue of queues.all()) {
-    unitCount += queue.maxOffset
     if (queue.maxOffset === queue.minOffset) continue
     if (!lastUnitAgrees(commitLog, queue)) {
       log.warn({ topic: queue.topic, queueId: queue.queueId }, 'a consume queue contradicts the log: rebuilding all')
@@ -95,20 +97,21 @@ function startAfterStop({ commitLog, queues, checkpoint, log }: RecoveryParts): 
     }
     from = Math.max(from, queue.lastEnd())
   }
-  if (checkpoint.unitCount !== undefined && checkpoint.unitCount !== unitCount) {
-    log.warn({ unitCount, expected: checkpoint.unitCount }, 'consume queues lost messages: rebuilding all')
-    queues.removeAll()
-    return undefined
-  }
-  return from
+  return haveAllUnits(parts) ? from : undefined
 }
 
-/** Where to read again after a crash: the last checkpoint, ours if it is one, else Apache's. The queues are cut there. */
-function startAfterCrash({ commitLog, queues, checkpoint }: RecoveryParts): number {
+/**
+ * Where to read again after a crash: the last checkpoint, ours if it is one, else Apache's. The queues are cut there.
+ * undefined: the queues cannot be believed.
+ */
+function startAfterCrash(parts: RecoveryParts): number | undefined {
+  const { commitLog, queues, deleted, checkpoint } = parts
   const { segments } = commitLog
   const syncedTo = checkpoint.queuesSyncedTo
   if (syncedTo !== undefined && syncedTo >= segments.minOffset && syncedTo <= segments.endOffset) {
-    queues.load(segments.minOffset, syncedTo)
+    if (!loadQueues(parts, syncedTo)) return undefined
+    // The units of a topic that was deleted since are missing rightly.
+    if (!deleted.hasAnyFrom(syncedTo) && !haveAllUnits(parts)) return undefined
     let lastEnd: number = segments.minOffset
     for (const queue of queues.all()) {
       if (queue.maxOffset > queue.minOffset && lastUnitAgrees(commitLog, queue)) {
@@ -118,10 +121,33 @@ function startAfterCrash({ commitLog, queues, checkpoint }: RecoveryParts): numb
     if (lastEnd === syncedTo || storeTimestampAt(commitLog, syncedTo) > 0) return syncedTo
   }
   const from = segmentBefore(commitLog, Math.min(checkpoint.physicMsgTimestamp, checkpoint.logicsMsgTimestamp))
-  if (from === 0)
+  if (from === 0) {
     queues.removeAll() // no unit could be believed; quicker than to cut every file
-  else queues.load(segments.minOffset, from)
-  return from
+    return from
+  }
+  return loadQueues(parts, from) ? from : undefined
+}
+
+/** Loads the queues, cut at logEndOffset. @returns false when their files cannot be used: the queues are empty then */
+function loadQueues({ commitLog, queues, log }: RecoveryParts, logEndOffset: number): boolean {
+  try {
+    queues.load(commitLog.segments.minOffset, logEndOffset)
+    return true
+  } catch (error) {
+    if (!isOperatingError(error, 'STORE_CORRUPT')) throw error
+    log.warn({ ...error.facts }, 'a consume queue file is not what it must be: rebuilding all queues')
+    queues.removeAll()
+    return false
+  }
+}
+
+/** Compares with the checkpoint. @returns false when units are missing: the queues are empty then */
+function haveAllUnits({ queues, checkpoint, log }: RecoveryParts): boolean {
+  const { unitCount } = queues
+  if (checkpoint.unitCount === undefined || checkpoint.unitCount === unitCount) return true
+  log.warn({ unitCount, expected: checkpoint.unitCount }, 'consume queues lost messages: rebuilding all')
+  queues.removeAll()
+  return false
 }
 
 /** Start of the newest segment that began before the checkpoint's time; the log's first byte when none did. */

@@ -105,6 +105,13 @@ export class Segments {
     return file
   }
 
+  /** Makes everything from phyOffset on survive a power cut. @throws OperatingError FILE_FAILED */
+  async sync(phyOffset: number): Promise<void> {
+    for (let start = this.startOf(phyOffset); start < this.endOffset; start += this.segmentBytes) {
+      await this.file(start).sync()
+    }
+  }
+
   /** Makes everything from phyOffset on zero, to the end of its segment. */
   zeroFrom(phyOffset: number): void {
     if (phyOffset >= this.endOffset) return

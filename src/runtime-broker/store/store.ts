@@ -511,15 +511,11 @@ export class Store implements MessageStore {
   async #checkpoint(): Promise<boolean> {
     const target = this.#dispatchedTo
     const timestamp = this.#dispatchedTimestamp
+    const { unitCount } = this.#queues // of the records below target, all of which are dispatched
     const isTimeUp = () => this.#clock.monotonicMs() > this.#checkpointUntilMs
     if (!(await this.#queues.writeAll(isTimeUp)) || !(await this.#queues.syncAll(isTimeUp))) return false
     while (this.#log.flushedOffset < target && this.#syncError === undefined) await this.#sync()
     if (this.#syncError !== undefined) return false
-    let unitCount: number | undefined
-    if (this.#state === 'closing') {
-      unitCount = 0
-      for (const queue of this.#queues.all()) unitCount += queue.maxOffset
-    }
     await writeCheckpoint(this.#files, this.#paths.checkpoint, {
       physicMsgTimestamp: timestamp,
       logicsMsgTimestamp: timestamp,

@@ -69,7 +69,7 @@ export class StoreBench {
   async open(): Promise<this> {
     const warn = (_fields: unknown, text: string) => void this.warnings.push(text)
     const log: Log = { ...silentLog, warn, error: warn, fatal: warn }
-    this.store = await openStore(this.settings, { files: this.files, clock: this.clock, log })
+    this.store = await this.#turnUntil(openStore(this.settings, { files: this.files, clock: this.clock, log }))
     return this
   }
 
@@ -117,18 +117,24 @@ export class StoreBench {
     this.clock = new ManualClock(this.clock.now())
   }
 
-  /** Stops the store, with the turns that it needs for that. */
+  /** Stops the store. */
   async close(): Promise<void> {
-    let isClosed = false
-    const closed = this.store.close().finally(() => void (isClosed = true))
-    for (let turn = 0; turn < 1000 && !isClosed; turn++) await this.clock.turn()
-    await closed
+    await this.#turnUntil(this.store.close())
   }
 
   /** Opens the directory again, as the next process would. */
   async reopen(): Promise<this> {
     this.warnings.length = 0
     return await this.open()
+  }
+
+  /** Gives work the turns that it needs. */
+  async #turnUntil<T>(work: Promise<T>): Promise<T> {
+    let isDone = false
+    const done = () => void (isDone = true)
+    work.then(done, done)
+    for (let turn = 0; turn < 1000 && !isDone; turn++) await this.clock.turn()
+    return await work
   }
 }
 
