@@ -161,6 +161,13 @@ export class CommitLog {
     return this.segments.file(phyOffset).readLater(into, phyOffset - this.segments.startOf(phyOffset))
   }
 
+  /** Whether a record of size could lie at phyOffset, for whoever was told so by a file that may be damaged. */
+  mayHold(phyOffset: number, size: number): boolean {
+    const { minOffset, segmentBytes } = this.segments
+    if (size < recordBytesMin || phyOffset < minOffset || phyOffset + size > this.#written) return false
+    return (phyOffset % segmentBytes) + size <= segmentBytes
+  }
+
   /** The record that begins at phyOffset; undefined when none does. */
   recordAt(phyOffset: number): Buffer | undefined {
     if (phyOffset < this.minOffset || phyOffset + recordBytesMin > this.#written) return undefined

@@ -54,11 +54,16 @@ export function readQueue(
   if (queueOffset > maxOffset) return none('overflowBadly', maxOffset)
 
   const { runs, count, bytes, status, nextBeginOffset } = select(commitLog, queue, queueOffset, limits)
-  if (count === 0) return none(status, nextBeginOffset)
+  const pointsNowhere = () =>
+    log.error({ topic: queue.topic, queueId: queue.queueId, queueOffset }, 'a consume queue unit points to no record')
+  if (count === 0) {
+    if (status === 'foundNull') pointsNowhere()
+    return none(status, nextBeginOffset)
+  }
   const result = (body: Buffer): ReadResult => {
     const found = { status: 'found' as const, nextBeginOffset, minOffset, maxOffset, bodies: [body] }
     if (body.length === bytes) return { ...found, count, bytes }
-    log.error({ topic: queue.topic, queueId: queue.queueId, queueOffset }, 'a consume queue unit points to no record')
+    pointsNowhere()
     if (body.length === 0) return none('foundNull', nextBeginOffset)
     return { ...found, count: countRecords(body), bytes: body.length }
   }
@@ -81,6 +86,10 @@ function select(commitLog: CommitLog, queue: ConsumeQueue, queueOffset: number, 
     const phyOffset = readInt64(unitScratch, at)
     const size = unitScratch.readInt32BE(at + 8)
     if (phyOffset < segments.minOffset) continue
+    if (!commitLog.mayHold(phyOffset, size)) {
+      status = 'foundNull'
+      continue
+    }
     if (matches && !matches(readInt64(unitScratch, at + 12))) {
       status = 'noMatch'
       continue

@@ -113,6 +113,27 @@ test('a filter skips units and says how far it looked', async () => {
   expect(none).toMatchObject({ status: 'noMatch', count: 0, nextBeginOffset: 10 })
 })
 
+test.each([
+  ['behind the end of the log', 1_000_000, 100],
+  ['across the end of a segment', 4000, 100],
+  ['to nothing', 300, 0],
+])('a unit that points %s is skipped', async (_, phyOffset, size) => {
+  const bench = await new StoreBench().open()
+  const texts = Array.from({ length: 50 }, (_, index) => `message ${index}`)
+  await bench.appendAll(texts)
+  await bench.clock.advance(2000) // the queue is in its file
+  const unit = Buffer.alloc(20)
+  unit.writeInt32BE(phyOffset, 4)
+  unit.writeInt32BE(size, 8)
+  const file = bench.files.open('/store/consumequeue/orders/0/00000000000000000000', 'existing')
+  file.write(unit, 2 * 20)
+  file.close()
+
+  expect(await bench.texts()).toEqual(texts.filter((_, index) => index !== 2))
+  const limits = { countMax: 1, bytesMax: 1 }
+  expect(await bench.store.read('orders', 0, 2, limits)).toMatchObject({ status: 'foundNull', nextBeginOffset: 3 })
+})
+
 test('arrivals are told after the message became readable', async () => {
   const bench = await new StoreBench().open()
   const seen: unknown[] = []
