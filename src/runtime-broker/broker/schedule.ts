@@ -1,3 +1,4 @@
+import { BrokenRule } from '../../base/assert.ts'
 import type { Clock, Timer } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
@@ -138,6 +139,7 @@ export class Schedule {
     this.#deliverDue(level).then(
       (waitMs) => this.#sleep(level, waitMs),
       (error: unknown) => {
+        if (error instanceof BrokenRule) throw error
         this.#log.warn(
           { delayLevel: level.level, err: messageOf(error) },
           'delayed messages not delivered: trying again',

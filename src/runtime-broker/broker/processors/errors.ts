@@ -1,3 +1,4 @@
+import { BrokenRule } from '../../../base/assert.ts'
 import { type ErrorCode, isOperatingError, messageOf } from '../../../base/errors.ts'
 import { ResponseCode } from '../../../remoting/codes.ts'
 import { type Response, refuse } from './processor.ts'
@@ -10,8 +11,12 @@ const responseCodes: Partial<Record<ErrorCode, number>> = {
   TOO_MANY_REQUESTS: ResponseCode.SYSTEM_BUSY,
 }
 
-/** The one place where errors of processors become answers. */
+/**
+ * The one place where errors of processors become answers.
+ * @throws BrokenRule: a broker that is wrong must not go on writing, so it ends the process
+ */
 export function errorResponse(error: unknown): Response {
+  if (error instanceof BrokenRule) throw error
   const code = isOperatingError(error) ? responseCodes[error.code] : undefined
   return refuse(code ?? ResponseCode.SYSTEM_ERROR, messageOf(error))
 }
