@@ -22,7 +22,7 @@ follows from the resource.
 - *Live* settings change while the process runs: \`mqadmin updateBrokerConfig\`, \`mqadmin updateNamesrvConfig\`. All others
   are refused there, as they would take effect at the next start only.
 
-\`node src/main.ts broker -c FILE -p\` prints what a file comes to, defaults included.
+\`npm run -s role -- broker -c FILE -p\` prints what a file comes to, defaults included.
 
 ## Broker
 
