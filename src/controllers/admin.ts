@@ -32,7 +32,8 @@ export interface MqAdmin {
   topic(brokerAddr: string, topic: string): Promise<BrokerTopic | undefined>
   createTopic(brokerAddr: string, topic: BrokerTopic): Promise<void>
   deleteTopic(brokerAddr: string, topic: string): Promise<void>
-  deleteRoute(namesrvAddr: string, topic: string): Promise<void>
+  /** Of this cluster's brokers: others may have a topic of that name, too. */
+  deleteRoute(namesrvAddr: string, topic: string, clusterName: string): Promise<void>
   /** Bits: 4 read, 2 write. */
   permission(brokerAddr: string): Promise<number>
   setPermission(brokerAddr: string, permission: number): Promise<void>

@@ -45,7 +45,8 @@ export function clientAdmin(doors: Doors): MqAdmin {
       return at(brokerAddr).createTopic(brokerAddr, { ...topic, attributes: changes })
     },
     deleteTopic: (brokerAddr, topic) => at(brokerAddr).deleteTopic(brokerAddr, topic),
-    deleteRoute: (namesrvAddr, topic) => at(namesrvAddr).deleteTopicInNamesrv(namesrvAddr, topic),
+    deleteRoute: (namesrvAddr, topic, clusterName) =>
+      at(namesrvAddr).deleteTopicInNamesrv(namesrvAddr, topic, clusterName),
     async permission(brokerAddr) {
       return Number((await at(brokerAddr).brokerConfig(brokerAddr)).get('brokerPermission') ?? 6)
     },

@@ -98,6 +98,20 @@ test('a Topic with deletionPolicy Delete goes when it is gone from the brokers',
   expect([...cluster.brokers.values()].map(({ topics }) => topics.size)).toEqual([0, 0])
 })
 
+test('of two Topics that speak for one topic the younger takes it over, messages and all, when the older is deleted', async () => {
+  await createAll(1, { deletionPolicy: 'Delete' })
+  await cluster.create('topics', 'orders-again', { brokerSetRef: { name: 'b' }, topicName: 'orders' })
+  const younger = () => cluster.get<Topic>('topics', 'orders-again')
+  await cluster.eventually(() => readyOf(younger())?.reason === 'ResourceConflict')
+  const deleted: string[] = []
+  cluster.admin.deleteTopic = async (_, name) => void deleted.push(name)
+
+  await cluster.remove('topics', 'orders')
+  await cluster.eventually(() => topic() === undefined && isReady(younger()))
+
+  expect(deleted).toEqual([])
+})
+
 test('a Topic whose brokers went before it goes too', async () => {
   await createAll(1, { deletionPolicy: 'Delete' })
   await cluster.remove('brokersets', 'b')

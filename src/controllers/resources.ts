@@ -25,3 +25,7 @@ export const namesrvPort = 9876
 export const brokerPort = 10911
 export const brokerVipPort = brokerPort - 2 // clients with vipChannelEnabled send there
 export const healthPort = 8081
+
+export function hostPort(ip: string, port: number): string {
+  return `${ip.includes(':') ? `[${ip}]` : ip}:${port}`
+}

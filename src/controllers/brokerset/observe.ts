@@ -12,7 +12,7 @@ import {
 } from '../../kube/index.ts'
 import type { Unread } from '../admin.ts'
 import { handsOver, isPodReady } from '../pods.ts'
-import { type BrokerSet, brokerPort, namesrvPort } from '../resources.ts'
+import { type BrokerSet, brokerPort, hostPort, namesrvPort } from '../resources.ts'
 import type { Shell } from '../shell.ts'
 import { clusterNameOf, groupName, masterName } from './objects.ts'
 
@@ -103,7 +103,7 @@ export async function observe(desired: BrokerSet, shell: Shell): Promise<Observe
 export function addressOf(service: Service | undefined): string | undefined {
   const ip = service?.spec?.clusterIP
   if (ip === undefined || ip === '' || ip === 'None') return undefined
-  return `${ip.includes(':') ? `[${ip}]` : ip}:${brokerPort}`
+  return hostPort(ip, brokerPort)
 }
 
 /** Provisioners whose volumes belong to root and to which Kubernetes does not apply a pod's fsGroup. */
@@ -150,20 +150,16 @@ async function observeNameServers(desired: BrokerSet, shell: Shell): Promise<Obs
   }
   // by pod address: names are for those who live in the cluster, and the operator may run outside
   const pods = shell.world.pods.by('nameServer', key).filter((pod) => pod.metadata.deletionTimestamp === undefined)
-  const addresses = pods.flatMap(({ status }) => (status?.podIP ? [hostPort(status.podIP)] : []))
+  const addresses = pods.flatMap(({ status }) => (status?.podIP ? [hostPort(status.podIP, namesrvPort)] : []))
   const ready = pods.filter(isPodReady).length
   const expected = nameServer.spec.replicas ?? pods.length
   const asked = ready > 0 ? await ask(addresses, desired, shell) : { answers: [], trouble: 'no NameServer is ready' }
   return { address: nameServer.status?.address, isUsable: ready > 0, expected, ...asked }
 }
 
-function hostPort(ip: string): string {
-  return `${ip.includes(':') ? `[${ip}]` : ip}:${namesrvPort}`
-}
-
 async function ask(addresses: readonly string[], desired: BrokerSet, shell: Shell) {
   const clusterName = clusterNameOf(desired)
-  const trouble: string[] = []
+  const troubles = new Map<string, string>()
   const answers = await Promise.all(
     addresses.map(async (namesrvAddr) => {
       try {
@@ -171,12 +167,13 @@ async function ask(addresses: readonly string[], desired: BrokerSet, shell: Shel
         const own = places.filter((place) => place.clusterName === clusterName)
         return [{ namesrvAddr, masters: new Map(own.map(({ brokerName, brokerAddr }) => [brokerName, brokerAddr])) }]
       } catch (error) {
-        trouble.push(`${namesrvAddr}: ${messageOf(error)}`)
+        troubles.set(namesrvAddr, `${namesrvAddr}: ${messageOf(error)}`)
         return []
       }
     }),
   )
-  return { answers: answers.flat(), trouble: trouble[0] }
+  const first = addresses.find((namesrvAddr) => troubles.has(namesrvAddr)) // not whichever failed sooner this time
+  return { answers: answers.flat(), trouble: first && troubles.get(first) }
 }
 
 /** The brokers of the set, but one, at the addresses that they were last seen at. */

@@ -118,6 +118,7 @@ export async function startCluster() {
   await operator.start()
 
   return {
+    admin,
     brokers,
     client,
     create: (kind: 'nameservers' | 'brokersets' | 'topics', name: string, spec: object) =>

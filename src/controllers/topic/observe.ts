@@ -9,9 +9,6 @@ export async function observe(desired: Topic, shell: Shell): Promise<Observed> {
   const { namespace = '' } = desired.metadata
   const brokerSetKey = keyOf({ metadata: { namespace, name: desired.spec.brokerSetRef.name } })
   const brokerSet = shell.world.brokerSets.get(brokerSetKey)
-  const rivals = shell.world.topics
-    .by('brokerSet', brokerSetKey)
-    .filter((other) => topicNameOf(other) === topicNameOf(desired) && isOlder(other, desired))
   const places = (brokerSet?.status?.groupStatuses ?? []).flatMap(({ name, state, address }) =>
     address !== undefined && state === 'Serving' ? [{ brokerName: name, brokerAddr: address }] : [],
   )
@@ -24,10 +21,20 @@ export async function observe(desired: Topic, shell: Shell): Promise<Observed> {
       }
     }),
   )
-  return { brokerSet, rival: rivals[0], brokers }
+  const rival = othersOf(desired, shell).find((other) => ageOf(other) < ageOf(desired))
+  return { brokerSet, rival, brokers }
 }
 
-function isOlder(a: Topic, b: Topic): boolean {
-  const age = ({ metadata }: Topic) => `${metadata.creationTimestamp} ${metadata.uid}`
-  return a.metadata.deletionTimestamp === undefined && age(a) < age(b)
+/** The other Topics that speak for the same topic of the same brokers, and stay. */
+export function othersOf(desired: Topic, { world }: Shell): Topic[] {
+  const { metadata, spec } = desired
+  const brokerSetKey = keyOf({ metadata: { namespace: metadata.namespace ?? '', name: spec.brokerSetRef.name } })
+  return world.topics
+    .by('brokerSet', brokerSetKey)
+    .filter((other) => other.metadata.uid !== metadata.uid && other.metadata.deletionTimestamp === undefined)
+    .filter((other) => topicNameOf(other) === topicNameOf(desired))
+}
+
+function ageOf({ metadata }: Topic): string {
+  return `${metadata.creationTimestamp} ${metadata.uid}`
 }

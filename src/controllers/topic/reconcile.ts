@@ -1,10 +1,11 @@
 import { messageOf, OperatingError } from '../../base/errors.ts'
 import { finalizer } from '../../crds/index.ts'
 import { keyOf } from '../../kube/index.ts'
+import { clusterNameOf } from '../brokerset/objects.ts'
 import { writeStatus } from '../perform.ts'
-import { namesrvPort, type Topic, topics } from '../resources.ts'
+import { type BrokerSet, hostPort, namesrvPort, type Topic, topics } from '../resources.ts'
 import type { Reconcile, Shell } from '../shell.ts'
-import { observe } from './observe.ts'
+import { observe, othersOf } from './observe.ts'
 import { plan, reportOf, topicNameOf } from './plan.ts'
 
 const driftPollMs = 60_000 // nobody tells when a topic is changed by hand
@@ -44,15 +45,16 @@ async function keepFinalizer(desired: Topic, isWanted: boolean, shell: Shell): P
 
 /**
  * Deletes the topic from brokers and NameServers, then lets the resource go. It never waits for what will not come: a
- * BrokerSet that is gone took the topic with it, and brokers that stay silent are given a while, not for ever.
+ * BrokerSet that is gone took the topic with it, and brokers that stay silent are given a while, not for ever. A topic
+ * that another resource speaks for, too, is that one's from now on, with its messages.
  */
 async function cleanUp(desired: Topic, shell: Shell): Promise<{ recheckAfterMs: undefined }> {
   if (!desired.metadata.finalizers?.includes(finalizer)) return { recheckAfterMs: undefined }
-  const observed = await observe(desired, shell)
-  const { brokerSet, rival } = observed
+  const { namespace = '' } = desired.metadata
+  const brokerSet = shell.world.brokerSets.get(keyOf({ metadata: { namespace, name: desired.spec.brokerSetRef.name } }))
   if (
     desired.spec.deletionPolicy === 'Delete' &&
-    !rival &&
+    othersOf(desired, shell).length === 0 &&
     brokerSet &&
     brokerSet.metadata.deletionTimestamp === undefined
   ) {
@@ -68,11 +70,8 @@ async function cleanUp(desired: Topic, shell: Shell): Promise<{ recheckAfterMs: 
   return { recheckAfterMs: undefined }
 }
 
-async function deleteEverywhere(
-  desired: Topic,
-  brokerSet: NonNullable<Awaited<ReturnType<typeof observe>>['brokerSet']>,
-  shell: Shell,
-): Promise<unknown> {
+/** @returns why it did not come to an end everywhere */
+async function deleteEverywhere(desired: Topic, brokerSet: BrokerSet, shell: Shell): Promise<unknown> {
   const topic = topicNameOf(desired)
   const brokerAddrs = (brokerSet.status?.groupStatuses ?? []).flatMap(({ address }) => address ?? [])
   const nameServer = keyOf({
@@ -82,10 +81,10 @@ async function deleteEverywhere(
     brokerSet.spec.externalNameServers ??
     shell.world.pods
       .by('nameServer', nameServer)
-      .flatMap(({ status }) => (status?.podIP ? [`${status.podIP}:${namesrvPort}`] : []))
+      .flatMap(({ status }) => (status?.podIP ? [hostPort(status.podIP, namesrvPort)] : []))
   const deeds = [
     ...brokerAddrs.map((address) => shell.admin.deleteTopic(address, topic)),
-    ...namesrvAddrs.map((address) => shell.admin.deleteRoute(address, topic)),
+    ...namesrvAddrs.map((address) => shell.admin.deleteRoute(address, topic, clusterNameOf(brokerSet))),
   ]
   const results = await Promise.allSettled(deeds)
   return results.find((result) => result.status === 'rejected')?.reason
