@@ -206,3 +206,10 @@ test('a group that is wanted again takes messages again', () => {
   expect(done.indexOf('permission b-1 6')).toBeGreaterThan(-1)
   expect(done.indexOf('permission b-1 6')).toBeLessThan(done.indexOf('apply StatefulSet b-1')) // that takes the mark away
 })
+
+test.each([
+  ['its broker has yet to register', { registeredCount: 0 }, 1000],
+  ['its pod does not run', { registeredCount: 0, isPodReady: false }, 30_000],
+])('when %s (%j) a set is looked at again after %i ms', (_, given, recheckAfterMs) => {
+  expect(look(brokerSet(), [group(0, brokerSet(), given)]).recheckAfterMs).toBe(recheckAfterMs)
+})

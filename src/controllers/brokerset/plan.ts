@@ -16,7 +16,7 @@ export interface Plan extends Report<BrokerSetStatus> {
 
 const readOnly = 4
 const readWrite = 6
-const registrationPollMs = 1000 // while a broker is expected to register at any moment
+const registrationPollMs = 1000 // while a broker is expected to register at any moment: nothing else tells
 const drainPollMs = 2000
 const steadyPollMs = 30_000 // a registration can be lost without Kubernetes noticing
 /** Producers learn of stopped writes with their next route poll, every 30 s; until then they may still try. */
@@ -67,7 +67,7 @@ export function plan(desired: BrokerSet, observed: Observed, runtimeImage: strin
   const judged = judge(desired, observed, statuses, outdated.count)
   const countOf = (...states: GroupState[]) => statuses.filter(({ state }) => states.includes(state)).length
   const serving = countOf('Serving')
-  const known = groups.filter(({ registeredCount }) => registeredCount > 0).length
+  const known = groups.filter((group) => group !== leaving && group.registeredCount > 0).length
   const registered = `${serving} of ${wanted} groups are registered everywhere`
   return {
     steps,
@@ -85,7 +85,7 @@ export function plan(desired: BrokerSet, observed: Observed, runtimeImage: strin
       verdict('Registered', serving >= wanted, judged.reason, registered),
     ],
     notes,
-    recheckAfterMs: leaving ? drainPollMs : judged.status === 'True' ? steadyPollMs : registrationPollMs,
+    recheckAfterMs: leaving ? drainPollMs : judged.reason === 'NotRegistered' ? registrationPollMs : steadyPollMs,
   }
 }
 
