@@ -76,6 +76,16 @@ test('a broker that is gone is followed by another', async () => {
   expect(cluster.brokers[0]!.count('orders')).toBe(4)
 })
 
+test('a broker that just failed is passed by until some time went by', async () => {
+  const [failing, other] = cluster.brokers
+  failing!.intercept = ({ code }) =>
+    code === RequestCode.SEND_MESSAGE_V2 ? { code: ResponseCode.SERVICE_NOT_AVAILABLE } : undefined
+  const one = producer()
+  for (let count = 0; count < 8; count++) await one.send({ topic: 'orders', body: 'x' })
+  expect(failing!.requestCodes.filter((code) => code === RequestCode.SEND_MESSAGE_V2)).toHaveLength(1)
+  expect(other!.count('orders')).toBe(8)
+})
+
 test('a refusal that another broker would repeat is not retried', async () => {
   for (const broker of cluster.brokers) {
     broker.intercept = ({ code }) =>

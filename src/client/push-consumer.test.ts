@@ -33,6 +33,7 @@ async function consume(options: Partial<PushConsumerOptions> = {}): Promise<Push
       subscriptions: { orders: '*' },
       consumeFrom: 'first',
       onMessage: (message) => void received.push(message),
+      closeGraceMs: 1_000, // a test that failed leaves messages unconsumed
       ...options,
     },
     testDoors,

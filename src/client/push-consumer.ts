@@ -181,6 +181,7 @@ export class PushConsumer {
       const timer = this.#cluster.doors.clock.after(consumeTimeoutMs, () =>
         reject(new OperatingError('DEADLINE_EXCEEDED', { consumeTimeoutMs })),
       )
+      timer.unref() // after close it would keep the process for as long
       consuming.then(resolve, reject).finally(() => timer.cancel())
     })
   }

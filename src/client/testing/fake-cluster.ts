@@ -261,8 +261,8 @@ function success(extFields: Record<string, string>): Response {
   return { code: ResponseCode.SUCCESS, extFields }
 }
 
-/** Waits until check holds; fails after 5 s with what it last threw or said. */
-export async function eventually(check: () => void, timeoutMs = 5_000): Promise<void> {
+/** Waits until check holds; fails with what it last threw, before jest's own 5 s are up and say less. */
+export async function eventually(check: () => void, timeoutMs = 4_000): Promise<void> {
   const { clock } = testDoors
   const deadlineMs = clock.monotonicMs() + timeoutMs
   for (;;) {
