@@ -211,5 +211,9 @@ test.each([
   ['its broker has yet to register', { registeredCount: 0 }, 1000],
   ['its pod does not run', { registeredCount: 0, isPodReady: false }, 30_000],
 ])('when %s (%j) a set is looked at again after %i ms', (_, given, recheckAfterMs) => {
-  expect(look(brokerSet(), [group(0, brokerSet(), given)]).recheckAfterMs).toBe(recheckAfterMs)
+  const crashing = group(0, brokerSet(), { registeredCount: 0, isPodReady: false })
+
+  const { recheckAfterMs: found } = look(brokerSet({ groups: 2 }), [crashing, group(1, brokerSet(), given)])
+
+  expect(found).toBe(recheckAfterMs)
 })

@@ -67,7 +67,11 @@ export function plan(desired: BrokerSet, observed: Observed, runtimeImage: strin
   const judged = judge(desired, observed, statuses, outdated.count)
   const countOf = (...states: GroupState[]) => statuses.filter(({ state }) => states.includes(state)).length
   const serving = countOf('Serving')
-  const known = groups.filter((group) => group !== leaving && group.registeredCount > 0).length
+  const staying = groups.filter((group) => group !== leaving)
+  const known = staying.filter(({ registeredCount }) => registeredCount > 0).length
+  const isRegistering =
+    nameServers.isUsable &&
+    staying.some(({ isPodReady, registeredCount }) => isPodReady && registeredCount < nameServers.expected)
   const registered = `${serving} of ${wanted} groups are registered everywhere`
   return {
     steps,
@@ -85,7 +89,7 @@ export function plan(desired: BrokerSet, observed: Observed, runtimeImage: strin
       verdict('Registered', serving >= wanted, judged.reason, registered),
     ],
     notes,
-    recheckAfterMs: leaving ? drainPollMs : judged.reason === 'NotRegistered' ? registrationPollMs : steadyPollMs,
+    recheckAfterMs: leaving ? drainPollMs : isRegistering ? registrationPollMs : steadyPollMs,
   }
 }
 
