@@ -18,10 +18,10 @@ import { readiness } from './conditions.ts'
 import type { OperatorMetrics } from './metrics.ts'
 import { reconcileNameServer } from './nameserver/reconcile.ts'
 import { writeStatus } from './perform.ts'
-import { brokerSets, nameServers, topics } from './resources.ts'
+import { brokerSets, nameServers, type Topic, topics } from './resources.ts'
 import type { Reconcile, Shell } from './shell.ts'
 import { reconcileTopic } from './topic/reconcile.ts'
-import { type Sight, World } from './world.ts'
+import { claimOf, type Sight, World } from './world.ts'
 
 const workers = 4
 const passTimeoutMs = 60_000
@@ -173,13 +173,11 @@ export class Operator {
       for (const dependent of world.topics.by('brokerSet', key)) queues.topics.add(keyOf(dependent))
     })
     world.topics.onChange(({ before, after }) => {
-      const changed = (after ?? before) as KubeObject
-      if (asksForMore(before, after)) queues.topics.add(keyOf(changed))
-      if (after !== undefined) return
-      // one that spoke for the same topic may speak now
-      const { namespace = '' } = changed.metadata
-      const name = before?.spec.brokerSetRef.name ?? ''
-      for (const other of world.topics.by('brokerSet', `${namespace}/${name}`)) queues.topics.add(keyOf(other))
+      if (!asksForMore(before, after)) return
+      const changed = (after ?? before) as Topic
+      queues.topics.add(keyOf(changed))
+      // of several that speak for one topic, another one may have to now
+      for (const other of world.topics.by('claim', claimOf(changed))) queues.topics.add(keyOf(other))
     })
     for (const sight of world.children) {
       sight.onChange(({ before, after }) => {

@@ -20,6 +20,7 @@ import {
   statefulSets,
 } from '../kube/index.ts'
 import { type BrokerSet, brokerSets, type NameServer, nameServers, type Topic, topics } from './resources.ts'
+import { topicNameOf } from './topic/plan.ts'
 
 const ours = `${label.managedBy}=${operatorName}`
 
@@ -29,6 +30,11 @@ const owner = { owner: (object: KubeObject) => [controllerOf(object)?.uid ?? '']
 /** The value under which an object refers to `name` in its own namespace. */
 function near(object: KubeObject, name: string | undefined): string[] {
   return name === undefined ? [] : [`${object.metadata.namespace}/${name}`]
+}
+
+/** What a Topic speaks for: one topic of the brokers of one set. */
+export function claimOf(topic: Topic): string {
+  return `${topic.metadata.namespace}/${topic.spec.brokerSetRef.name}/${topicNameOf(topic)}`
 }
 
 /** All that the operator sees of Kubernetes: caches that follow the API server in some namespaces, or in all. */
@@ -61,7 +67,10 @@ export class World {
     this.brokerSets = sight<BrokerSet>(brokerSets, {
       nameServer: (brokerSet) => near(brokerSet, brokerSet.spec.nameServerRef?.name),
     })
-    this.topics = sight<Topic>(topics, { brokerSet: (topic) => near(topic, topic.spec.brokerSetRef.name) })
+    this.topics = sight<Topic>(topics, {
+      brokerSet: (topic) => near(topic, topic.spec.brokerSetRef.name),
+      claim: (topic) => [claimOf(topic)],
+    })
     this.statefulSets = sight<StatefulSet>(statefulSets, owner, ours)
     this.services = sight<Service>(services, owner, ours)
     this.configMaps = sight<ConfigMap>(configMaps, owner, ours)

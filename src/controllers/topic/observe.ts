@@ -2,6 +2,7 @@ import { messageOf } from '../../base/errors.ts'
 import { keyOf } from '../../kube/index.ts'
 import type { Topic } from '../resources.ts'
 import type { Shell } from '../shell.ts'
+import { claimOf } from '../world.ts'
 import { type Observed, type ObservedBroker, topicNameOf } from './plan.ts'
 
 /** Looks for the BrokerSet and asks each of its serving brokers for the topic. */
@@ -27,12 +28,9 @@ export async function observe(desired: Topic, shell: Shell): Promise<Observed> {
 
 /** The other Topics that speak for the same topic of the same brokers, and stay. */
 export function othersOf(desired: Topic, { world }: Shell): Topic[] {
-  const { metadata, spec } = desired
-  const brokerSetKey = keyOf({ metadata: { namespace: metadata.namespace ?? '', name: spec.brokerSetRef.name } })
   return world.topics
-    .by('brokerSet', brokerSetKey)
-    .filter((other) => other.metadata.uid !== metadata.uid && other.metadata.deletionTimestamp === undefined)
-    .filter((other) => topicNameOf(other) === topicNameOf(desired))
+    .by('claim', claimOf(desired))
+    .filter(({ metadata }) => metadata.uid !== desired.metadata.uid && metadata.deletionTimestamp === undefined)
 }
 
 function ageOf({ metadata }: Topic): string {
