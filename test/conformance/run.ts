@@ -44,7 +44,9 @@ async function main(): Promise<number> {
       say(`starting ${peer.name}`)
       clusters.set(peer, await startPeer(peer))
     }
-    await adminPhase(java, clusters, results)
+    // texts are held against Apache's: one side alone would only be compared with itself
+    if (peers.length > 1) await adminPhase(java, clusters, results)
+    else say('one peer only: what mqadmin prints is not compared')
     for (const [peer, cluster] of clusters) await casePhase(java, peer, cluster, results)
     if (peers.includes(ourPeer)) await crashPhase(results)
     const failed = report(results, peers)
@@ -133,14 +135,15 @@ async function crashPhase(results: Results): Promise<void> {
     if (!new RegExp(flags.only).test(name)) continue
     say(name)
     const started = performance.now()
-    const found = await killUnderLoad({ dir: join(workDir, `crash-${flush}`), flush, kills: killCount })
-    const ms = Math.round(performance.now() - started)
-    say(`  ${found.acked} acknowledged, ${found.stored} stored`)
-    record(results, name, ourPeer, {
-      passed: found.problems.length === 0,
-      ms,
-      error: found.problems.slice(0, 20).join('\n'),
-    })
+    const outcome = await killUnderLoad({ dir: join(workDir, `crash-${flush}`), flush, kills: killCount }).then(
+      ({ acked, stored, problems }) => {
+        say(`  ${acked} acknowledged, ${stored} stored`)
+        return { passed: problems.length === 0, error: problems.slice(0, 20).join('\n') }
+      },
+      // a broker that does not come back is a failed case, not the end of the report
+      (error: Error) => ({ passed: false, error: error.message }),
+    )
+    record(results, name, ourPeer, { ...outcome, ms: Math.round(performance.now() - started) })
   }
 }
 
