@@ -11,10 +11,11 @@ test.each(['orders', '%RETRY%group', 'a|b', 'a-b_c', 'x'.repeat(127), `%RETRY%${
 test.each([
   ['', 'blank'],
   [' ', 'blank'],
-  ['a b', 'illegal characters'],
+  ['a b', 'The specified topic: a b, contains illegal characters'],
   ['größe', 'illegal characters'],
   ['../x', 'illegal characters'],
-  ['x'.repeat(128), 'longer'],
+  ['x'.repeat(128), 'is longer than topic max length: 127'],
+  [`%DLQ%${'x'.repeat(251)}`, 'longer than topic max length: 255'],
 ])('a bad name: %j', (topic, fault) => {
   expect(topicNameFault(topic)).toContain(fault)
 })

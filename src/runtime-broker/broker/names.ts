@@ -9,6 +9,11 @@ export const TopicName = {
   TRANS_HALF: 'RMQ_SYS_TRANS_HALF_TOPIC',
   TRANS_OP_HALF: 'RMQ_SYS_TRANS_OP_HALF_TOPIC',
   TRANS_CHECK_MAX_TIME: 'TRANS_CHECK_MAX_TIME_TOPIC',
+  // of Apache's other store and of its timers: kept for them, as every broker of 5.5 does, so that lists look alike
+  ROCKSDB_TRANS_HALF: 'RMQ_SYS_ROCKSDB_TRANS_HALF_TOPIC',
+  ROCKSDB_TRANS_OP_HALF: 'RMQ_SYS_ROCKSDB_TRANS_OP_HALF_TOPIC',
+  ROCKSDB_OFFSET: 'CHECKPOINT_TOPIC',
+  WHEEL_TIMER: 'rmq_sys_wheel_timer',
 } as const
 
 const systemTopics: ReadonlySet<string> = new Set(Object.values(TopicName))
@@ -21,6 +26,8 @@ const unsendableTopics: ReadonlySet<string> = new Set([
   TopicName.TRANS_CHECK_MAX_TIME,
   TopicName.SELF_TEST,
   TopicName.OFFSET_MOVED_EVENT,
+  TopicName.ROCKSDB_TRANS_HALF,
+  TopicName.ROCKSDB_TRANS_OP_HALF,
 ])
 
 const retryPrefix = '%RETRY%'
@@ -62,10 +69,14 @@ export function groupOfRetryTopic(topic: string): string {
 export function topicNameFault(topic: string): string | undefined {
   if (topic.trim() === '') return 'The specified topic is blank.'
   if (!namePattern.test(topic)) {
-    return 'The specified topic contains illegal characters, allowing only ^[%|a-zA-Z0-9_-]+$'
+    return `The specified topic: ${topic}, contains illegal characters, allowing only ^[%|a-zA-Z0-9_-]+$`
   }
-  const lengthMax = isRetryTopic(topic) || isDeadLetterTopic(topic) ? retryTopicLengthMax : topicLengthMax
-  return topic.length > lengthMax ? 'The specified topic is longer than topic max length.' : undefined
+  if (isRetryTopic(topic) || isDeadLetterTopic(topic)) {
+    if (topic.length <= retryTopicLengthMax) return undefined
+    return `The specified topic is DLQ or Retry topic: ${topic}, and it's longer than topic max length: ${retryTopicLengthMax}`
+  }
+  if (topic.length <= topicLengthMax) return undefined
+  return `The specified topic: ${topic}, is longer than topic max length: ${topicLengthMax}`
 }
 
 export function isGroupNameValid(consumerGroup: string): boolean {

@@ -194,6 +194,9 @@ export class Topics {
     this.#addSystemTopic(`rmq_sys_SYNC_BROKER_MEMBER_${brokerName}`, 1, Perm.INHERIT)
     this.#addSystemTopic(TopicName.TRANS_HALF, 1)
     this.#addSystemTopic(TopicName.TRANS_OP_HALF, 1)
+    this.#addSystemTopic(TopicName.ROCKSDB_TRANS_HALF, 1)
+    this.#addSystemTopic(TopicName.ROCKSDB_TRANS_OP_HALF, 1)
+    this.#addSystemTopic(TopicName.WHEEL_TIMER, 1)
     void this.#table.changed()
   }
 

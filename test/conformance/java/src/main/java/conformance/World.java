@@ -137,8 +137,9 @@ final class World implements AutoCloseable {
         return remoting;
     }
 
+    /** Of this process alone: a broadcasting consumer keeps its offsets in a file of this name, and the other peer's run would find it. */
     private synchronized String instance() {
-        return caseName + "-" + instances++;
+        return caseName + "-" + ProcessHandle.current().pid() + "-" + instances++;
     }
 
     // ---- words
