@@ -1,8 +1,10 @@
 import { z } from 'zod'
+import { OperatingError } from '../base/errors.ts'
 import { otherBrokerKeys } from './apache-keys.ts'
 import { address, bytes, fieldName, healthPort, ms, port } from './fields.ts'
 import type { Machine } from './machine.ts'
 import type { Properties } from './properties.ts'
+import { replicationFields } from './replication.ts'
 import { setting, settingsOf } from './settings.ts'
 
 /** Settings of a broker, under the keys of Apache RocketMQ. */
@@ -12,12 +14,14 @@ export const brokerSchema = z.object({
     standIn: 'host name',
     important: true,
   }),
-  brokerId: setting(z.int32().min(0).max(0).default(0), '0, the master: this release has no slaves.', {
-    important: true,
-  }),
+  brokerId: setting(
+    z.int32().min(0).max(1_000_000).default(0),
+    'Which one of its group: a master is 0, whatever is set; each slave has a number above 0 of its own.',
+    { important: true },
+  ),
   brokerRole: setting(
-    z.enum(['ASYNC_MASTER', 'SYNC_MASTER']).default('ASYNC_MASTER'),
-    'Both are the same in this release, which has no slaves.',
+    z.enum(['ASYNC_MASTER', 'SYNC_MASTER', 'SLAVE']).default('ASYNC_MASTER'),
+    'SYNC_MASTER: a send is answered when inSyncReplicas members of the group have its message. SLAVE: a copy of its master.',
     { important: true },
   ),
   namesrvAddr: setting(
@@ -36,7 +40,9 @@ export const brokerSchema = z.object({
     important: true,
   }),
   brokerIP2: setting(address.optional(), 'Address that NameServers tell slaves to use.', { standIn: 'brokerIP1' }),
-  haListenPort: setting(port.optional(), 'Port that NameServers tell slaves to use.', { standIn: 'listenPort + 1' }),
+  haListenPort: setting(port.optional(), 'Port that a master serves its slaves on; 0: any free one.', {
+    standIn: 'listenPort + 1',
+  }),
   healthPort: setting(healthPort, 'Port of /livez, /readyz and /metrics; 0: none.', { important: true }),
   brokerPermission: setting(
     z.int32().min(0).max(7).default(6),
@@ -122,6 +128,7 @@ export const brokerSchema = z.object({
     'Sends are refused while the volume of the commit log is fuller than this.',
     { unit: '%' },
   ),
+  ...replicationFields,
   messageDelayLevel: setting(
     z
       .string()
@@ -167,15 +174,24 @@ export type BrokerSettings = z.infer<typeof brokerSchema> & {
 /** A broker's settings, complete; paths are absolute. @throws OperatingError SETTING_INVALID */
 export function brokerSettingsOf(properties: Properties, machine: Machine): BrokerSettings {
   const given = settingsOf(brokerSchema, properties, otherBrokerKeys, machine.log)
+  const isSlave = given.brokerRole === 'SLAVE'
+  if (isSlave && given.brokerId === 0) {
+    throw new OperatingError('SETTING_INVALID', {
+      key: 'brokerId',
+      value: 0,
+      fits: 'a number above 0, as a SLAVE must have',
+    })
+  }
   const brokerIP1 = given.brokerIP1 ?? machine.address
   const storePathRootDir = machine.path(given.storePathRootDir)
   return {
     ...given,
+    brokerId: isSlave ? given.brokerId : 0,
     brokerName: given.brokerName ?? machine.hostName,
     namesrvAddr: given.namesrvAddr ?? machine.namesrvAddr ?? '',
     brokerIP1,
     brokerIP2: given.brokerIP2 ?? brokerIP1,
-    haListenPort: given.haListenPort ?? given.listenPort + 1,
+    haListenPort: given.haListenPort ?? (given.listenPort === 0 ? 0 : given.listenPort + 1),
     storePathRootDir,
     storePathCommitLog: machine.path(given.storePathCommitLog ?? `${storePathRootDir}/commitlog`),
     mappedFileSizeConsumeQueue:

@@ -115,3 +115,9 @@ test('a NameServer keeps run-time changes in the file it was started with', () =
 test('NameServer addresses are separated by semicolons', () => {
   expect(namesrvAddresses(' a:1; b:2 ;;')).toEqual(['a:1', 'b:2'])
 })
+
+test('a master has brokerId 0 whatever is set; a slave must have one of its own', () => {
+  expect(broker('brokerRole=SYNC_MASTER\nbrokerId=3\n').brokerId).toBe(0)
+  expect(broker('brokerRole=SLAVE\nbrokerId=3\n').brokerId).toBe(3)
+  expect(() => broker('brokerRole=SLAVE\n')).toThrow(/key=brokerId/)
+})

@@ -35,6 +35,7 @@ function open(files: Files, clock: ManualClock, rootDir: string, flush: 'SYNC' |
     diskSpaceWarningLevelRatio: 1,
     checkCrcOnRecover: true,
     delayLevelsMs: [],
+    isCopy: false,
   }
   return openStore(settings, { files, clock, log: silentLog })
 }

@@ -73,29 +73,11 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   mkdirSync(dir, { recursive: true })
   const logs = { namesrv: join(dir, 'namesrv.out'), broker: join(dir, 'broker.out') }
   const output = () => Object.values(logs).map(tailOf).join('')
-  const launch = async (role: 'namesrv' | 'broker', port: number) => {
-    const log = openSync(logs[role], 'a')
-    const child = spawn(join(peer.folder, role), [join(dir, role)], { env, stdio: ['ignore', log, log] })
-    closeSync(log)
-    children.add(child)
-    child.once('exit', () => children.delete(child))
-    await listens(port, child).catch((error) => {
-      child.kill('SIGKILL')
-      throw new Error(`${peer.name} ${role}: ${error.message}\n${tailOf(logs[role])}`)
-    })
-    return child
-  }
+  const launch = (role: 'namesrv' | 'broker', port: number) =>
+    launchRole({ peer, role, dir: join(dir, role), logFile: logs[role], env, port })
 
   const nameServer = await launch('namesrv', namesrvPort)
   let broker: ChildProcess | undefined
-  const end = async (child: ChildProcess | undefined, signal: NodeJS.Signals) => {
-    if (!child || child.exitCode !== null || child.signalCode !== null) return
-    const gone = once(child, 'exit')
-    child.kill(signal)
-    const timer = setTimeout(() => child.kill('SIGKILL'), stopTimeoutMs)
-    await gone
-    clearTimeout(timer)
-  }
   const cluster: Cluster = {
     namesrv,
     brokerAddr: `127.0.0.1:${brokerPort}`,
@@ -120,6 +102,38 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     throw error
   }
   return cluster
+}
+
+/** Starts one process of a peer; returns when it listens. */
+export async function launchRole(options: {
+  peer: Peer
+  role: 'namesrv' | 'broker'
+  dir: string
+  logFile: string
+  env: NodeJS.ProcessEnv
+  port: number
+}): Promise<ChildProcess> {
+  const { peer, role, dir, logFile, env, port } = options
+  const log = openSync(logFile, 'a')
+  const child = spawn(join(peer.folder, role), [dir], { env, stdio: ['ignore', log, log] })
+  closeSync(log)
+  children.add(child)
+  child.once('exit', () => children.delete(child))
+  await listens(port, child).catch((error) => {
+    child.kill('SIGKILL')
+    throw new Error(`${peer.name} ${role}: ${error.message}\n${tailOf(logFile)}`)
+  })
+  return child
+}
+
+/** Ends a process, if it still runs; returns when it is gone. */
+export async function end(child: ChildProcess | undefined, signal: NodeJS.Signals): Promise<void> {
+  if (!child || child.exitCode !== null || child.signalCode !== null) return
+  const gone = once(child, 'exit')
+  child.kill(signal)
+  const timer = setTimeout(() => child.kill('SIGKILL'), stopTimeoutMs)
+  await gone
+  clearTimeout(timer)
 }
 
 /**
@@ -163,7 +177,7 @@ function connects(port: number): Promise<boolean> {
   })
 }
 
-function tailOf(file: string): string {
+export function tailOf(file: string): string {
   if (!existsSync(file)) return ''
   return `--- ${file}\n${readFileSync(file, 'utf8').split('\n').slice(-40).join('\n')}\n`
 }

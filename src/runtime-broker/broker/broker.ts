@@ -22,7 +22,9 @@ import { TopicName } from './names.ts'
 import { fastHandler, mainHandler } from './processors/index.ts'
 import { PullHold } from './pull-hold.ts'
 import { Registration } from './registration.ts'
+import { startReplication } from './replication.ts'
 import { Schedule } from './schedule.ts'
+import { SlaveSync } from './slave-sync.ts'
 import { Stats } from './stats.ts'
 import { tableStorage } from './table-storage.ts'
 import { Topics } from './topics.ts'
@@ -75,7 +77,15 @@ export async function startBroker(given: BrokerSettings, doors: Doors): Promise<
   const brokerAddr = formatAddress({ host: brokerIp, port: main.server.address.port })
   const storeHost = encodeHost({ host: brokerIp, port: main.server.address.port })
   const schedule = new Schedule(delayLevels, store, storeHost, tables)
-  const registration = new Registration(settings, brokerAddr, topics, doors)
+  const replication = await startReplication(settings, store, doors)
+  const slaveSync = new SlaveSync({ topics, groups, consumerOffsets, schedule }, replication, doors)
+  const registration = new Registration(settings, brokerAddr, topics, doors, {
+    haServerAddr: formatAddress({ host: settings.brokerIP2, port: replication.haPort }),
+    onMaster(haServerAddr, masterAddr) {
+      if (settings.haMasterAddress === '') replication.slave?.follow(haServerAddr)
+      slaveSync.follow(masterAddr)
+    },
+  })
   const broker: Broker = {
     settings,
     brokerAddr,
@@ -90,6 +100,7 @@ export async function startBroker(given: BrokerSettings, doors: Doors): Promise<
     locks: new QueueLocks(clock),
     delayLevels,
     schedule,
+    replication,
     stats,
     clock,
     random,
@@ -103,7 +114,8 @@ export async function startBroker(given: BrokerSettings, doors: Doors): Promise<
     if (topic === TopicName.SCHEDULE) schedule.arrived(queueId)
   })
   topics.onChange((topic) => void registration.topicChanged(topic))
-  schedule.start()
+  if (replication.isSlave) slaveSync.start()
+  else schedule.start()
   main.serve(mainHandler(broker))
   // Any free port has no second one at a known distance.
   const fast =
@@ -122,7 +134,7 @@ export async function startBroker(given: BrokerSettings, doors: Doors): Promise<
 
   return {
     address: main.server.address,
-    notReady: () => registration.notReady(),
+    notReady: () => registration.notReady() ?? replication.notReady(),
     metrics: metricsOf(broker),
     async stop() {
       await registration.stop()
@@ -131,6 +143,8 @@ export async function startBroker(given: BrokerSettings, doors: Doors): Promise<
       schedule.close()
       await Promise.all(servers)
       for (const timer of timers) timer.cancel()
+      await slaveSync.close()
+      await replication.close()
       stats.close()
       save(log, consumerOffsets, topics, groups, schedule)
       await store.close()
@@ -190,5 +204,6 @@ function storeSettings(settings: BrokerSettings, { delaysMs }: DelayLevels): Sto
     diskSpaceWarningLevelRatio: settings.diskSpaceWarningLevelRatio / 100,
     checkCrcOnRecover: settings.checkCRCOnRecover,
     delayLevelsMs: delaysMs,
+    isCopy: settings.brokerRole === 'SLAVE',
   }
 }

@@ -1,5 +1,5 @@
 import { type ConsumerOffsetTable, readConsumerOffsetTable } from '../../remoting/body/consumer-offset-table.ts'
-import type { DataVersion } from '../../remoting/body/data-version.ts'
+import { type DataVersion, isSameDataVersion } from '../../remoting/body/data-version.ts'
 import { nextDataVersion, SavedTable, type TableDoors } from './saved-table.ts'
 
 /** Queues with a stored offset, over all topics and groups; a commit for one more is refused. */
@@ -94,6 +94,14 @@ export class ConsumerOffsets {
     this.#forget((offsets) => offsets.consumerGroup === consumerGroup)
   }
 
+  /** Offsets of the master whose slave this is: what it says counts, lower or higher; what it does not name stays. */
+  take(table: ConsumerOffsetTable): void {
+    if (isSameDataVersion(table.dataVersion, this.#dataVersion)) return
+    this.#add(table)
+    this.#dataVersion = table.dataVersion
+    this.#table.markDirty()
+  }
+
   /** As consumerOffset.json and GET_ALL_CONSUMER_OFFSET have it. */
   toTable(): ConsumerOffsetTable {
     const offsetTable = new Map<string, ReadonlyMap<number, number>>()
@@ -154,15 +162,20 @@ export class ConsumerOffsets {
   #load(): void {
     const saved = this.#doors.storage.load('consumerOffset.json')
     if (saved === undefined) return
-    const { dataVersion, offsetTable } = readConsumerOffsetTable(saved)
-    this.#dataVersion = dataVersion
+    const table = readConsumerOffsetTable(saved)
+    this.#dataVersion = table.dataVersion
+    this.#add(table)
+    this.#doors.log.info({ queues: this.#queueCount }, 'consumer offsets loaded')
+  }
+
+  #add({ offsetTable }: ConsumerOffsetTable): void {
     for (const [key, queues] of offsetTable) {
       const at = key.indexOf(separator)
       if (at <= 0) continue // Apache skips such entries too
       const { committed } = this.#of(key.slice(0, at), key.slice(at + 1))
+      this.#queueCount -= committed.size
       for (const [queueId, consumerOffset] of queues) committed.set(queueId, consumerOffset)
-      this.#queueCount += queues.size
+      this.#queueCount += committed.size
     }
-    this.#doors.log.info({ queues: this.#queueCount }, 'consumer offsets loaded')
   }
 }

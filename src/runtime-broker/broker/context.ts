@@ -9,6 +9,7 @@ import type { DelayLevels } from './delay-levels.ts'
 import type { Groups } from './groups.ts'
 import type { QueueLocks } from './locks.ts'
 import type { PullHold } from './pull-hold.ts'
+import type { Replication } from './replication.ts'
 import type { Schedule } from './schedule.ts'
 import type { Stats } from './stats.ts'
 import type { Topics } from './topics.ts'
@@ -31,6 +32,7 @@ export interface Broker {
   readonly locks: QueueLocks
   readonly delayLevels: DelayLevels
   readonly schedule: Schedule
+  readonly replication: Replication
   readonly stats: Stats
   readonly clock: Clock
   readonly random: Random

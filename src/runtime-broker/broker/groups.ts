@@ -33,6 +33,19 @@ export class Groups {
     void this.#table.changed()
   }
 
+  get dataVersion(): DataVersion {
+    return this.#dataVersion
+  }
+
+  /** Becomes the table of the master whose slave this is. */
+  replaceAll(table: SubscriptionGroupTable & { forbiddenTable: unknown }): void {
+    this.#groups.clear()
+    for (const [name, config] of table.subscriptionGroupTable) this.#groups.set(name, config)
+    this.#forbiddenTable = table.forbiddenTable
+    this.#dataVersion = table.dataVersion
+    void this.#table.changed()
+  }
+
   /** The group, made with defaults when it is missing and may be. */
   findOrCreate(group: string): SubscriptionGroupConfig | undefined {
     const config = this.#groups.get(group)

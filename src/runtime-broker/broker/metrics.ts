@@ -1,6 +1,7 @@
 import type { Registry } from 'prom-client'
 import type { Broker } from './context.ts'
 import { consumeStatsOf, diffOf } from './lag.ts'
+import { addReplicationMetrics } from './replication-metrics.ts'
 
 /**
  * The metrics of one broker in Prometheus' text format, under Apache's names. prom-client is loaded by the first scrape:
@@ -89,6 +90,7 @@ async function registryOf(broker: Broker): Promise<Registry> {
         this.set({ consumer_group: name }, members.size)
     },
   })
+  addReplicationMetrics(broker, gauge, { Counter, Gauge }, registers)
   const lagLabels = ['consumer_group', 'topic'] as const
   const lag = new Gauge({
     name: 'rocketmq_consumer_lag_messages',

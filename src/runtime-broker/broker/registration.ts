@@ -9,7 +9,7 @@ import type { TopicConfig } from '../../remoting/body/topic-config.ts'
 import { RemotingClient } from '../../remoting/client.ts'
 import { Perm, RequestCode, ResponseCode } from '../../remoting/codes.ts'
 import { unregisterBrokerRequest } from '../../remoting/headers/broker-identity.ts'
-import { registerBrokerRequest } from '../../remoting/headers/register-broker.ts'
+import { registerBrokerRequest, registerBrokerResponse } from '../../remoting/headers/register-broker.ts'
 import { type BrokerSettings, namesrvAddresses } from '../../tunables/index.ts'
 import type { Topics } from './topics.ts'
 
@@ -26,6 +26,14 @@ interface Link {
   next: Promise<void> | undefined
 }
 
+/** This broker's part in its group. */
+export interface HaIdentity {
+  /** Where the log is served: host:port. */
+  haServerAddr: string
+  /** A slave is told, with each registration, where its master is; not while there is none. */
+  onMaster(haServerAddr: string, masterAddr: string): void
+}
+
 /**
  * Keeps every NameServer told which topics this broker has: all of them each period, changed ones at once. Host names
  * are resolved anew each period, and each of their addresses is a NameServer of its own.
@@ -36,6 +44,7 @@ export class Registration {
   readonly #topics: Topics
   readonly #doors: Doors
   readonly #client: RemotingClient
+  readonly #ha: HaIdentity
   #links = new Map<string, Link>()
   #unresolved: string[] = []
   #timer: Timer | undefined
@@ -43,7 +52,8 @@ export class Registration {
   #isStopped = false
   #changes: { topics: Set<string>; told: Promise<void> } | undefined
 
-  constructor(settings: BrokerSettings, brokerAddr: string, topics: Topics, doors: Doors) {
+  constructor(settings: BrokerSettings, brokerAddr: string, topics: Topics, doors: Doors, ha: HaIdentity) {
+    this.#ha = ha
     this.#settings = settings
     this.#brokerAddr = brokerAddr
     this.#topics = topics
@@ -163,7 +173,7 @@ export class Registration {
         brokerName,
         brokerAddr: this.#brokerAddr,
         clusterName: brokerClusterName,
-        haServerAddr: formatAddress({ host: this.#settings.brokerIP2, port: this.#settings.haListenPort }),
+        haServerAddr: this.#ha.haServerAddr,
         brokerId,
         enableActingMaster: false,
         bodyCrc32: crc32(body) & 0x7fff_ffff,
@@ -173,7 +183,10 @@ export class Registration {
       if (answer.code !== ResponseCode.SUCCESS) {
         throw new OperatingError('REQUEST_REFUSED', { code: answer.code, remark: answer.remark })
       }
-      if (answer.body.length > 0) this.#topics.markOrdered(readKvTable(answer.body).keys())
+      if (brokerId > 0) {
+        const { haServerAddr, masterAddr } = registerBrokerResponse.decode(answer.extFields)
+        if (haServerAddr && masterAddr) this.#ha.onMaster(haServerAddr, masterAddr)
+      } else if (answer.body.length > 0) this.#topics.markOrdered(readKvTable(answer.body).keys())
       if (!link.isRegistered) {
         const elapsedMs = Math.round(clock.monotonicMs() - startedAtMs)
         log.info({ brokerName, brokerId, namesrvAddr: link.address, elapsedMs }, 'registered at NameServer')

@@ -2,7 +2,7 @@ import { BrokenRule } from '../../base/assert.ts'
 import type { Clock, Timer } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
-import { type DataVersion, readDataVersion } from '../../remoting/body/data-version.ts'
+import { type DataVersion, isSameDataVersion, readDataVersion } from '../../remoting/body/data-version.ts'
 import { Fields, integerItem, integerKey } from '../../remoting/body/fields.ts'
 import {
   decodeMessages,
@@ -44,12 +44,12 @@ export function toSchedule(message: NewMessage, level: number, levels: DelayLeve
   }
 }
 
-interface DelayOffsets {
+export interface DelayOffsets {
   dataVersion: DataVersion
   offsetTable: ReadonlyMap<number, number> // level → next queueOffset
 }
 
-function readDelayOffsets(saved: unknown): DelayOffsets {
+export function readDelayOffsets(saved: unknown): DelayOffsets {
   const fields = new Fields('delayOffset.json', saved ?? {})
   const offsets = fields.table('offsetTable', integerItem('delayOffset.json'))
   return {
@@ -77,6 +77,7 @@ export class Schedule {
   readonly #log: Log
   readonly #table: SavedTable
   #dataVersion: DataVersion
+  #isStarted = false
   #isClosed = false
 
   constructor(delays: DelayLevels, store: MessageStore, storeHost: Buffer, doors: TableDoors) {
@@ -94,11 +95,13 @@ export class Schedule {
   }
 
   start(): void {
+    this.#isStarted = true
     for (const level of this.#levels) this.#run(level)
   }
 
   /** A message of the schedule topic became readable. */
   arrived(queueId: number): void {
+    if (!this.#isStarted) return
     const level = this.#levels[queueId]
     if (level !== undefined && level.timer === undefined && !level.isBusy) this.#run(level)
   }
@@ -120,6 +123,14 @@ export class Schedule {
       dataVersion: this.#dataVersion,
       offsetTable: new Map(started.map(({ level, queueOffset }) => [level, queueOffset])),
     }
+  }
+
+  /** The progress of the master whose slave this is; this schedule is not started. */
+  take({ dataVersion, offsetTable }: DelayOffsets): void {
+    if (isSameDataVersion(dataVersion, this.#dataVersion)) return
+    for (const level of this.#levels) level.queueOffset = offsetTable.get(level.level) ?? level.queueOffset
+    this.#dataVersion = dataVersion
+    this.#table.markDirty()
   }
 
   /** Per level that has been used: how far it is, and its queue's end. */

@@ -130,6 +130,21 @@ export class Topics {
     }
   }
 
+  /** Becomes the table of the master whose slave this is. */
+  replaceAll({ dataVersion, topicConfigTable }: TopicConfigTable): void {
+    const changed = [...this.#topics.keys()].filter((name) => !topicConfigTable.has(name))
+    for (const name of changed) this.#topics.delete(name)
+    for (const [name, config] of topicConfigTable) {
+      const known = this.#topics.get(name)?.config
+      if (known !== undefined && JSON.stringify(known) === JSON.stringify(config)) continue
+      this.#set(config)
+      changed.push(name)
+    }
+    this.#dataVersion = dataVersion
+    void this.#table.changed()
+    for (const name of changed) this.#onChange(name)
+  }
+
   /** As topics.json and GET_ALL_TOPIC_CONFIG have it. */
   toTable(): TopicConfigTable {
     const topicConfigTable = new Map<string, TopicConfig>()

@@ -93,6 +93,20 @@ export class CommitLog {
   }
 
   /**
+   * Puts bytes of another log, which has them at endOffset too, at the end of the batch.
+   * @returns how many were taken: fewer than all where the segment ends or the batch is full; then write, and go on
+   */
+  appendBytes(bytes: Buffer): number {
+    const count = Math.min(bytes.length, this.#leftInBatchSegment(), writeBatchBytesMax - this.#batchBytes)
+    if (count === 0) return 0
+    const hasRoom = this.#hasRoom(count)
+    assert(hasRoom, 'a batch grows up to its limit')
+    bytes.copy(this.#batch, this.#batchBytes, 0, count)
+    this.#batchBytes += count
+    return count
+  }
+
+  /**
    * Makes sure that records of together bytesLimit find room in the batch without a write between them.
    * @returns false: write first
    */
@@ -187,6 +201,12 @@ export class CommitLog {
 
   #leftInSegment(): number {
     return this.segments.segmentBytes - (this.endOffset % this.segments.segmentBytes)
+  }
+
+  /** As #leftInSegment, but none at all once the batch ends where its segment does. */
+  #leftInBatchSegment(): number {
+    const { segmentBytes } = this.segments
+    return segmentBytes - (this.#written % segmentBytes) - this.#batchBytes
   }
 
   #hasRoom(bytes: number): boolean {

@@ -130,6 +130,16 @@ export class ConsumeQueue {
     return readInt64(scratch, 0) + scratch.readInt32BE(8)
   }
 
+  /** End in the log of the last message that ends at or before phyOffset; 0 when there is none. */
+  lastEndBefore(phyOffset: number): number {
+    const endOf = (unit: Buffer) => readInt64(unit, 0) + unit.readInt32BE(8)
+    const isLater = (unit: Buffer) => unit.readInt32BE(8) !== preBlankSize && endOf(unit) > phyOffset
+    const later = this.search(isLater)
+    if (later === this.minOffset) return 0
+    this.readUnits(scratch, later - 1, 1)
+    return endOf(scratch)
+  }
+
   /**
    * First queueOffset in [from, maxOffset) whose unit satisfies holds, which must be false up to some unit and true from
    * there on; maxOffset when none does.

@@ -48,6 +48,9 @@ export interface RecoveryParts {
   log: Log
 }
 
+/** What turning records into units takes. */
+export type DispatchParts = Pick<RecoveryParts, 'queues' | 'deleted' | 'delayLevelsMs' | 'log'>
+
 /**
  * Finds the end of the valid records, makes every queue hold exactly the records below it, and cuts what lies behind.
  * After a clean stop the queues are believed, and only what they do not know is read. After a crash everything from the
@@ -195,17 +198,20 @@ function lastUnitAgrees(commitLog: CommitLog, queue: ConsumeQueue): boolean {
 }
 
 /** Tells the queues about the records of a scan. */
-class RecoveryDispatch {
-  readonly #parts: RecoveryParts
+export class RecoveryDispatch {
+  readonly #parts: DispatchParts
+  readonly #onUnit: ((queue: ConsumeQueue, tagsCode: number) => void) | undefined
   readonly #isWhole: boolean // the scan began at the log's first byte, so no queue can know better
   count = 0
   storeTimestamp = 0
   /** A record's predecessor in its queue is neither in the queue nor in this scan. */
   foundGap = false
 
-  constructor(parts: RecoveryParts, isWhole: boolean) {
+  /** @param onUnit is told each unit that a queue got */
+  constructor(parts: DispatchParts, isWhole: boolean, onUnit?: (queue: ConsumeQueue, tagsCode: number) => void) {
     this.#parts = parts
     this.#isWhole = isWhole
+    this.#onUnit = onUnit
   }
 
   take({ buffer, position, layout, phyOffset }: ScannedRecord): void {
@@ -232,8 +238,10 @@ class RecoveryDispatch {
       queue.restart(queueOffset)
     }
     const properties = buffer.toString('utf8', layout.propertiesAt, layout.propertiesAt + layout.propertiesLength)
-    queue.push(phyOffset, layout.size, this.#tagsCode(topic, properties))
+    const tagsCode = this.#tagsCode(topic, properties)
+    queue.push(phyOffset, layout.size, tagsCode)
     queue.nextOffset = queue.maxOffset
+    this.#onUnit?.(queue, tagsCode)
   }
 
   /** What the append gave the unit; see NewMessage.tagsCode. Source: Apache RocketMQ 5, CommitLog#checkMessageAndReturnSize. */
@@ -253,7 +261,10 @@ const unknownLevelMs = 1000
  * Cuts the log at its end: what lies behind in that segment becomes zero, later segments go. Bytes that are no zeroes
  * are kept aside first.
  */
-function cutTail(parts: RecoveryParts, endOffset: number): void {
+export function cutTail(
+  parts: Pick<RecoveryParts, 'commitLog' | 'tornDirectory' | 'wasClean' | 'files' | 'log'>,
+  endOffset: number,
+): void {
   const { commitLog, tornDirectory, wasClean, log } = parts
   const { segments } = commitLog
   const torn = readTorn(commitLog, endOffset)

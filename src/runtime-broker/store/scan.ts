@@ -54,7 +54,7 @@ export async function scanRecords(
 }
 
 /** @returns where it stopped, and why: not a record, a blank one, or more bytes are needed to tell */
-function scanChunk(
+export function scanChunk(
   bytes: Buffer,
   from: number,
   checkCrc: boolean,

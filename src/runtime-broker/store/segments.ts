@@ -105,6 +105,12 @@ export class Segments {
     return file
   }
 
+  /** Lets the log, which has no segments, begin elsewhere: it becomes the copy of one whose beginning is gone. */
+  beginAt(start: number): void {
+    assert(this.#count === 0 && start % this.segmentBytes === 0, 'only a log without segments begins elsewhere')
+    this.#first = start
+  }
+
   /** Makes everything from phyOffset on survive a power cut. @throws OperatingError FILE_FAILED */
   async sync(phyOffset: number): Promise<void> {
     for (let start = this.startOf(phyOffset); start < this.endOffset; start += this.segmentBytes) {

@@ -14,9 +14,11 @@ import { writeCheckpoint } from './checkpoint.ts'
 import { type CommitLog, mustWriteFirst } from './commit-log.ts'
 import type { ConsumeQueue } from './consume-queue.ts'
 import { type ConsumeQueues, topicBytesMax } from './consume-queues.ts'
+import { CopiedRecords } from './copied-records.ts'
 import type { DeletedTopics } from './deleted-topics.ts'
 import { DiskGuard } from './disk-guard.ts'
 import { PendingAppends } from './pending.ts'
+import { CopyView, RawLogView } from './raw-log.ts'
 import { offsetByTime, readQueue } from './reader.ts'
 import { type Recovered, storeTimestampAt } from './recovery.ts'
 import type {
@@ -47,7 +49,7 @@ export interface StoreParts {
   queues: ConsumeQueues
   deleted: DeletedTopics
   recovered: Recovered
-  paths: { checkpoint: string; abort: string }
+  paths: { checkpoint: string; abort: string; torn: string }
   files: Files
   clock: Clock
   log: Log
@@ -74,6 +76,8 @@ export class Store implements MessageStore {
   readonly #listeners: ArrivalListener[] = []
   readonly #isSyncFlush: boolean
   readonly #failedWaiters: AppendWaiter[] = []
+  readonly raw: RawLogView
+  readonly #copied: CopiedRecords | undefined
   #isTurnScheduled = false
   #state: 'open' | 'closing' | 'closed' = 'open'
   /** Set after a write that failed; not before this time (monotonic ms) is the next one tried. */
@@ -118,6 +122,8 @@ export class Store implements MessageStore {
       parts.clock,
       parts.log,
     )
+    this.#copied = parts.settings.isCopy ? this.#copiedRecords(parts) : undefined
+    this.raw = new RawLogView(parts.commitLog, this.#copied && this.#copyView(parts, this.#copied))
     this.#armCheckpoint() // recovery may have filled queues
   }
 
@@ -235,6 +241,7 @@ export class Store implements MessageStore {
     let isSafe = false
     try {
       await this.flush()
+      this.#cutPartRecord()
       this.#checkpointUntilMs = this.#clock.monotonicMs() + closeSyncMs
       await this.#checkpointing
       isSafe = await this.#checkpoint()
@@ -253,13 +260,8 @@ export class Store implements MessageStore {
 
   /** Checks what holds for any message. @throws OperatingError STORE_FULL, STORE_CLOSED, MESSAGE_ILLEGAL */
   #admit(message: NewMessage): void {
-    if (this.#state !== 'open') throw new OperatingError('STORE_CLOSED', {})
-    if (this.#syncError !== undefined) throw this.#syncError
-    if (this.#pending.count >= pendingCountMax) throw new OperatingError('STORE_CLOSED', { pendingCountMax })
-    if (this.#diskGuard.isFull) throw new OperatingError('STORE_FULL', { usedRatio: this.#diskGuard.usedRatio })
-    if (this.#retryAtMs !== undefined) this.#retryWrites()
-    const { writeFailure } = this.#queues
-    if (writeFailure !== undefined) throw refusalOf(writeFailure)
+    if (this.#copied !== undefined) throw new OperatingError('STORE_CLOSED', { brokerRole: 'SLAVE' })
+    this.#admitBytes()
     const { body, sysFlag } = message
     if (body.length > this.#settings.maxMessageBytes) {
       const maxMessageBytes = this.#settings.maxMessageBytes
@@ -270,6 +272,17 @@ export class Store implements MessageStore {
         message.storeHost.length === hostBytes(sysFlag, MessageSysFlag.STORE_HOST_IPV6),
       'sysFlag says how long the hosts are',
     )
+  }
+
+  /** @throws OperatingError STORE_FULL, STORE_CLOSED */
+  #admitBytes(): void {
+    if (this.#state !== 'open') throw new OperatingError('STORE_CLOSED', {})
+    if (this.#syncError !== undefined) throw this.#syncError
+    if (this.#pending.count >= pendingCountMax) throw new OperatingError('STORE_CLOSED', { pendingCountMax })
+    if (this.#diskGuard.isFull) throw new OperatingError('STORE_FULL', { usedRatio: this.#diskGuard.usedRatio })
+    if (this.#retryAtMs !== undefined) this.#retryWrites()
+    const { writeFailure } = this.#queues
+    if (writeFailure !== undefined) throw refusalOf(writeFailure)
   }
 
   /** Gives the message its place in the batch; undefined: the batch must be written first. */
@@ -329,15 +342,17 @@ export class Store implements MessageStore {
     for (const waiter of this.#failedWaiters.splice(0)) waiter.settle('failed', this.#writeError)
     if (!this.#isSyncFlush) {
       this.#dispatch(this.#pending.written)
+      if (this.#copied !== undefined) this.#dispatchCopied(this.#log.writtenOffset)
       this.#armFlush()
-      return
+    } else {
+      this.#settleUnwaiting()
+      if (this.#log.flushedOffset < this.#log.writtenOffset) {
+        this.#deadlines.push({ phyOffset: this.#log.writtenOffset, atMs: this.#clock.monotonicMs() })
+        this.#armDeadline()
+        void this.#sync()
+      }
     }
-    this.#settleUnwaiting()
-    if (this.#log.flushedOffset < this.#log.writtenOffset) {
-      this.#deadlines.push({ phyOffset: this.#log.writtenOffset, atMs: this.#clock.monotonicMs() })
-      this.#armDeadline()
-      void this.#sync()
-    }
+    this.raw.progressed()
   }
 
   /** With SYNC_FLUSH: who does not want to wait for the fsync (WAIT=false) is told after the write. */
@@ -408,13 +423,78 @@ export class Store implements MessageStore {
     }
     this.#dispatchedTo = pending.phyOffsets[upTo - 1]! + pending.sizes[upTo - 1]!
     this.#dispatchedTimestamp = pending.storeTimestamps[upTo - 1]!
-    for (let at = pending.head; at < upTo; at++) {
-      const waiter = pending.waiters[at]
-      pending.waiters[at] = undefined
-      waiter?.settle('ok')
-    }
+    for (let at = pending.head; at < upTo; at++) this.#settle(at, 'ok')
     pending.remove(upTo)
     this.#armCheckpoint()
+  }
+
+  /** Tells one entry's waiter, if it was not told yet, or gives it to the gate that waits for slaves. */
+  #settle(at: number, status: 'ok' | 'flushTimeout'): void {
+    const pending = this.#pending
+    const waiter = pending.waiters[at]
+    if (waiter === undefined) return
+    pending.waiters[at] = undefined
+    const { gate } = this.raw
+    if (gate !== undefined && pending.waitsForFlush[at]) {
+      if (gate.hold(pending.phyOffsets[at]! + pending.sizes[at]!, waiter, status)) return
+    }
+    waiter.settle(status)
+  }
+
+  /** Makes the records that a slave has in full below upTo readable. */
+  #dispatchCopied(upTo: number): void {
+    const copied = this.#copied!
+    copied.advance(upTo)
+    const dispatchedTo = Math.min(copied.offset, upTo) // behind a blank record the segment's end may have to come yet
+    if (dispatchedTo === this.#dispatchedTo) return
+    this.#dispatchedTo = dispatchedTo
+    this.#dispatchedTimestamp = copied.storeTimestamp || this.#dispatchedTimestamp
+    this.#putCount = copied.count
+    this.#armCheckpoint()
+  }
+
+  #copiedRecords({ commitLog, queues, deleted, recovered, settings, log }: StoreParts): CopiedRecords {
+    return new CopiedRecords(
+      commitLog,
+      { queues, deleted, delayLevelsMs: settings.delayLevelsMs, log },
+      {
+        from: recovered.endOffset,
+        checkCrc: settings.checkCrcOnRecover,
+        onUnit: ({ topic, queueId, maxOffset }, tagsCode) => {
+          for (const listener of this.#listeners) listener(topic, queueId, maxOffset, tagsCode)
+        },
+      },
+    )
+  }
+
+  #copyView({ commitLog, queues, paths, files, log }: StoreParts, records: CopiedRecords): CopyView {
+    return new CopyView(
+      { log: commitLog, queues, records, tornDirectory: paths.torn, files, logger: log },
+      {
+        admit: () => this.#admitBytes(),
+        writeOut: () => this.#writeOut(),
+        scheduleTurnEnd: () => this.#scheduleTurnEnd(),
+        settled: async () => {
+          await this.flush()
+          while (this.#syncing !== undefined || this.#checkpointing !== undefined) {
+            await Promise.allSettled([this.#syncing, this.#checkpointing])
+          }
+        },
+        restarted: async (phyOffset) => {
+          this.#dispatchedTo = phyOffset
+          this.#deadlines.length = 0
+          await this.#checkpoint()
+        },
+      },
+    )
+  }
+
+  /** What a slave has of a record that it did not get in full yet: its master will send it again, from its beginning. */
+  #cutPartRecord(): void {
+    const offset = this.#copied?.offset
+    if (offset === undefined || offset >= this.#log.writtenOffset || this.#copied!.faultOffset !== undefined) return
+    this.#log.segments.zeroFrom(offset)
+    this.#log.startAt(offset)
   }
 
   /** Makes everything written safe; one sync at a time, each for all that was written before it began. */
@@ -450,6 +530,8 @@ export class Store implements MessageStore {
     let upTo = pending.head
     while (upTo < pending.written && pending.phyOffsets[upTo]! < flushedOffset) upTo++
     this.#dispatch(upTo)
+    if (this.#copied !== undefined) this.#dispatchCopied(flushedOffset)
+    this.raw.progressed()
   }
 
   #armFlush(): void {
@@ -478,12 +560,8 @@ export class Store implements MessageStore {
   #tellTimeouts(writtenBeforeMs: number): void {
     while (this.#deadlines[0] !== undefined && this.#deadlines[0].atMs <= writtenBeforeMs) {
       const { phyOffset } = this.#deadlines.shift()!
-      const { head, written, phyOffsets, waiters } = this.#pending
-      for (let at = head; at < written && phyOffsets[at]! < phyOffset; at++) {
-        const waiter = waiters[at]
-        waiters[at] = undefined
-        waiter?.settle('flushTimeout')
-      }
+      const { head, written, phyOffsets } = this.#pending
+      for (let at = head; at < written && phyOffsets[at]! < phyOffset; at++) this.#settle(at, 'flushTimeout')
     }
   }
 

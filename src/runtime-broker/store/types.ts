@@ -18,11 +18,14 @@ export interface NewMessage extends RecordFields {
   waitsForFlush: boolean // property WAIT is not false; matters with SYNC_FLUSH only
 }
 
-export type SettleStatus = 'ok' | 'flushTimeout' | 'failed'
+export type SettleStatus = 'ok' | 'flushTimeout' | 'slaveTimeout' | 'failed'
 
-/** Told once how an append ended: after the write (ASYNC_FLUSH) or after the fsync (SYNC_FLUSH); never inside append. */
+/**
+ * Told once how an append ended: after the write (ASYNC_FLUSH) or after the fsync (SYNC_FLUSH), and after the slaves that a
+ * gate waits for; never inside append.
+ */
 export interface AppendWaiter {
-  /** flushTimeout: the message is in the log and will be readable. failed, with its error: it is not. */
+  /** flushTimeout, slaveTimeout: the message is in the log and will be readable. failed, with its error: it is not. */
   settle(status: SettleStatus, error?: OperatingError): void
 }
 
@@ -64,6 +67,62 @@ export interface ReadResult {
 export interface QueueName {
   topic: string
   queueId: number
+}
+
+/** Keeps those who appended, until slaves have what they appended too. */
+export interface SettleGate {
+  /**
+   * Called where settle would have been, in the order of the log; not for messages that do not want to wait (WAIT=false).
+   * @param endOffset one past the last byte of what was appended
+   * @returns true: the gate settles waiter, later and never inside this call
+   */
+  hold(endOffset: number, waiter: AppendWaiter, status: 'ok' | 'flushTimeout'): boolean
+}
+
+/** The commit log as bytes, for those who copy it. */
+export interface RawLog {
+  readonly minOffset: number
+  /** One past the last byte that the operating system has. */
+  readonly maxOffset: number
+  /** One past the last byte that survives a power cut. */
+  readonly flushedOffset: number
+  readonly segmentBytes: number
+  /** Reading there does not touch the disk. */
+  isHot(phyOffset: number): boolean
+  /** Fills into from phyOffset on. What lies behind the segment's end or maxOffset must not be asked for. */
+  read(into: Buffer, phyOffset: number): void
+  /** As read, without holding up the event loop. */
+  readLater(into: Buffer, phyOffset: number): Promise<void>
+  /** listener is called at the end of each turn in which maxOffset or flushedOffset may have grown. */
+  onProgress(listener: () => void): void
+  /** From now on gate decides when who appended is told. */
+  settleThrough(gate: SettleGate): void
+  /** Undefined in a store that is nobody's copy. */
+  readonly copy: CopiedLog | undefined
+}
+
+/** What only a slave's store can: its log grows by the bytes of its master's, and by nothing else. */
+export interface CopiedLog {
+  /** One past the last whole record: all before it is readable. */
+  readonly dispatchedOffset: number
+  /** Where a record should be and none is: nothing behind it will be readable. Only cut mends it. */
+  readonly faultOffset: number | undefined
+  /**
+   * Adds bytes at maxOffset; they are written when the turn ends, and bytes may then be reused.
+   * @throws OperatingError STORE_FULL, STORE_CLOSED: the bytes were not taken, nor perhaps those before in this turn
+   */
+  append(phyOffset: number, bytes: Buffer): void
+  /** Lets an empty log begin at phyOffset, which is the first byte of a segment. */
+  beginAt(phyOffset: number): void
+  /**
+   * Takes away everything from phyOffset on, where a record begins, and keeps it in `torn/`. Queues forget it too.
+   * @throws OperatingError FILE_FAILED
+   */
+  cut(phyOffset: number): Promise<void>
+  /** Where the newest record that was made readable since the start begins. */
+  readonly lastRecordOffset: number | undefined
+  /** The last byte at or before phyOffset where a record ends, as far as the queues know; minOffset where none does. */
+  recordEndBefore(phyOffset: number): number
 }
 
 export type ArrivalListener = (topic: string, queueId: number, maxOffset: number, tagsCode: number) => void
@@ -110,6 +169,7 @@ export interface MessageStore {
   onArrival(listener: ArrivalListener): void
   readonly commitLog: { minOffset: number; maxOffset: number; flushedOffset: number }
   readonly stats: StoreStats
+  readonly raw: RawLog
   /** Resolves when everything appended before survives a power cut. */
   flush(): Promise<void>
   /** Refuses new messages, flushes, leaves the mark of a clean stop. */
@@ -118,6 +178,7 @@ export interface MessageStore {
 
 /** In Apache's meanings; the broker derives them from its settings. */
 export interface StoreSettings {
+  isCopy: boolean // a slave's: takes no messages, only the bytes of its master's log
   rootDir: string // storePathRootDir
   commitLogDir: string // storePathCommitLog
   segmentBytes: number // mappedFileSizeCommitLog

@@ -8,8 +8,10 @@ import { getConsumerConnections, getProducerConnections } from './connections.ts
 import { getBrokerConsumeStats, getConsumeStats, queryTopicsByConsumer } from './consume-stats.ts'
 import { getAllConsumerOffset, queryConsumerOffset, updateConsumerOffset } from './consumer-offset.ts'
 import { getConsumerRunningInfo } from './consumer-running-info.ts'
+import { getAllDelayOffset } from './delay-offset.ts'
 import { errorResponse } from './errors.ts'
 import { getConsumerList } from './get-consumer-list.ts'
+import { getHaStatus } from './ha-status.ts'
 import { heartbeat } from './heartbeat.ts'
 import { lockQueues, unlockQueues } from './lock-queues.ts'
 import { type Processor, type Response, refuse } from './processor.ts'
@@ -19,6 +21,7 @@ import { resetOffset } from './reset-offset.ts'
 import { getRuntimeInfo } from './runtime-info.ts'
 import { sendBack } from './send-back.ts'
 import { sendBatchMessage, sendMessage, sendMessageV2 } from './send-message.ts'
+import { slaveRefusal } from './slave-refusals.ts'
 import { deleteGroup, getAllGroups, getGroup, updateGroup } from './subscription-group.ts'
 import { deleteTopic, getAllTopicConfig, getSystemTopicList, getTopicConfig, updateTopic } from './topic-config.ts'
 import { getTopicStats, queryTopicConsumers } from './topic-stats.ts'
@@ -74,6 +77,8 @@ const processors: readonly Processor[] = [
   getBrokerConfig,
   updateBrokerConfig,
   getRuntimeInfo,
+  getHaStatus,
+  getAllDelayOffset,
 ]
 
 const byCode: ReadonlyMap<number, Processor> = new Map(processors.map((processor) => [processor.code, processor]))
@@ -82,11 +87,19 @@ const byCode: ReadonlyMap<number, Processor> = new Map(processors.map((processor
 const mainPortOnly: ReadonlySet<number> = new Set([RequestCode.PULL_MESSAGE, RequestCode.LITE_PULL_MESSAGE])
 
 export function mainHandler(broker: Broker): Handler {
-  return (request) => handle(byCode.get(request.code), request, broker)
+  return forRole((request) => handle(byCode.get(request.code), request, broker), broker)
 }
 
 export function fastHandler(broker: Broker): Handler {
-  return (request) => handle(mainPortOnly.has(request.code) ? undefined : byCode.get(request.code), request, broker)
+  return forRole(
+    (request) => handle(mainPortOnly.has(request.code) ? undefined : byCode.get(request.code), request, broker),
+    broker,
+  )
+}
+
+function forRole(handler: Handler, broker: Broker): Handler {
+  if (!broker.replication.isSlave) return handler
+  return (request) => slaveRefusal(request.code, broker) ?? handler(request)
 }
 
 function handle(processor: Processor | undefined, request: Request, broker: Broker): ReturnType<Handler> {

@@ -11,6 +11,7 @@ import type { ReadResult, ReadStatus } from '../../store/index.ts'
 import type { Broker } from '../context.ts'
 import { errorResponse } from './errors.ts'
 import { groupMissing, processor, type Response, refuse, topicMissing } from './processor.ts'
+import { slaveAnswer, whichBroker } from './which-broker.ts'
 
 /** Answers a pull with stored bytes as they are, or holds it until a message arrives or its time is up. */
 export const pullMessage = processor(RequestCode.PULL_MESSAGE, pullMessageRequest, startPull)
@@ -87,14 +88,24 @@ function pull(state: Pull, mayHold: boolean): void {
 function finish(state: Pull, read: ReadResult, mayHold: boolean): void {
   const { header, broker, request } = state
   const { topic, queueId, consumerGroup, queueOffset } = header
-  const outcome = answers[read.status](queueOffset)
+  let outcome = answers[read.status](queueOffset)
+  let { nextBeginOffset } = read
+  if (broker.replication.isSlave) {
+    const other = slaveAnswer(queueOffset, read, outcome.code === ResponseCode.PULL_OFFSET_MOVED, broker)
+    if (other !== undefined) {
+      outcome = other
+      nextBeginOffset = other.nextBeginOffset ?? nextBeginOffset
+    }
+  }
   if (outcome.code === ResponseCode.PULL_NOT_FOUND && mayHold) {
     hold(state)
     return
   }
   broker.stats.noteGet(topic, consumerGroup, read.count)
-  broker.consumerOffsets.notePull(topic, consumerGroup, queueId, read.nextBeginOffset)
-  request.answer(answer(outcome, read, read.bodies))
+  broker.consumerOffsets.notePull(topic, consumerGroup, queueId, nextBeginOffset)
+  const { minOffset, maxOffset } = read
+  const suggestWhichBrokerId = whichBroker(consumerGroup, read, broker)
+  request.answer(answer(outcome, { suggestWhichBrokerId, nextBeginOffset, minOffset, maxOffset }, read.bodies))
 }
 
 function hold(state: Pull): void {
@@ -179,11 +190,11 @@ function checkPull(header: PullMessageRequest, broker: Broker): Matcher | Respon
 
 function answer(
   { code, remark }: Answer,
-  range: Omit<PullMessageResponse, 'suggestWhichBrokerId'>,
+  range: Omit<PullMessageResponse, 'suggestWhichBrokerId'> & { suggestWhichBrokerId?: number },
   body?: readonly Buffer[],
 ): Response {
-  const { nextBeginOffset, minOffset, maxOffset, forbiddenType } = range
-  const where = { suggestWhichBrokerId: 0, nextBeginOffset, minOffset, maxOffset, forbiddenType }
+  const { suggestWhichBrokerId = 0, nextBeginOffset, minOffset, maxOffset, forbiddenType } = range
+  const where = { suggestWhichBrokerId, nextBeginOffset, minOffset, maxOffset, forbiddenType }
   return { code, remark, extFields: pullMessageResponse.encode(where), body }
 }
 

@@ -162,6 +162,12 @@ function regionFields({ settings }: Broker): Record<string, string> {
   return { MSG_REGION: settings.regionId, TRACE_ON: String(settings.traceOn) }
 }
 
+/** The message is stored, and its producer told what it could not wait for. */
+const timeoutCodes = {
+  flushTimeout: ResponseCode.FLUSH_DISK_TIMEOUT,
+  slaveTimeout: ResponseCode.FLUSH_SLAVE_TIMEOUT,
+} as const
+
 const noOthers: readonly Appended[] = []
 
 /** A send whose message is in the store's write batch: answered when the store says how that ended. */
@@ -201,12 +207,12 @@ class PendingSend implements AppendWaiter {
     else request.answerEncoded(this.#frame(first, status))
   }
 
-  #frame(first: Appended, status: SettleStatus): Buffer {
+  #frame(first: Appended, status: Exclude<SettleStatus, 'failed'>): Buffer {
     const { storeHost, settings } = this.#broker
     let msgId = offsetMsgIdOf(storeHost, first.phyOffset)
     for (const { phyOffset } of this.#others) msgId += `,${offsetMsgIdOf(storeHost, phyOffset)}`
     const transactionId = this.#uniqKey === undefined ? '' : `"transactionId":${JSON.stringify(this.#uniqKey)},`
-    const code = status === 'ok' ? ResponseCode.SUCCESS : ResponseCode.FLUSH_DISK_TIMEOUT
+    const code = status === 'ok' ? ResponseCode.SUCCESS : timeoutCodes[status]
     const extFields =
       `{"queueId":"${this.#queueId}",${transactionId}"MSG_REGION":"${settings.regionId}","msgId":"${msgId}",` +
       `"queueOffset":"${first.queueOffset}","TRACE_ON":"${settings.traceOn}"}`

@@ -45,7 +45,7 @@ export async function startTestBroker(
   }
   const clients: TestClient[] = []
   const connect = () => {
-    const client = new TestClient(doors, '127.0.0.1:10911')
+    const client = new TestClient(doors, `127.0.0.1:${given.listenPort}`)
     clients.push(client)
     return client
   }

@@ -62,6 +62,7 @@ export class StoreBench {
       diskSpaceWarningLevelRatio: 0.9,
       checkCrcOnRecover: true,
       delayLevelsMs: [1000, 5000],
+      isCopy: false,
       ...settings,
     }
   }
@@ -69,7 +70,7 @@ export class StoreBench {
   async open(): Promise<this> {
     const warn = (_fields: unknown, text: string) => void this.warnings.push(text)
     const log: Log = { ...silentLog, warn, error: warn, fatal: warn }
-    this.store = await this.#turnUntil(openStore(this.settings, { files: this.files, clock: this.clock, log }))
+    this.store = await this.turnUntil(openStore(this.settings, { files: this.files, clock: this.clock, log }))
     return this
   }
 
@@ -119,7 +120,7 @@ export class StoreBench {
 
   /** Stops the store. */
   async close(): Promise<void> {
-    await this.#turnUntil(this.store.close())
+    await this.turnUntil(this.store.close())
   }
 
   /** Opens the directory again, as the next process would. */
@@ -129,7 +130,7 @@ export class StoreBench {
   }
 
   /** Gives work the turns that it needs. */
-  async #turnUntil<T>(work: Promise<T>): Promise<T> {
+  async turnUntil<T>(work: Promise<T>): Promise<T> {
     let isDone = false
     const done = () => void (isDone = true)
     work.then(done, done)

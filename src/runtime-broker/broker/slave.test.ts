@@ -1,0 +1,234 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { silentLog } from '../../base/log.ts'
+import { nodeClock, nodeFiles, nodeRandom } from '../../base/node/index.ts'
+import { MemoryNetwork } from '../../base/testing/network.ts'
+import { readConsumerOffsetTable } from '../../remoting/body/consumer-offset-table.ts'
+import { RequestCode, ResponseCode } from '../../remoting/codes.ts'
+import { readJson } from '../../remoting/json.ts'
+import { namesrvSettingsOf } from '../../tunables/index.ts'
+import { type NameServer, startNameServer } from '../namesrv/server.ts'
+import { startTestBroker, type TestBroker } from './testing/test-broker.ts'
+
+const namesrvAddr = '127.0.0.1:9876'
+let network: MemoryNetwork
+let namesrvDir: string
+let namesrv: NameServer
+let running: TestBroker[] = []
+
+beforeEach(async () => {
+  network = new MemoryNetwork()
+  namesrvDir = mkdtempSync(join(tmpdir(), 'slave-test-'))
+  const machine = {
+    hostName: 'n',
+    address: '127.0.0.1',
+    namesrvAddr: undefined,
+    path: (text: string) => text,
+    log: silentLog,
+  }
+  const values = { bindAddress: '127.0.0.1', listenPort: '9876', kvConfigPath: `${namesrvDir}/kv.json` }
+  const properties = new Map(Object.entries(values).map(([key, value]) => [key, { value, from: 'test' }]))
+  const doors = { clock: nodeClock, files: nodeFiles, random: nodeRandom, network, log: silentLog }
+  namesrv = await startNameServer(namesrvSettingsOf(properties, machine, `${namesrvDir}/namesrv.properties`), doors)
+})
+
+afterEach(async () => {
+  for (const broker of running.splice(0)) await broker.stop()
+  await namesrv.stop()
+  rmSync(namesrvDir, { recursive: true, force: true })
+})
+
+async function start(settings: Record<string, unknown>): Promise<TestBroker> {
+  const broker = await startTestBroker({ namesrvAddr, registerNameServerPeriod: 1000, ...settings }, network)
+  running.push(broker)
+  return broker
+}
+
+const startMaster = (settings: Record<string, unknown> = {}) => start(settings)
+const startSlave = (settings: Record<string, unknown> = {}) =>
+  start({ brokerRole: 'SLAVE', brokerId: 1, listenPort: 10_921, ...settings })
+
+async function eventually(check: () => void | Promise<void>): Promise<void> {
+  for (const untilMs = Date.now() + 8_000; ; ) {
+    try {
+      return await check()
+    } catch (error) {
+      if (Date.now() > untilMs) throw error
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  }
+}
+
+const inSync = (slave: TestBroker) => eventually(() => expect(slave.running.notReady()).toBeUndefined())
+
+test('a slave finds its master through the NameServer, has its messages and tables, and answers pulls when it may', async () => {
+  const master = await startMaster()
+  await master.client.createTopic('orders')
+  await master.client.subscribe('orders', { group: 'billing' })
+  const slave = await startSlave({ slaveReadEnable: true })
+  expect(slave.running.notReady()).toBeDefined()
+  await inSync(slave)
+
+  await master.client.send('orders', { body: 'paid' })
+  await master.client.call(RequestCode.UPDATE_CONSUMER_OFFSET, {
+    topic: 'orders',
+    consumerGroup: 'billing',
+    queueId: 0,
+    commitOffset: 1,
+  })
+
+  await eventually(async () => {
+    expect(await slave.client.pull('orders')).toMatchObject({ code: ResponseCode.SUCCESS, bodies: ['paid'] })
+  })
+  const groups = await slave.client.call(RequestCode.GET_ALL_SUBSCRIPTIONGROUP_CONFIG)
+  expect(groups.body.toString()).toContain('"billing"')
+})
+
+test('consumer offsets reach the slave, also lower ones', async () => {
+  const master = await startMaster()
+  await master.client.createTopic('orders')
+  await master.client.subscribe('orders', { group: 'billing' })
+  for (let count = 0; count < 3; count++) await master.client.send('orders')
+  const commit = (commitOffset: number) =>
+    master.client.call(RequestCode.UPDATE_CONSUMER_OFFSET, {
+      topic: 'orders',
+      consumerGroup: 'billing',
+      queueId: 0,
+      commitOffset,
+    })
+  await commit(3)
+  await commit(2)
+
+  const slave = await startSlave()
+
+  await eventually(async () => {
+    const { body } = await slave.client.call(RequestCode.GET_ALL_CONSUMER_OFFSET)
+    expect(readConsumerOffsetTable(readJson(body)).offsetTable.get('orders@billing')?.get(0)).toBe(2)
+  })
+})
+
+test('a slave takes nothing that only a master takes, and says so as Apache does', async () => {
+  await startMaster()
+  const slave = await startSlave()
+  await inSync(slave)
+
+  const rejected = {
+    code: ResponseCode.SYSTEM_BUSY,
+    remark: '[REJECTREQUEST]system busy, start flow control for a while',
+  }
+  expect(await slave.client.send('orders')).toMatchObject(rejected)
+  expect(await slave.client.pull('orders')).toMatchObject(rejected) // slaveReadEnable is off
+  expect((await slave.client.createTopic('orders')).code).toBe(ResponseCode.SYSTEM_ERROR)
+})
+
+test('at its end a slave sends a consumer back to the master while that is there, and holds the pull when it is not', async () => {
+  const master = await startMaster()
+  await master.client.createTopic('orders')
+  await master.client.send('orders', { body: 'paid' })
+  const slave = await startSlave({ slaveReadEnable: true })
+  await inSync(slave)
+  await eventually(async () => expect((await slave.client.pull('orders')).bodies).toEqual(['paid']))
+
+  expect(await slave.client.pull('orders', { queueOffset: 1, holdMs: 5000 })).toMatchObject({
+    code: ResponseCode.PULL_RETRY_IMMEDIATELY,
+    nextBeginOffset: 1,
+  })
+  // further than this copy goes: the master may know, and a slave never moves anybody
+  expect(await slave.client.pull('orders', { queueOffset: 9 })).toMatchObject({
+    code: ResponseCode.PULL_RETRY_IMMEDIATELY,
+    nextBeginOffset: 9,
+  })
+  await master.running.stop()
+  await eventually(async () => {
+    expect(await slave.client.pull('orders', { queueOffset: 9 })).toMatchObject({
+      code: ResponseCode.PULL_NOT_FOUND,
+      nextBeginOffset: 9,
+    })
+  })
+  expect((await slave.client.pull('orders')).bodies).toEqual(['paid'])
+  expect(slave.running.notReady()).toBeUndefined() // now it is needed
+  running = running.filter((broker) => broker !== master)
+})
+
+test('a slave delivers no delayed messages of its own', async () => {
+  const master = await startMaster({ messageDelayLevel: '1s' })
+  await master.client.createTopic('orders')
+  const slave = await startSlave({ messageDelayLevel: '1s', slaveReadEnable: true })
+  await inSync(slave)
+  await master.client.send('orders', { body: 'late', properties: { DELAY: '1' } })
+
+  await eventually(async () => expect((await slave.client.pull('orders')).bodies).toEqual(['late']))
+
+  const { body } = await slave.client.call(RequestCode.GET_BROKER_RUNTIME_INFO)
+  expect(body.toString()).toContain('"putMessageTimesTotal":"2"') // scheduled, delivered: by the master
+})
+
+test('a SYNC_MASTER answers FLUSH_SLAVE_TIMEOUT without its slave, SUCCESS with it', async () => {
+  const master = await startMaster({ brokerRole: 'SYNC_MASTER', inSyncReplicas: 2, slaveTimeout: 300 })
+  await master.client.createTopic('orders')
+  expect((await master.client.send('orders')).code).toBe(ResponseCode.FLUSH_SLAVE_TIMEOUT)
+  expect((await master.client.send('orders', { properties: { WAIT: 'false' } })).code).toBe(ResponseCode.SUCCESS)
+
+  const slave = await startSlave()
+  await inSync(slave)
+
+  expect((await master.client.send('orders')).code).toBe(ResponseCode.SUCCESS)
+  const { body } = await master.client.call(RequestCode.GET_BROKER_HA_STATUS)
+  expect(readJson(body)).toMatchObject({
+    master: true,
+    inSyncSlaveNums: 1,
+    haConnectionInfo: [{ diff: 0, inSync: true }],
+  })
+})
+
+test('both ends tell how the copy is doing', async () => {
+  const master = await startMaster()
+  await master.client.createTopic('orders')
+  const slave = await startSlave()
+  await inSync(slave)
+  await master.client.send('orders')
+
+  await eventually(async () => {
+    const text = await master.running.metrics()
+    expect(text).toMatch(/^rocketmq_ha_in_sync_slaves\{[^}]*\} 1$/m)
+    expect(text).toMatch(/^rocketmq_ha_slave_lag_bytes\{slave="127[^}]*\} 0$/m)
+    expect(text).toMatch(/^rocketmq_ha_transferred_bytes_total\{[^}]*\} [1-9]/m)
+  })
+  const text = await slave.running.metrics()
+  expect(text).toMatch(/^rocketmq_ha_following\{[^}]*\} 1$/m)
+  expect(text).toMatch(/^rocketmq_ha_lag_bytes\{[^}]*\} \d+$/m)
+})
+
+test('a consumer that is too far behind for the memory is sent to the slave, others to the master', async () => {
+  const settings = { slaveReadEnable: true, accessMessageInMemoryMaxRatio: 0 }
+  const master = await startMaster(settings)
+  await master.client.createTopic('orders')
+  await master.client.send('orders')
+  const suggestion = async () => {
+    const pulled = await master.client.call(RequestCode.PULL_MESSAGE, {
+      consumerGroup: 'consumers',
+      topic: 'orders',
+      queueId: 0,
+      queueOffset: 0,
+      maxMsgNums: 32,
+      sysFlag: 4,
+      commitOffset: 0,
+      suspendTimeoutMillis: 0,
+      subVersion: 0,
+      subscription: '*',
+    })
+    return pulled.extFields.suggestWhichBrokerId
+  }
+
+  expect(await suggestion()).toBe('1') // nothing fits into 0 % of the memory
+  await master.client.call(RequestCode.UPDATE_BROKER_CONFIG, {}, 'accessMessageInMemoryMaxRatio=40')
+  expect(await suggestion()).toBe('0')
+  await master.client.call(
+    RequestCode.UPDATE_BROKER_CONFIG,
+    {},
+    'accessMessageInMemoryMaxRatio=0\nslaveReadEnable=false',
+  )
+  expect(await suggestion()).toBe('0')
+})
