@@ -7,13 +7,16 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { killUnderLoad } from '../crash/kill.ts'
+import { killReplicas } from '../crash/replica.ts'
 import { apachePeer, type Cluster, ourPeer, type Peer, projectDir, startCluster } from '../peers/cluster.ts'
 import { type JavaProject, prepareJava } from './java.ts'
 import { type AdminCommand, adminStages, mqadmin } from './mqadmin.ts'
+import { followCase } from './replication.ts'
 
 const workDir = join(projectDir, '.work/conformance')
 const killCount = 10
 const crashPrefix = 'kill -9'
+const replicationPrefix = 'replication:'
 const suiteTimeoutMs = 8 * 60_000
 /** Leaves what the mqadmin commands are asked about. */
 const fixtureCase = 'mqadminFixture'
@@ -48,7 +51,10 @@ async function main(): Promise<number> {
     if (peers.length > 1) await adminPhase(java, clusters, results)
     else say('one peer only: what mqadmin prints is not compared')
     for (const [peer, cluster] of clusters) await casePhase(java, peer, cluster, results)
-    if (peers.includes(ourPeer)) await crashPhase(results)
+    if (peers.includes(ourPeer)) {
+      await crashPhase(results)
+      await replicationPhase(peers, results)
+    }
     const failed = report(results, peers)
     if (failed > 0) for (const cluster of clusters.values()) console.error(cluster.output())
     return failed
@@ -147,6 +153,42 @@ async function crashPhase(results: Results): Promise<void> {
   }
 }
 
+/** Masters and slaves of both implementations, and what is left when a master is lost. Recorded as ours: ours takes part in each. */
+async function replicationPhase(peers: readonly Peer[], results: Results): Promise<void> {
+  const runCase = async (name: string, work: () => Promise<string[]>) => {
+    if (!new RegExp(flags.only).test(name)) return
+    say(name)
+    const started = performance.now()
+    const outcome = await work().then(
+      (problems) => ({ passed: problems.length === 0, error: problems.slice(0, 20).join('\n') }),
+      (error: Error) => ({ passed: false, error: error.message }),
+    )
+    record(results, name, ourPeer, { ...outcome, ms: Math.round(performance.now() - started) })
+  }
+  const pairs = [
+    [ourPeer, ourPeer],
+    ...(peers.includes(apachePeer)
+      ? [
+          [ourPeer, apachePeer],
+          [apachePeer, ourPeer],
+        ]
+      : []),
+  ]
+  for (const [master, slave] of pairs as [Peer, Peer][]) {
+    const name = `${replicationPrefix} a slave of ${slave.name} follows a master of ${master.name}`
+    await runCase(name, () => followCase(master, slave, join(workDir, `follow-${master.name}-${slave.name}`)))
+  }
+  for (const flush of ['SYNC_FLUSH', 'ASYNC_FLUSH'] as const) {
+    const name = `${replicationPrefix} master and slave killed ${killCount} times, then the master's disk gone, ${flush}`
+    await runCase(name, async () => {
+      const dir = join(workDir, `replica-${flush}`)
+      const { acked, copied, problems } = await killReplicas({ dir, flush, kills: killCount })
+      say(`  ${acked} acknowledged, ${copied} on the slave`)
+      return problems
+    })
+  }
+}
+
 async function runSuite(java: JavaProject, args: string[], properties: string[] = []): Promise<Map<string, Outcome>> {
   const { stdout, stderr } = await java.java('conformance.Main', args, { timeoutMs: suiteTimeoutMs, properties })
   const outcomes = new Map<string, Outcome>()
@@ -170,7 +212,7 @@ function report(results: Results, peers: Peer[]): number {
   let failed = 0
   const lines: string[] = []
   for (const [name, byPeer] of results) {
-    const needed = name.startsWith(crashPrefix) ? [ourPeer] : peers
+    const needed = name.startsWith(crashPrefix) || name.startsWith(replicationPrefix) ? [ourPeer] : peers
     const passed = needed.every((peer) => byPeer.get(peer.name)?.passed === true)
     if (!passed) failed++
     const times = needed.map((peer) => `${peer.name} ${byPeer.get(peer.name)?.ms ?? '-'} ms`).join(', ')

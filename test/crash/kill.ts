@@ -7,9 +7,9 @@ import { pullMessageRequest, pullMessageResponse } from '../../src/remoting/head
 import { decodeMessages, type StoredMessage } from '../../src/remoting/message/record.ts'
 import { type Cluster, ourPeer, startCluster } from '../peers/cluster.ts'
 
-const topic = 'Crash'
-const queueCount = 4
-const writerCount = 16
+export const topic = 'Crash'
+export const queueCount = 4
+export const writerCount = 16
 /** Acknowledged sends between two kills, at least: a kill that hits an idle broker shows nothing. */
 const acksPerLife = 400
 const lifeTimeoutMs = 60_000
@@ -89,7 +89,7 @@ export async function killUnderLoad(options: {
 }
 
 /** Sends numbered messages until it is over; one that is not acknowledged is given up, the next one has another number. */
-async function write(
+export async function write(
   producer: Producer,
   writer: number,
   acked: Map<string, { queueId: number; queueOffset: number }>,
@@ -106,7 +106,7 @@ async function write(
   }
 }
 
-async function awaitAcks(acked: Map<string, unknown>, count: number, cluster: Cluster): Promise<void> {
+export async function awaitAcks(acked: Map<string, unknown>, count: number, cluster: Cluster): Promise<void> {
   const until = Date.now() + lifeTimeoutMs
   while (acked.size < count) {
     if (Date.now() > until)
@@ -126,7 +126,7 @@ function idOf(body: Buffer): string {
   return body.subarray(0, Math.max(0, body.indexOf('|'))).toString()
 }
 
-function problemsOf(queueId: number, messages: StoredMessage[]): string[] {
+export function problemsOf(queueId: number, messages: StoredMessage[]): string[] {
   const problems: string[] = []
   const lastOf = new Map<string, number>()
   let phyOffset = -1
@@ -147,7 +147,11 @@ function problemsOf(queueId: number, messages: StoredMessage[]): string[] {
 }
 
 /** All messages of a queue; each one's checksum is verified where it is decoded. */
-async function readQueue(remoting: RemotingClient, brokerAddr: string, queueId: number): Promise<StoredMessage[]> {
+export async function readQueue(
+  remoting: RemotingClient,
+  brokerAddr: string,
+  queueId: number,
+): Promise<StoredMessage[]> {
   const messages: StoredMessage[] = []
   const until = Date.now() + readTimeoutMs
   for (let queueOffset = 0; Date.now() < until; ) {

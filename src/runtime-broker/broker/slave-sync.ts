@@ -3,7 +3,7 @@ import type { Timer } from '../../base/clock.ts'
 import type { Doors } from '../../base/doors.ts'
 import { messageOf, OperatingError } from '../../base/errors.ts'
 import { readConsumerOffsetTable } from '../../remoting/body/consumer-offset-table.ts'
-import { isSameDataVersion } from '../../remoting/body/data-version.ts'
+import { type DataVersion, isSameDataVersion } from '../../remoting/body/data-version.ts'
 import { readMasterMaxOffset } from '../../remoting/body/ha-status.ts'
 import { readSubscriptionGroupTable, type SubscriptionGroupConfig } from '../../remoting/body/subscription-group.ts'
 import { readTopicConfigTable, type TopicConfig } from '../../remoting/body/topic-config.ts'
@@ -47,6 +47,8 @@ export class SlaveSync {
   #isBusy = false
   #tablesDueMs = 0
   #isFailing = false
+  readonly #topicsSeen = new VersionSeen()
+  readonly #groupsSeen = new VersionSeen()
 
   constructor(tables: Tables, replication: Replication, doors: Pick<Doors, 'clock' | 'network' | 'log'>) {
     this.#tables = tables
@@ -125,10 +127,11 @@ export class SlaveSync {
         read: readTopicConfigTable,
         add: ({ topicConfigTable }) => addAll(configs, topicConfigTable),
         clear: () => configs.clear(),
-        isDone: ({ dataVersion }) => isSameDataVersion(dataVersion, topics.dataVersion),
+        isDone: ({ dataVersion }) => this.#topicsSeen.isSettled(dataVersion, topics.dataVersion),
       },
     )
-    if (isSameDataVersion(table.dataVersion, topics.dataVersion)) return
+    if (this.#topicsSeen.isSettled(table.dataVersion, topics.dataVersion)) return
+    this.#topicsSeen.note(table.dataVersion)
     topics.replaceAll({ dataVersion: table.dataVersion, topicConfigTable: configs })
     this.#doors.log.info({ masterAddr, topics: configs.size }, 'topics copied from the master')
   }
@@ -147,10 +150,11 @@ export class SlaveSync {
           return addAll(configs, subscriptionGroupTable)
         },
         clear: () => configs.clear(),
-        isDone: ({ dataVersion }) => isSameDataVersion(dataVersion, groups.dataVersion),
+        isDone: ({ dataVersion }) => this.#groupsSeen.isSettled(dataVersion, groups.dataVersion),
       },
     )
-    if (isSameDataVersion(table.dataVersion, groups.dataVersion)) return
+    if (this.#groupsSeen.isSettled(table.dataVersion, groups.dataVersion)) return
+    this.#groupsSeen.note(table.dataVersion)
     groups.replaceAll({ dataVersion: table.dataVersion, subscriptionGroupTable: configs, forbiddenTable: forbidden })
     this.#doors.log.info({ masterAddr, groups: configs.size }, 'consumer groups copied from the master')
   }
@@ -204,6 +208,27 @@ export class SlaveSync {
     const answer = await this.#client.call(masterAddr, { code, extFields }, timeoutMs)
     if (answer.code === ResponseCode.SUCCESS) return answer
     throw new OperatingError('REQUEST_REFUSED', { request: code, code: answer.code, remark: answer.remark })
+  }
+}
+
+/**
+ * Which version of a table was copied, and how often. Apache's master reads the table first and its version afterwards: a
+ * change between the two comes with a version that it does not belong to. So each version is copied twice, in two rounds.
+ */
+class VersionSeen {
+  #version: DataVersion | undefined
+  #count = 0
+
+  /** @returns true: this version is ours already, and nothing of it can be missing */
+  isSettled(version: DataVersion, ours: DataVersion): boolean {
+    const isOurs = isSameDataVersion(version, ours)
+    return isOurs && this.#version !== undefined && isSameDataVersion(version, this.#version) && this.#count > 1
+  }
+
+  note(version: DataVersion): void {
+    const isKnown = this.#version !== undefined && isSameDataVersion(version, this.#version)
+    this.#count = isKnown ? this.#count + 1 : 1
+    this.#version = version
   }
 }
 

@@ -1,0 +1,136 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createLog, nodeDoors } from '../../src/base/node/index.ts'
+import { Admin, Producer } from '../../src/client/index.ts'
+import { RemotingClient } from '../../src/remoting/client.ts'
+import { RequestCode, ResponseCode } from '../../src/remoting/codes.ts'
+import { sendMessageRequestV2 } from '../../src/remoting/headers/send-message.ts'
+import { readJson } from '../../src/remoting/json.ts'
+import { queueCount, readQueue, topic } from '../crash/kill.ts'
+import { awaitInSync, differenceOfLogs } from '../crash/replica.ts'
+import type { Peer } from '../peers/cluster.ts'
+import { type Group, startGroup } from '../peers/group.ts'
+
+const messageCount = 3_000
+const consumerGroup = 'replicated-group'
+const committedOffset = 7
+/** Apache's slave copies tables every 60 s, first after 60 s. */
+const tablesTimeoutMs = 90_000
+
+/**
+ * A master of one implementation with a slave of either: a SYNC_MASTER's answers, logs that are equal byte for byte, tables
+ * that arrive, refusals, and a slave that alone still has everything.
+ * @returns what was wrong
+ */
+export async function followCase(master: Peer, slave: Peer, dir: string): Promise<string[]> {
+  const group = await startGroup({
+    peer: master,
+    slavePeer: slave,
+    dir,
+    env: { BROKER_ROLE: 'SYNC_MASTER', BROKER_XMS: '512m', BROKER_XMX: '512m' },
+    brokerConf: { inSyncReplicas: '2', slaveReadEnable: 'true', mappedFileSizeCommitLog: String(4 << 20) },
+  })
+  const doors = nodeDoors(createLog('fatal', { component: 'replication' }))
+  const admin = new Admin({ namesrvAddr: group.namesrv }, doors)
+  const producer = new Producer({ producerGroup: 'replication', namesrvAddr: group.namesrv }, doors)
+  const remoting = new RemotingClient({}, doors)
+  const problems: string[] = []
+  try {
+    await awaitInSync(group, remoting)
+    await admin.createTopic(group.brokerAddr, {
+      topicName: topic,
+      readQueueNums: queueCount,
+      writeQueueNums: queueCount,
+    })
+    const bodies = new Map<string, string>()
+    for (let sent = 0; sent < messageCount; ) {
+      const batch = Array.from({ length: 50 }, () => `${sent++}`.padEnd(2500, '.'))
+      const results = await Promise.all(batch.map((body) => producer.send({ topic, body: Buffer.from(body) })))
+      results.forEach(({ status, queue, queueOffset }, index) => {
+        if (status !== 'SEND_OK') problems.push(`a send was answered ${status} although the slave was there`)
+        bodies.set(`${queue.queueId}/${queueOffset}`, batch[index]!)
+      })
+    }
+    await commitOffset(remoting, group)
+    await awaitInSync(group, remoting)
+    problems.push(...differenceOfLogs(group))
+    problems.push(...(await awaitTables(remoting, group)))
+    problems.push(...(await refusalOfSend(remoting, group)))
+
+    await group.killBroker()
+    let found = 0
+    for (let queueId = 0; queueId < queueCount; queueId++) {
+      for (const { queueOffset, body } of await readQueue(remoting, group.slaveAddr, queueId)) {
+        found++
+        if (bodies.get(`${queueId}/${queueOffset}`) !== body.toString()) {
+          problems.push(`the slave has another message at ${queueId}/${queueOffset}`)
+        }
+      }
+    }
+    if (found !== bodies.size) problems.push(`the slave has ${found} of ${bodies.size} messages`)
+    return problems
+  } finally {
+    await Promise.all([producer.close(), admin.close(), remoting.close()])
+    await group.stop()
+  }
+}
+
+async function commitOffset(remoting: RemotingClient, { brokerAddr }: Group): Promise<void> {
+  const config = { groupName: consumerGroup }
+  const body = Buffer.from(JSON.stringify(config))
+  await remoting.call(brokerAddr, { code: RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, extFields: {}, body }, 5_000)
+  const extFields = { consumerGroup, topic, queueId: '0', commitOffset: String(committedOffset) }
+  await remoting.call(brokerAddr, { code: RequestCode.UPDATE_CONSUMER_OFFSET, extFields }, 5_000)
+}
+
+async function awaitTables(remoting: RemotingClient, { slaveAddr }: Group): Promise<string[]> {
+  const paging = { topicSeq: '0', maxTopicNum: '100000', groupSeq: '0', maxGroupNum: '100000', dataVersion: '' }
+  const ask = async (code: number) => {
+    const { body } = await remoting.call(slaveAddr, { code, extFields: paging }, 5_000)
+    return readJson(body) as Record<string, Record<string, unknown>>
+  }
+  const lookFor: [string, () => Promise<boolean>][] = [
+    ['topic', async () => topic in (await ask(RequestCode.GET_ALL_TOPIC_CONFIG)).topicConfigTable!],
+    [
+      'consumer group',
+      async () => consumerGroup in (await ask(RequestCode.GET_ALL_SUBSCRIPTIONGROUP_CONFIG)).subscriptionGroupTable!,
+    ],
+    [
+      'consumer offset',
+      async () => {
+        const { offsetTable } = await ask(RequestCode.GET_ALL_CONSUMER_OFFSET)
+        const queues = offsetTable?.[`${topic}@${consumerGroup}`] as Record<string, number> | undefined
+        return queues?.['0'] === committedOffset
+      },
+    ],
+  ]
+  const until = Date.now() + tablesTimeoutMs
+  const missing: string[] = []
+  for (const [what, isThere] of lookFor) {
+    while (!(await isThere())) {
+      if (Date.now() > until) {
+        missing.push(`the ${what} did not reach the slave within ${tablesTimeoutMs} ms`)
+        break
+      }
+      await sleep(500)
+    }
+  }
+  return missing
+}
+
+async function refusalOfSend(remoting: RemotingClient, { slaveAddr }: Group): Promise<string[]> {
+  const extFields = sendMessageRequestV2.encode({
+    producerGroup: 'replication',
+    topic,
+    defaultTopic: 'TBW102',
+    defaultTopicQueueNums: 4,
+    queueId: 0,
+    sysFlag: 0,
+    bornTimestamp: 1_700_000_000_000,
+    flag: 0,
+    properties: '',
+  })
+  const command = { code: RequestCode.SEND_MESSAGE_V2, extFields, body: Buffer.from('to a slave') }
+  const { code, remark } = await remoting.call(slaveAddr, command, 5_000)
+  const expected = '[REJECTREQUEST]system busy, start flow control for a while'
+  return code === ResponseCode.SYSTEM_BUSY && remark === expected ? [] : [`a slave answers a send ${code} ${remark}`]
+}
