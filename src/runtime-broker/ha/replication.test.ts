@@ -273,6 +273,25 @@ test('with flow control a slave gets no more than its bytes a second', async () 
   expect(sum()).toBe(30_000)
 })
 
+test('a master that closes sends nothing more, also to a slave that it refused', async () => {
+  const pair = new Pair()
+  await pair.master.open()
+  await pair.startMaster()
+  const refused = await rawSlave(pair)
+  const served = await rawSlave(pair)
+  refused.socket.pause()
+  refused.socket.write(encodeReport(1_000_000))
+  served.socket.write(encodeReport(0))
+  await pair.clock.turn()
+
+  await pair.haMaster.close()
+  await pair.master.appendAll(texts(0, 3))
+  await pair.until(() => refused.state.isClosed && served.state.isClosed)
+
+  expect(served.frames).toEqual([])
+  expect(pair.haMaster.slaveCount).toBe(0)
+})
+
 test('bytes that do not follow on the slave’s log are not taken', async () => {
   const pair = new Pair()
   await pair.slave.open()

@@ -102,8 +102,10 @@ export class SlaveLink {
     }
   }
 
+  /** At once: the log may be closed next. */
   close(): void {
-    if (this.#state !== 'closed') this.#parts.socket.destroy()
+    this.#state = 'closed'
+    this.#parts.socket.destroy()
   }
 
   #nextPieceBytes(): number {

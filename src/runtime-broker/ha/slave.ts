@@ -156,6 +156,7 @@ export class HaSlave {
       },
     })
     this.#send(session.requestOffset)
+    if (session.isFollowing) this.#log.info({ haServerAddr: this.#address }, 'following the master with an empty log')
   }
 
   #receive(chunk: Buffer): void {
