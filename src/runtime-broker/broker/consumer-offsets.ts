@@ -1,5 +1,5 @@
 import { type ConsumerOffsetTable, readConsumerOffsetTable } from '../../remoting/body/consumer-offset-table.ts'
-import { type DataVersion, isSameDataVersion } from '../../remoting/body/data-version.ts'
+import type { DataVersion } from '../../remoting/body/data-version.ts'
 import { nextDataVersion, SavedTable, type TableDoors } from './saved-table.ts'
 
 /** Queues with a stored offset, over all topics and groups; a commit for one more is refused. */
@@ -94,12 +94,13 @@ export class ConsumerOffsets {
     this.#forget((offsets) => offsets.consumerGroup === consumerGroup)
   }
 
-  /** Offsets of the master whose slave this is: what it says counts, lower or higher; what it does not name stays. */
+  /**
+   * Offsets of the master whose slave this is: what it says counts, lower or higher; what it does not name stays. Its version
+   * tells nothing: Apache's master counts 500 commits before it gives the table another one.
+   */
   take(table: ConsumerOffsetTable): void {
-    if (isSameDataVersion(table.dataVersion, this.#dataVersion)) return
-    this.#add(table)
     this.#dataVersion = table.dataVersion
-    this.#table.markDirty()
+    if (this.#add(table)) this.#table.markDirty()
   }
 
   /** As consumerOffset.json and GET_ALL_CONSUMER_OFFSET have it. */
@@ -168,14 +169,21 @@ export class ConsumerOffsets {
     this.#doors.log.info({ queues: this.#queueCount }, 'consumer offsets loaded')
   }
 
-  #add({ offsetTable }: ConsumerOffsetTable): void {
+  /** @returns whether any of them is new */
+  #add({ offsetTable }: ConsumerOffsetTable): boolean {
+    let hasChanged = false
     for (const [key, queues] of offsetTable) {
       const at = key.indexOf(separator)
       if (at <= 0) continue // Apache skips such entries too
       const { committed } = this.#of(key.slice(0, at), key.slice(at + 1))
       this.#queueCount -= committed.size
-      for (const [queueId, consumerOffset] of queues) committed.set(queueId, consumerOffset)
+      for (const [queueId, consumerOffset] of queues) {
+        if (committed.get(queueId) === consumerOffset) continue
+        committed.set(queueId, consumerOffset)
+        hasChanged = true
+      }
       this.#queueCount += committed.size
     }
+    return hasChanged
   }
 }

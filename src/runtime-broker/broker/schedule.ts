@@ -2,7 +2,7 @@ import { BrokenRule } from '../../base/assert.ts'
 import type { Clock, Timer } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
-import { type DataVersion, isSameDataVersion, readDataVersion } from '../../remoting/body/data-version.ts'
+import { type DataVersion, readDataVersion } from '../../remoting/body/data-version.ts'
 import { Fields, integerItem, integerKey } from '../../remoting/body/fields.ts'
 import {
   decodeMessages,
@@ -125,12 +125,18 @@ export class Schedule {
     }
   }
 
-  /** The progress of the master whose slave this is; this schedule is not started. */
+  /**
+   * The progress of the master whose slave this is; this schedule is not started. Its version tells nothing: Apache's master
+   * counts 200 steps before it gives the table another one.
+   */
   take({ dataVersion, offsetTable }: DelayOffsets): void {
-    if (isSameDataVersion(dataVersion, this.#dataVersion)) return
-    for (const level of this.#levels) level.queueOffset = offsetTable.get(level.level) ?? level.queueOffset
     this.#dataVersion = dataVersion
-    this.#table.markDirty()
+    for (const level of this.#levels) {
+      const queueOffset = offsetTable.get(level.level) ?? level.queueOffset
+      if (queueOffset === level.queueOffset) continue
+      level.queueOffset = queueOffset
+      this.#table.markDirty()
+    }
   }
 
   /** Per level that has been used: how far it is, and its queue's end. */
