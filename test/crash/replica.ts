@@ -10,6 +10,8 @@ import { awaitAcks, problemsOf, queueCount, readQueue, topic, write, writerCount
 
 const segmentBytes = 4 << 20
 const acksPerLife = 300
+/** How long the master is left without its slave before it is killed. */
+const aloneMs = 500
 const linkTimeoutMs = 30_000
 
 export interface ReplicaReport {
@@ -72,14 +74,16 @@ export async function killReplicas(options: {
       }
     }
     await awaitAcks(acked, acked.size + acksPerLife, group)
-    await group.killBroker() // in the middle of it
+    // In the middle of it the slave goes first: whatever the master still acknowledges is on one disk only.
+    await group.killSlave()
+    await sleep(aloneMs)
+    await group.killBroker()
     isOver = true
     await Promise.all(writers)
 
     const problems = differenceOfLogs(group)
     rmSync(group.masterStore, { recursive: true })
     // the slave, alone, from its disk
-    await group.stopSlave()
     await group.startSlave()
     const at = new Map<string, string>()
     let copied = 0
