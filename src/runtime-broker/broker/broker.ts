@@ -122,7 +122,7 @@ export async function startBroker(given: BrokerSettings, doors: Doors): Promise<
 
   return {
     address: main.server.address,
-    notReady: () => registration.notReady(),
+    notReady: () => store.failure?.message ?? registration.notReady(),
     metrics: metricsOf(broker),
     async stop() {
       await registration.stop()

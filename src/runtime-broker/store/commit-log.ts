@@ -148,6 +148,11 @@ export class CommitLog {
     if (target > this.#flushed) this.#flushed = target
   }
 
+  /** @throws OperatingError STORE_CORRUPT when the segment being written is not where the next start looks for it */
+  checkFiles(): void {
+    if (this.#written > this.segments.minOffset) this.segments.check(this.#written - 1)
+  }
+
   isHot(phyOffset: number): boolean {
     return this.#written - phyOffset <= hotBytes
   }

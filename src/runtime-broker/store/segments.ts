@@ -87,6 +87,16 @@ export class Segments {
     return file
   }
 
+  /** @throws OperatingError STORE_CORRUPT when the segment that holds phyOffset was removed, or changed its length */
+  check(phyOffset: number): void {
+    const path = this.#path(this.startOf(phyOffset))
+    if (!this.#files.exists(path)) throw new OperatingError('STORE_CORRUPT', { path, why: 'removed while in use' })
+    const sizeBytes = this.file(phyOffset).sizeBytes()
+    if (sizeBytes !== this.segmentBytes) {
+      throw new OperatingError('STORE_CORRUPT', { path, sizeBytes, expectedBytes: this.segmentBytes })
+    }
+  }
+
   /** The segment that holds phyOffset, made if it is the next one. @throws OperatingError FILE_FAILED */
   fileForWriting(phyOffset: number): OpenFile {
     if (phyOffset < this.endOffset) return this.file(phyOffset)

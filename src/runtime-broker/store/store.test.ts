@@ -1,6 +1,9 @@
 import { expect, test } from '@jest/globals'
+import { OperatingError } from '../../base/errors.ts'
 import { MemoryFiles } from '../../base/testing/files.ts'
 import { message, StoreBench } from './testing/bench.ts'
+
+const segment = '/store/commitlog/00000000000000000000'
 
 test('an append is readable and settled when its turn ends', async () => {
   const bench = await new StoreBench().open()
@@ -232,6 +235,38 @@ test('a volume that is nearly full takes no messages until it has room again', a
   bench.files.space = { totalBytes: 1000, freeBytes: 500 }
   await bench.clock.advance(10_000)
   expect(bench.append().queueOffset).toBe(0)
+})
+
+test.each([
+  ['the store is deleted', (files: MemoryFiles) => files.remove('/store')],
+  ['the segment is cut', (files: MemoryFiles) => files.open(segment, 'existing').truncate(100)],
+])('when %s under it, a store acknowledges nothing more', async (_, harm) => {
+  const bench = await new StoreBench().open()
+  await bench.appendAll(['before'])
+  expect(bench.store.failure).toBeUndefined()
+
+  harm(bench.files)
+  await bench.clock.advance(10_000)
+
+  expect(() => bench.append()).toThrow('STORE_CLOSED')
+  expect(bench.store.failure?.message).toContain(segment)
+  await bench.clock.advance(60_000)
+  await bench.close() // it ends, all the same
+})
+
+test('a volume that cannot be asked refuses messages until it can', async () => {
+  const bench = await new StoreBench().open()
+  const { diskSpace } = bench.files
+  bench.files.diskSpace = () => {
+    throw new OperatingError('FILE_FAILED', { code: 'EIO' })
+  }
+  await bench.clock.advance(10_000)
+  expect(() => bench.append()).toThrow('STORE_CLOSED')
+
+  bench.files.diskSpace = diskSpace
+  await bench.clock.advance(10_000)
+  expect(bench.append().queueOffset).toBe(0)
+  expect(bench.store.failure).toBeUndefined()
 })
 
 test('illegal messages are refused', async () => {

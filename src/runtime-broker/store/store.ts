@@ -112,8 +112,11 @@ export class Store implements MessageStore {
     this.#dispatchedTo = parts.recovered.endOffset
     this.#dispatchedTimestamp = parts.recovered.storeTimestamp
     this.#diskGuard = new DiskGuard(
-      parts.settings.commitLogDir,
-      parts.settings.diskSpaceWarningLevelRatio,
+      {
+        directory: parts.settings.commitLogDir,
+        usedRatioMax: parts.settings.diskSpaceWarningLevelRatio,
+        checkFiles: () => this.#log.checkFiles(),
+      },
       parts.files,
       parts.clock,
       parts.log,
@@ -220,6 +223,10 @@ export class Store implements MessageStore {
     }
   }
 
+  get failure(): OperatingError | undefined {
+    return this.#syncError ?? (this.#diskGuard.isBeyondHelp ? this.#diskGuard.failure : undefined)
+  }
+
   async flush(): Promise<void> {
     this.#endTurn()
     const target = this.#log.writtenOffset
@@ -256,6 +263,7 @@ export class Store implements MessageStore {
     if (this.#state !== 'open') throw new OperatingError('STORE_CLOSED', {})
     if (this.#syncError !== undefined) throw this.#syncError
     if (this.#pending.count >= pendingCountMax) throw new OperatingError('STORE_CLOSED', { pendingCountMax })
+    if (this.#diskGuard.failure !== undefined) throw this.#diskGuard.failure
     if (this.#diskGuard.isFull) throw new OperatingError('STORE_FULL', { usedRatio: this.#diskGuard.usedRatio })
     if (this.#retryAtMs !== undefined) this.#retryWrites()
     const { writeFailure } = this.#queues

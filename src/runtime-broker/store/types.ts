@@ -110,6 +110,8 @@ export interface MessageStore {
   onArrival(listener: ArrivalListener): void
   readonly commitLog: { minOffset: number; maxOffset: number; flushedOffset: number }
   readonly stats: StoreStats
+  /** Why no message is taken until a restart; undefined: messages are taken, or will be again. */
+  readonly failure: OperatingError | undefined
   /** Resolves when everything appended before survives a power cut. */
   flush(): Promise<void>
   /** Refuses new messages, flushes, leaves the mark of a clean stop. */
