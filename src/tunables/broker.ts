@@ -122,6 +122,21 @@ export const brokerSchema = z.object({
     'Sends are refused while the volume of the commit log is fuller than this.',
     { unit: '%' },
   ),
+  messageIndexEnable: setting(z.boolean().default(true), 'Messages can be found by key, by unique key and by tag.'),
+  maxHashSlotNum: setting(
+    z.int32().min(1).max(100_000_000).default(5_000_000),
+    'Slots of an index file. Stays as it is for the life of the index.',
+  ),
+  maxIndexNum: setting(
+    z.int32().min(2).max(100_000_000).default(20_000_000),
+    'Entries of an index file. Stays as it is for the life of the index.',
+  ),
+  maxMsgsNumBatch: setting(z.int32().min(1).max(4096).default(64), 'Most messages of one answer to a query by key.', {
+    live: true,
+  }),
+  defaultQueryMaxNum: setting(z.int32().min(1).max(4096).default(32), 'Messages that a query by unique key looks at.', {
+    live: true,
+  }),
   messageDelayLevel: setting(
     z
       .string()

@@ -34,6 +34,7 @@ function open(files: Files, clock: ManualClock, rootDir: string, flush: 'SYNC' |
     syncFlushTimeoutMs: 5000,
     diskSpaceWarningLevelRatio: 1,
     checkCrcOnRecover: true,
+    index: { slotCount: 5000, entryCountMax: 100 },
     delayLevelsMs: [],
   }
   return openStore(settings, { files, clock, log: silentLog })

@@ -189,6 +189,9 @@ function storeSettings(settings: BrokerSettings, { delaysMs }: DelayLevels): Sto
     syncFlushTimeoutMs: settings.syncFlushTimeout,
     diskSpaceWarningLevelRatio: settings.diskSpaceWarningLevelRatio / 100,
     checkCrcOnRecover: settings.checkCRCOnRecover,
+    index: settings.messageIndexEnable
+      ? { slotCount: settings.maxHashSlotNum, entryCountMax: settings.maxIndexNum }
+      : undefined,
     delayLevelsMs: delaysMs,
   }
 }

@@ -175,15 +175,36 @@ export class CommitLog {
 
   /** The record that begins at phyOffset; undefined when none does. */
   recordAt(phyOffset: number): Buffer | undefined {
-    if (phyOffset < this.minOffset || phyOffset + recordBytesMin > this.#written) return undefined
+    if (!this.#mayBegin(phyOffset)) return undefined
     const head = Buffer.alloc(recordBytesMin)
     this.read(head, phyOffset)
+    const record = this.#roomFor(head, phyOffset)
+    if (record === undefined) return undefined
+    this.read(record, phyOffset)
+    return layoutOf(record, 0) === undefined ? undefined : record
+  }
+
+  /** As recordAt, from the disk if need be. */
+  async recordLater(phyOffset: number): Promise<Buffer | undefined> {
+    if (!this.#mayBegin(phyOffset)) return undefined
+    if (this.isHot(phyOffset)) return this.recordAt(phyOffset)
+    const head = Buffer.alloc(recordBytesMin)
+    await this.readLater(head, phyOffset)
+    const record = this.#roomFor(head, phyOffset)
+    if (record === undefined || !this.#mayBegin(phyOffset)) return undefined
+    await this.readLater(record, phyOffset)
+    return layoutOf(record, 0) === undefined ? undefined : record
+  }
+
+  #mayBegin(phyOffset: number): boolean {
+    return phyOffset >= this.minOffset && phyOffset + recordBytesMin <= this.#written
+  }
+
+  #roomFor(head: Buffer, phyOffset: number): Buffer | undefined {
     const size = head.readInt32BE(recordAt.totalSize)
     const left = this.segments.segmentBytes - (phyOffset % this.segments.segmentBytes)
     if (size < recordBytesMin || size > left || readInt64(head, recordAt.phyOffset) !== phyOffset) return undefined
-    const record = Buffer.allocUnsafe(size)
-    this.read(record, phyOffset)
-    return layoutOf(record, 0) === undefined ? undefined : record
+    return Buffer.allocUnsafe(size)
   }
 
   close(): void {

@@ -34,6 +34,10 @@ interface Known {
   isAcked: () => boolean
 }
 
+function keyOf(text: string): string {
+  return `key${Number.parseInt(text, 10)}`
+}
+
 async function play(flush: 'SYNC' | 'ASYNC', deeds: readonly Deed[], seed: number): Promise<void> {
   let state = seed
   const chance = () => {
@@ -63,6 +67,7 @@ async function play(flush: 'SYNC' | 'ASYNC', deeds: readonly Deed[], seed: numbe
       const acked = known.filter(({ key, isAcked }) => key === `${topic}/${queueId}` && isAcked())
       expect(texts).toEqual(expect.arrayContaining(acked.map(({ text }) => text)))
       expect(texts.filter((text) => acked.some((one) => one.text === text))).toEqual(acked.map(({ text }) => text))
+      for (const text of texts) expect(await bench.find(keyOf(text), { topic })).toContain(text)
     }
     const queues = [...bench.store.queues()].map(({ topic, queueId }) => `${topic}/${queueId}`)
     if (!lossIsAllowed)
@@ -72,7 +77,8 @@ async function play(flush: 'SYNC' | 'ASYNC', deeds: readonly Deed[], seed: numbe
     if (step.do === 'append') {
       const text = `${serial++}`.padEnd(step.bodyBytes, '.')
       try {
-        const sent = bench.append({ topic: step.topic, queueId: step.queueId, text })
+        const properties = `KEYS\u0001${keyOf(text)}\u0002`
+        const sent = bench.append({ topic: step.topic, queueId: step.queueId, text, properties })
         known.push({ key: `${step.topic}/${step.queueId}`, text, isAcked: () => sent.status === 'ok' })
       } catch (error) {
         expect(error).toMatchObject({ code: 'STORE_FULL' })

@@ -178,6 +178,23 @@ function countRecords(body: Buffer): number {
   return count
 }
 
+/** Records of one answer, together. */
+const recordsBytesMax = 8 * 1024 * 1024
+
+/** The records that begin at phyOffsets, where one does; the first one always, the others while they fit into one answer. */
+export async function readRecords(commitLog: CommitLog, phyOffsets: readonly number[]): Promise<Buffer[]> {
+  const records: Buffer[] = []
+  let bytes = 0
+  for (const phyOffset of phyOffsets) {
+    const record = await commitLog.recordLater(phyOffset)
+    if (record === undefined) continue // trimmed meanwhile
+    bytes += record.length
+    if (records.length > 0 && bytes > recordsBytesMax) break
+    records.push(record)
+  }
+  return records
+}
+
 /** lower: the first message stored at or after timestamp; upper: the last one at or before. Clamped to the queue. */
 export function offsetByTime(
   commitLog: CommitLog,

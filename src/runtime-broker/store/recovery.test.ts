@@ -169,6 +169,7 @@ test('a checkpoint that names no record is not believed', async () => {
     indexMsgTimestamp: 0,
     queuesSyncedTo: 777,
     unitCount: undefined,
+    index: undefined,
   })
 
   await bench.reopen()
@@ -191,6 +192,7 @@ test("a crash after Apache's own checkpoint reads again from the segment that it
     indexMsgTimestamp: 0,
     queuesSyncedTo: undefined,
     unitCount: undefined,
+    index: undefined,
   })
 
   await bench.reopen()

@@ -16,13 +16,15 @@ import type { ConsumeQueue } from './consume-queue.ts'
 import { type ConsumeQueues, topicBytesMax } from './consume-queues.ts'
 import type { DeletedTopics } from './deleted-topics.ts'
 import { DiskGuard } from './disk-guard.ts'
+import type { KeyIndex, KeyQuery } from './key-index/key-index.ts'
 import { PendingAppends } from './pending.ts'
-import { offsetByTime, readQueue } from './reader.ts'
+import { offsetByTime, readQueue, readRecords } from './reader.ts'
 import { type Recovered, storeTimestampAt } from './recovery.ts'
 import type {
   Appended,
   AppendWaiter,
   ArrivalListener,
+  FoundMessages,
   MessageStore,
   NewMessage,
   QueueName,
@@ -45,6 +47,7 @@ export interface StoreParts {
   settings: StoreSettings
   commitLog: CommitLog
   queues: ConsumeQueues
+  index: KeyIndex | undefined
   deleted: DeletedTopics
   recovered: Recovered
   paths: { checkpoint: string; abort: string }
@@ -63,6 +66,7 @@ export class Store implements MessageStore {
   readonly #settings: StoreSettings
   readonly #log: CommitLog
   readonly #queues: ConsumeQueues
+  readonly #index: KeyIndex | undefined
   readonly #deleted: DeletedTopics
   readonly #files: Files
   readonly #clock: Clock
@@ -102,6 +106,7 @@ export class Store implements MessageStore {
     this.#settings = parts.settings
     this.#log = parts.commitLog
     this.#queues = parts.queues
+    this.#index = parts.index
     this.#deleted = parts.deleted
     this.#files = parts.files
     this.#clock = parts.clock
@@ -121,6 +126,7 @@ export class Store implements MessageStore {
       parts.clock,
       parts.log,
     )
+    this.#index?.advance(this.#dispatchedTo)
     this.#armCheckpoint() // recovery may have filled queues
   }
 
@@ -188,6 +194,12 @@ export class Store implements MessageStore {
     return this.#log.recordAt(phyOffset)
   }
 
+  async query(query: KeyQuery): Promise<FoundMessages> {
+    if (this.#index === undefined) return { bodies: [], lastUpdateTimestamp: 0, lastUpdatePhyOffset: 0 }
+    const { phyOffsets, ...lastUpdate } = await this.#index.query(query)
+    return { bodies: await readRecords(this.#log, phyOffsets), ...lastUpdate }
+  }
+
   deleteTopic(topic: string): void {
     this.#writeOut()
     this.#deleted.add(topic, this.#log.writtenOffset)
@@ -217,7 +229,7 @@ export class Store implements MessageStore {
       getBytes: this.#getBytes,
       commitLogBytes: this.#log.writtenOffset - this.#log.minOffset,
       queueCount: this.#queues.count,
-      openFileCount: this.#queues.openFileCount + this.#log.segments.openCount,
+      openFileCount: this.#queues.openFileCount + this.#log.segments.openCount + (this.#index?.openFileCount ?? 0),
       diskUsedRatio: this.#diskGuard.usedRatio,
       dispatchBehindBytes: this.#log.writtenOffset - this.#dispatchedTo,
     }
@@ -244,7 +256,8 @@ export class Store implements MessageStore {
       await this.flush()
       this.#checkpointUntilMs = this.#clock.monotonicMs() + closeSyncMs
       await this.#checkpointing
-      isSafe = await this.#checkpoint()
+      const isIndexed = (await this.#index?.stop(() => this.#clock.monotonicMs() > this.#checkpointUntilMs)) ?? true
+      isSafe = (await this.#checkpoint()) && isIndexed
     } catch (error) {
       this.#logger.error({ err: error }, 'the store could not be flushed: the next start reads the log again')
     }
@@ -253,6 +266,7 @@ export class Store implements MessageStore {
     this.#state = 'closed'
     if (isSafe) this.#files.remove(this.#paths.abort)
     this.#queues.close()
+    this.#index?.close()
     this.#log.close()
     this.#unlock()
     this.#logger.info({ phyOffset: this.#log.writtenOffset, isSafe }, 'store closed')
@@ -422,6 +436,7 @@ export class Store implements MessageStore {
       waiter?.settle('ok')
     }
     pending.remove(upTo)
+    this.#index?.advance(this.#dispatchedTo)
     this.#armCheckpoint()
   }
 
@@ -522,14 +537,17 @@ export class Store implements MessageStore {
     const { unitCount } = this.#queues // of the records below target, all of which are dispatched
     const isTimeUp = () => this.#clock.monotonicMs() > this.#checkpointUntilMs
     if (!(await this.#queues.writeAll(isTimeUp)) || !(await this.#queues.syncAll(isTimeUp))) return false
-    while (this.#log.flushedOffset < target && this.#syncError === undefined) await this.#sync()
+    const index = await this.#index?.checkpoint()
+    const safeTo = Math.max(target, index?.indexedTo ?? 0)
+    while (this.#log.flushedOffset < safeTo && this.#syncError === undefined) await this.#sync()
     if (this.#syncError !== undefined) return false
     await writeCheckpoint(this.#files, this.#paths.checkpoint, {
       physicMsgTimestamp: timestamp,
       logicsMsgTimestamp: timestamp,
-      indexMsgTimestamp: 0,
+      indexMsgTimestamp: this.#index?.finishedTimestamp ?? 0,
       queuesSyncedTo: target,
       unitCount,
+      index,
     })
     this.#checkpointedTo = target
     return true

@@ -1,5 +1,7 @@
 import type { OperatingError } from '../../base/errors.ts'
 import type { RecordFields } from '../../remoting/message/index.ts'
+import type { IndexShape } from './key-index/index-file.ts'
+import type { KeyQuery } from './key-index/key-index.ts'
 
 /** A message as it will be stored. The store copies body and texts inside append: the caller may reuse its buffers. */
 export interface NewMessage extends RecordFields {
@@ -68,6 +70,13 @@ export interface QueueName {
 
 export type ArrivalListener = (topic: string, queueId: number, maxOffset: number, tagsCode: number) => void
 
+/** What a query by key found; see KeyQuery. */
+export interface FoundMessages {
+  bodies: Buffer[] // records, oldest first: those that have the key, and now and then one with another key of the same hash
+  lastUpdateTimestamp: number // of the newest message in the index
+  lastUpdatePhyOffset: number
+}
+
 /** Counts since start, sizes now. */
 export interface StoreStats {
   putCount: number
@@ -103,6 +112,8 @@ export interface MessageStore {
   storeTimestampAt(topic: string, queueId: number, queueOffset: number): number
   /** The record that begins at phyOffset; undefined when none does. */
   recordAt(phyOffset: number): Buffer | undefined
+  /** The newest countMax messages with a key, of that time; nothing without an index. @throws OperatingError FILE_FAILED */
+  query(query: KeyQuery): Promise<FoundMessages>
   /** Forgets the topic's queues; the bytes in the log go with retention. */
   deleteTopic(topic: string): void
   queues(): Iterable<QueueName>
@@ -131,5 +142,6 @@ export interface StoreSettings {
   syncFlushTimeoutMs: number
   diskSpaceWarningLevelRatio: number // 0..1: above it, writes are refused
   checkCrcOnRecover: boolean
+  index: IndexShape | undefined // maxHashSlotNum, maxIndexNum; undefined: messageIndexEnable is false
   delayLevelsMs: readonly number[] // messageDelayLevel: [0] is level 1
 }

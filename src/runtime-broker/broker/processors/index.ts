@@ -14,6 +14,7 @@ import { heartbeat } from './heartbeat.ts'
 import { lockQueues, unlockQueues } from './lock-queues.ts'
 import { type Processor, type Response, refuse } from './processor.ts'
 import { litePullMessage, pullMessage } from './pull-message.ts'
+import { queryMessage } from './query-message.ts'
 import { getEarliestStoreTime, getMaxOffset, getMinOffset, searchOffset } from './queue-offset.ts'
 import { resetOffset } from './reset-offset.ts'
 import { getRuntimeInfo } from './runtime-info.ts'
@@ -49,6 +50,7 @@ const processors: readonly Processor[] = [
   getMinOffset,
   getEarliestStoreTime,
   viewMessage,
+  queryMessage,
   // topics
   updateTopic,
   deleteTopic,

@@ -11,6 +11,7 @@ import {
   type SettleStatus,
   type StoreSettings,
 } from '../index.ts'
+import type { KeyQuery } from '../key-index/key-index.ts'
 
 const host = encodeHost({ host: '10.0.0.1', port: 10911 })
 
@@ -61,6 +62,7 @@ export class StoreBench {
       syncFlushTimeoutMs: 5000,
       diskSpaceWarningLevelRatio: 0.9,
       checkCrcOnRecover: true,
+      index: { slotCount: 64, entryCountMax: 100 },
       delayLevelsMs: [1000, 5000],
       ...settings,
     }
@@ -69,7 +71,7 @@ export class StoreBench {
   async open(): Promise<this> {
     const warn = (_fields: unknown, text: string) => void this.warnings.push(text)
     const log: Log = { ...silentLog, warn, error: warn, fatal: warn }
-    this.store = await this.#turnUntil(openStore(this.settings, { files: this.files, clock: this.clock, log }))
+    this.store = await this.turnUntil(openStore(this.settings, { files: this.files, clock: this.clock, log }))
     return this
   }
 
@@ -106,6 +108,13 @@ export class StoreBench {
     return (await this.readAll(topic, queueId)).map(({ body }) => body.toString())
   }
 
+  /** Texts of the messages that a query by key finds. */
+  async find(key: string, query: Partial<KeyQuery> = {}): Promise<string[]> {
+    const any = { beginTimestamp: 0, endTimestamp: Number.MAX_VALUE, countMax: 32, topic: 'orders' }
+    const { bodies } = await this.turnUntil(this.store.query({ ...any, key, ...query }))
+    return decodeMessages(Buffer.concat(bodies)).map(({ body }) => body.toString())
+  }
+
   /** The process dies; what it still meant to do never happens. */
   kill(): void {
     this.files.crashProcess()
@@ -119,7 +128,7 @@ export class StoreBench {
 
   /** Stops the store. */
   async close(): Promise<void> {
-    await this.#turnUntil(this.store.close())
+    await this.turnUntil(this.store.close())
   }
 
   /** Opens the directory again, as the next process would. */
@@ -129,7 +138,7 @@ export class StoreBench {
   }
 
   /** Gives work the turns that it needs. */
-  async #turnUntil<T>(work: Promise<T>): Promise<T> {
+  async turnUntil<T>(work: Promise<T>): Promise<T> {
     let isDone = false
     const done = () => void (isDone = true)
     work.then(done, done)
