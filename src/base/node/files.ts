@@ -167,6 +167,10 @@ export const nodeFiles: Files = {
   },
   rename: (from, to) => attempt('rename', from, () => fs.renameSync(from, to)),
   remove: (path) => attempt('remove', path, () => fs.rmSync(path, { recursive: true, force: true })),
+  removeLater: (path) =>
+    new Promise((resolve, reject) =>
+      fs.unlink(path, (error) => (error && !isMissing(error) ? reject(failed('remove', path, error)) : resolve())),
+    ),
   syncDirectory,
   lock(path) {
     // Node has no call for a file lock, but the SQLite in it takes a real one from the kernel (fcntl): held by the

@@ -192,6 +192,19 @@ function storeSettings(settings: BrokerSettings, { delaysMs }: DelayLevels): Sto
     index: settings.messageIndexEnable
       ? { slotCount: settings.maxHashSlotNum, entryCountMax: settings.maxIndexNum }
       : undefined,
+    retention: () => ({
+      fileReservedHours: settings.fileReservedTime,
+      deleteWhen: settings.deleteWhen,
+      diskMaxUsedSpaceRatio: clamped(settings.diskMaxUsedSpaceRatio, 10, 95),
+      diskSpaceCleanForciblyRatio: clamped(settings.diskSpaceCleanForciblyRatio, 30, 85),
+      cleanFileForciblyEnable: settings.cleanFileForciblyEnable,
+      deleteFileBatchMax: settings.deleteFileBatchMax,
+    }),
     delayLevelsMs: delaysMs,
   }
+}
+
+/** As Apache's broker does with these ratios; percent become 0..1. */
+function clamped(percent: number, min: number, max: number): number {
+  return Math.min(Math.max(percent, min), max) / 100
 }

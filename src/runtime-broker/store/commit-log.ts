@@ -1,5 +1,5 @@
 import { assert } from '../../base/assert.ts'
-import { OperatingError } from '../../base/errors.ts'
+import { isOperatingError, OperatingError } from '../../base/errors.ts'
 import type { Files, OpenFile } from '../../base/files.ts'
 import {
   blankBytes,
@@ -20,6 +20,8 @@ export const writeBatchBytesMax = 8 * 1024 * 1024
 const writeBatchBytesFirst = 256 * 1024
 /** What topic, properties and fixed fields may add to a body. Apache's maxMessageSize + 64 KiB. */
 const recordExtraBytesMax = 65_536
+/** Segments shorter than this are made when they are needed. */
+const preparedSegmentBytesMin = 1024 * 1024
 /** Bytes this near the end were written a moment ago: reading them does not touch the disk. */
 const hotBytes = 64 * 1024 * 1024
 
@@ -123,6 +125,17 @@ export class CommitLog {
     this.#written = this.#batchEndsSegment ? start + segments.segmentBytes : this.#written + this.#batchBytes
     this.#batchBytes = 0
     this.#batchEndsSegment = false
+    if (
+      segments.segmentBytes >= preparedSegmentBytesMin &&
+      segments.endOffset - this.#written < segments.segmentBytes / 2
+    )
+      this.#prepareNext()
+  }
+
+  #prepareNext(): void {
+    this.segments.prepareNext().catch((error) => {
+      if (!isOperatingError(error)) throw error // the write that needs the segment will fail too, and say why
+    })
   }
 
   /** After a write that failed: forgets the batch. What of it reached the file goes with the next eraseUnwritten. */
@@ -163,7 +176,7 @@ export class CommitLog {
   }
 
   readLater(into: Buffer, phyOffset: number): Promise<number> {
-    return this.segments.file(phyOffset).readLater(into, phyOffset - this.segments.startOf(phyOffset))
+    return this.segments.readLater(into, phyOffset)
   }
 
   /** Whether a record of size could lie at phyOffset, for whoever was told so by a file that may be damaged. */
@@ -207,7 +220,9 @@ export class CommitLog {
     return Buffer.allocUnsafe(size)
   }
 
-  close(): void {
+  /** @param isClean what was made ahead of time goes: other brokers take an empty segment for a crash's */
+  close(isClean: boolean): void {
+    if (isClean) this.segments.removeSpare(this.#written)
     this.segments.close()
   }
 

@@ -1,19 +1,20 @@
 import type { Clock, Timer } from '../../base/clock.ts'
 import { isOperatingError, OperatingError } from '../../base/errors.ts'
-import type { Files } from '../../base/files.ts'
+import type { DiskSpace, Files } from '../../base/files.ts'
 import type { Log } from '../../base/log.ts'
 
 const lookEveryMs = 10_000
 
 export interface DiskGuardOptions {
-  directory: string
+  /** Whose volumes are watched: the fullest counts. */
+  directories: readonly string[]
   usedRatioMax: number
   /** @throws OperatingError STORE_CORRUPT when what is written no longer reaches the files that a start would read */
   checkFiles: () => void
 }
 
 /**
- * Watches the volume of the commit log: writes are refused while it is nearly full, so that there is room for everything
+ * Watches the store's volumes: writes are refused while it is nearly full, so that there is room for everything
  * else; and for good once the files were taken away under the store, since what is written then is read by nobody.
  */
 export class DiskGuard {
@@ -47,15 +48,14 @@ export class DiskGuard {
 
   look(): void {
     if (this.isBeyondHelp) return
-    const { directory, usedRatioMax, checkFiles } = this.#options
+    const { directories, usedRatioMax, checkFiles } = this.#options
     try {
       checkFiles()
-      const { totalBytes, freeBytes } = this.#files.diskSpace(directory)
-      this.usedRatio = totalBytes > 0 ? 1 - freeBytes / totalBytes : 0
+      this.usedRatio = Math.max(...directories.map((directory) => usedRatioOf(this.#files.diskSpace(directory))))
     } catch (error) {
       if (!isOperatingError(error)) throw error
       if (this.failure === undefined) {
-        this.#log.fatal({ directory, err: error }, 'the volume of the commit log cannot be used: writes are refused')
+        this.#log.fatal({ directories, err: error }, 'the volume of the store cannot be used: writes are refused')
       }
       this.failure = new OperatingError('STORE_CLOSED', {}, error)
       return
@@ -64,8 +64,12 @@ export class DiskGuard {
     const isFull = this.usedRatio > usedRatioMax
     if (isFull === this.isFull) return
     this.isFull = isFull
-    const facts = { directory, usedRatio: this.usedRatio, usedRatioMax }
-    if (isFull) this.#log.error(facts, 'the volume of the commit log is nearly full: writes are refused')
-    else this.#log.info(facts, 'the volume of the commit log has room again: writes are accepted')
+    const facts = { directories, usedRatio: this.usedRatio, usedRatioMax }
+    if (isFull) this.#log.error(facts, 'the volume of the store is nearly full: writes are refused')
+    else this.#log.info(facts, 'the volume of the store has room again: writes are accepted')
   }
+}
+
+function usedRatioOf({ totalBytes, freeBytes }: DiskSpace): number {
+  return totalBytes > 0 ? 1 - freeBytes / totalBytes : 0
 }

@@ -63,7 +63,7 @@ export function readQueue(
   const result = (body: Buffer): ReadResult => {
     const found = { status: 'found' as const, nextBeginOffset, minOffset, maxOffset, bodies: [body] }
     if (body.length === bytes) return { ...found, count, bytes }
-    pointsNowhere()
+    if (runs[0]!.start >= commitLog.minOffset) pointsNowhere()
     if (body.length === 0) return none('foundNull', nextBeginOffset)
     return { ...found, count: countRecords(body), bytes: body.length }
   }
@@ -140,6 +140,7 @@ async function readRunsLater(commitLog: CommitLog, runs: readonly Run[], bytes: 
   try {
     let length = 0
     for (const run of runs) {
+      if (run.start < commitLog.minOffset) continue // retention was quicker
       const span = run.end - run.start
       const from = isDense(run) ? into.subarray(length, length + span) : scratch!.subarray(0, span)
       await commitLog.readLater(from, run.start)

@@ -20,6 +20,7 @@ import type { KeyIndex, KeyQuery } from './key-index/key-index.ts'
 import { PendingAppends } from './pending.ts'
 import { offsetByTime, readQueue, readRecords } from './reader.ts'
 import { type Recovered, storeTimestampAt } from './recovery.ts'
+import { Retention } from './retention.ts'
 import type {
   Appended,
   AppendWaiter,
@@ -74,6 +75,7 @@ export class Store implements MessageStore {
   readonly #paths: StoreParts['paths']
   readonly #unlock: () => void
   readonly #diskGuard: DiskGuard
+  readonly #retention: Retention
   readonly #pending = new PendingAppends()
   readonly #listeners: ArrivalListener[] = []
   readonly #isSyncFlush: boolean
@@ -118,7 +120,7 @@ export class Store implements MessageStore {
     this.#dispatchedTimestamp = parts.recovered.storeTimestamp
     this.#diskGuard = new DiskGuard(
       {
-        directory: parts.settings.commitLogDir,
+        directories: [parts.settings.commitLogDir, parts.settings.rootDir],
         usedRatioMax: parts.settings.diskSpaceWarningLevelRatio,
         checkFiles: () => this.#log.checkFiles(),
       },
@@ -126,6 +128,12 @@ export class Store implements MessageStore {
       parts.clock,
       parts.log,
     )
+    this.#retention = new Retention({
+      ...parts,
+      diskGuard: this.#diskGuard,
+      settings: parts.settings.retention,
+      safeTo: () => Math.min(this.#log.flushedOffset, this.#dispatchedTo, this.#checkpointedTo),
+    })
     this.#index?.advance(this.#dispatchedTo)
     this.#armCheckpoint() // recovery may have filled queues
   }
@@ -206,6 +214,17 @@ export class Store implements MessageStore {
     this.#queues.removeTopic(topic)
   }
 
+  removeExpiredSegments(): void {
+    this.#retention.startManually()
+  }
+
+  removeExpiredQueues(isKept: (topic: string) => boolean): number {
+    const removed = this.#queues.removeExpired(this.#log.minOffset, isKept)
+    if (removed > 0) this.#checkpointedTo = -1 // a recovery must not miss them
+    this.#armCheckpoint()
+    return removed
+  }
+
   *queues(): Generator<QueueName> {
     for (const { topic, queueId } of this.#queues.all()) yield { topic, queueId }
   }
@@ -251,6 +270,7 @@ export class Store implements MessageStore {
     this.#state = 'closing'
     this.#checkpointTimer?.cancel()
     this.#diskGuard.close()
+    await this.#retention.close()
     let isSafe = false
     try {
       await this.flush()
@@ -264,10 +284,10 @@ export class Store implements MessageStore {
     this.#flushTimer?.cancel()
     this.#deadlineTimer?.cancel()
     this.#state = 'closed'
-    if (isSafe) this.#files.remove(this.#paths.abort)
     this.#queues.close()
     this.#index?.close()
-    this.#log.close()
+    this.#log.close(isSafe)
+    if (isSafe) this.#files.remove(this.#paths.abort)
     this.#unlock()
     this.#logger.info({ phyOffset: this.#log.writtenOffset, isSafe }, 'store closed')
   }

@@ -2,6 +2,7 @@ import type { OperatingError } from '../../base/errors.ts'
 import type { RecordFields } from '../../remoting/message/index.ts'
 import type { IndexShape } from './key-index/index-file.ts'
 import type { KeyQuery } from './key-index/key-index.ts'
+import type { RetentionSettings } from './retention.ts'
 
 /** A message as it will be stored. The store copies body and texts inside append: the caller may reuse its buffers. */
 export interface NewMessage extends RecordFields {
@@ -116,6 +117,10 @@ export interface MessageStore {
   query(query: KeyQuery): Promise<FoundMessages>
   /** Forgets the topic's queues; the bytes in the log go with retention. */
   deleteTopic(topic: string): void
+  /** Removes expired segments now, whatever the hour, in the background. */
+  removeExpiredSegments(): void
+  /** Removes queues whose messages are all gone, but those of topics that are kept. @returns how many */
+  removeExpiredQueues(isKept: (topic: string) => boolean): number
   queues(): Iterable<QueueName>
   /** listener is called once per message when it has become readable. */
   onArrival(listener: ArrivalListener): void
@@ -143,5 +148,6 @@ export interface StoreSettings {
   diskSpaceWarningLevelRatio: number // 0..1: above it, writes are refused
   checkCrcOnRecover: boolean
   index: IndexShape | undefined // maxHashSlotNum, maxIndexNum; undefined: messageIndexEnable is false
+  retention: () => RetentionSettings
   delayLevelsMs: readonly number[] // messageDelayLevel: [0] is level 1
 }

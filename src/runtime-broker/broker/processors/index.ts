@@ -4,6 +4,7 @@ import type { Handler, Request } from '../../../remoting/server.ts'
 import type { Broker } from '../context.ts'
 import { getBrokerConfig, updateBrokerConfig } from './broker-config.ts'
 import { checkClientConfig } from './check-client-config.ts'
+import { cleanExpiredQueues, cleanUnusedTopics, deleteExpiredSegments } from './clean.ts'
 import { getConsumerConnections, getProducerConnections } from './connections.ts'
 import { getBrokerConsumeStats, getConsumeStats, queryTopicsByConsumer } from './consume-stats.ts'
 import { getAllConsumerOffset, queryConsumerOffset, updateConsumerOffset } from './consumer-offset.ts'
@@ -76,6 +77,9 @@ const processors: readonly Processor[] = [
   getBrokerConfig,
   updateBrokerConfig,
   getRuntimeInfo,
+  cleanExpiredQueues,
+  cleanUnusedTopics,
+  deleteExpiredSegments,
 ]
 
 const byCode: ReadonlyMap<number, Processor> = new Map(processors.map((processor) => [processor.code, processor]))

@@ -231,6 +231,7 @@ export class KeyIndex {
       if (!this.#commitLog.isHot(this.#indexedTo)) {
         await this.#reader.readAhead(this.#indexedTo, this.#target)
         if (this.#isClosed || this.#indexedTo >= this.#target) return
+        this.#indexedTo = Math.max(this.#indexedTo, this.#commitLog.minOffset)
       }
       const untilMs = this.#clock.monotonicMs() + sliceMs
       do {

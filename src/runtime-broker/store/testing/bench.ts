@@ -12,6 +12,7 @@ import {
   type StoreSettings,
 } from '../index.ts'
 import type { KeyQuery } from '../key-index/key-index.ts'
+import type { RetentionSettings } from '../retention.ts'
 
 const host = encodeHost({ host: '10.0.0.1', port: 10911 })
 
@@ -36,6 +37,16 @@ export function message(fields: Partial<NewMessage> & { text?: string } = {}): N
   }
 }
 
+/** What Apache's broker has. */
+export const retention: RetentionSettings = {
+  fileReservedHours: 72,
+  deleteWhen: '04',
+  diskMaxUsedSpaceRatio: 0.75,
+  diskSpaceCleanForciblyRatio: 0.85,
+  cleanFileForciblyEnable: true,
+  deleteFileBatchMax: 10,
+}
+
 export interface Sent extends Appended {
   status: SettleStatus | undefined
 }
@@ -50,6 +61,7 @@ export class StoreBench {
 
   constructor(settings: Partial<StoreSettings> = {}, files = new MemoryFiles()) {
     this.files = files
+    files.now = () => this.clock.now()
     this.settings = {
       rootDir: '/store',
       commitLogDir: '/store/commitlog',
@@ -63,6 +75,7 @@ export class StoreBench {
       diskSpaceWarningLevelRatio: 0.9,
       checkCrcOnRecover: true,
       index: { slotCount: 64, entryCountMax: 100 },
+      retention: () => retention,
       delayLevelsMs: [1000, 5000],
       ...settings,
     }
