@@ -202,29 +202,35 @@ test('an fsync that fails ends writing: the system may have dropped what it coul
   expect(() => bench.append()).toThrow('STORE_CLOSED')
 })
 
-test('a write that fails acknowledges nothing, leaves no gap, and is tried again later', async () => {
-  const bench = await new StoreBench().open()
-  await bench.appendAll(['before'])
-  bench.files.writeFailure = 'ENOSPC'
+test.each([
+  ['ENOSPC', 'STORE_FULL'],
+  ['EIO', 'STORE_CLOSED'],
+] as const)(
+  'a write that fails with %s acknowledges nothing, leaves no gap, and is tried again later',
+  async (failure, refusal) => {
+    const bench = await new StoreBench().open()
+    await bench.appendAll(['before'])
+    bench.files.writeFailure = failure
 
-  const lost = [bench.append({ text: 'lost' }), bench.append({ text: 'lost too', queueId: 1 })]
-  await bench.clock.turn()
-  expect(lost.map(({ status }) => status)).toEqual(['failed', 'failed'])
-  expect(() => bench.append()).toThrow('STORE_FULL')
-  expect(await bench.texts()).toEqual(['before'])
+    const lost = [bench.append({ text: 'lost' }), bench.append({ text: 'lost too', queueId: 1 })]
+    await bench.clock.turn()
+    expect(lost.map(({ status }) => status)).toEqual(['failed', 'failed'])
+    expect(() => bench.append()).toThrow(refusal)
+    expect(await bench.texts()).toEqual(['before'])
 
-  bench.files.writeFailure = undefined
-  expect(() => bench.append()).toThrow('STORE_FULL') // not before its time
-  await bench.clock.advance(1001)
-  const after = bench.append({ text: 'after' })
-  await bench.clock.turn()
-  expect(after).toMatchObject({ queueOffset: 1, status: 'ok' })
-  expect(await bench.texts()).toEqual(['before', 'after'])
+    bench.files.writeFailure = undefined
+    expect(() => bench.append()).toThrow(refusal) // not before its time
+    await bench.clock.advance(1001)
+    const after = bench.append({ text: 'after' })
+    await bench.clock.turn()
+    expect(after).toMatchObject({ queueOffset: 1, status: 'ok' })
+    expect(await bench.texts()).toEqual(['before', 'after'])
 
-  bench.kill()
-  await bench.reopen()
-  expect(await bench.texts()).toEqual(['before', 'after'])
-})
+    bench.kill()
+    await bench.reopen()
+    expect(await bench.texts()).toEqual(['before', 'after'])
+  },
+)
 
 test('a volume that is nearly full takes no messages until it has room again', async () => {
   const bench = await new StoreBench().open()
