@@ -45,6 +45,8 @@ export interface Files {
   rename(from: string, to: string): void
   /** Removes a file, or a directory with all in it; harmless where there is none. */
   remove(path: string): void
+  /** Removes a file without holding up the event loop: a large one takes a while. Harmless where there is none. */
+  removeLater(path: string): Promise<void>
   /** Makes creations, renames and removals in this directory survive a power cut. */
   syncDirectory(directory: string): void
   /**

@@ -129,6 +129,53 @@ export const brokerSchema = z.object({
     { unit: '%' },
   ),
   ...replicationFields,
+  fileReservedTime: setting(
+    z.int32().min(1).max(87_600).default(72),
+    'A segment that was last written this long ago has expired.',
+    { unit: 'h', live: true },
+  ),
+  deleteWhen: setting(
+    z
+      .string()
+      .regex(/^\s*([01]?\d|2[0-3])\s*(;\s*([01]?\d|2[0-3])\s*)*;?\s*$/)
+      .meta({ fits: 'hours from 00 to 23, separated by ;' })
+      .default('04'),
+    'Hours of the day, in local time, in which expired segments are removed.',
+    { live: true },
+  ),
+  diskMaxUsedSpaceRatio: setting(
+    z.int32().min(1).max(100).default(75),
+    'While the volume is fuller than this, expired segments are removed at any hour. Taken as 10 to 95.',
+    { unit: '%', live: true },
+  ),
+  diskSpaceCleanForciblyRatio: setting(
+    z.int32().min(1).max(100).default(85),
+    'While the volume is fuller than this, the oldest segments are removed, expired or not. Taken as 30 to 85.',
+    { unit: '%', live: true },
+  ),
+  cleanFileForciblyEnable: setting(
+    z.boolean().default(true),
+    'Above diskSpaceCleanForciblyRatio the oldest segments go; false: expired ones only, however full the volume is.',
+    { live: true },
+  ),
+  deleteFileBatchMax: setting(z.int32().min(1).max(1000).default(10), 'Most segments that are removed in 10 s.', {
+    live: true,
+  }),
+  messageIndexEnable: setting(z.boolean().default(true), 'Messages can be found by key, by unique key and by tag.'),
+  maxHashSlotNum: setting(
+    z.int32().min(1).max(100_000_000).default(5_000_000),
+    'Slots of an index file. Stays as it is for the life of the index.',
+  ),
+  maxIndexNum: setting(
+    z.int32().min(2).max(100_000_000).default(20_000_000),
+    'Entries of an index file. Stays as it is for the life of the index.',
+  ),
+  maxMsgsNumBatch: setting(z.int32().min(1).max(4096).default(64), 'Most messages of one answer to a query by key.', {
+    live: true,
+  }),
+  defaultQueryMaxNum: setting(z.int32().min(1).max(4096).default(32), 'Messages that a query by unique key looks at.', {
+    live: true,
+  }),
   messageDelayLevel: setting(
     z
       .string()

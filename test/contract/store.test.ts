@@ -9,7 +9,7 @@ import { ManualClock } from '../../src/base/testing/clock.ts'
 import { MemoryFiles } from '../../src/base/testing/files.ts'
 import { decodeMessages } from '../../src/remoting/message/index.ts'
 import { type MessageStore, openStore } from '../../src/runtime-broker/store/index.ts'
-import { message } from '../../src/runtime-broker/store/testing/bench.ts'
+import { message, retention } from '../../src/runtime-broker/store/testing/bench.ts'
 
 // The disk in memory stands for the real one in every other test of the store: here both do the same things.
 
@@ -34,6 +34,8 @@ function open(files: Files, clock: ManualClock, rootDir: string, flush: 'SYNC' |
     syncFlushTimeoutMs: 5000,
     diskSpaceWarningLevelRatio: 1,
     checkCrcOnRecover: true,
+    index: { slotCount: 5000, entryCountMax: 100 },
+    retention: () => retention,
     delayLevelsMs: [],
     isCopy: false,
   }

@@ -104,6 +104,30 @@ function syncDirectory(directory: string): void {
   })
 }
 
+/**
+ * Node's own recursive mkdir never returns, and no signal reaches it, where a directory that is there cannot take new
+ * ones: a mounted volume whose folder was removed answers ENOENT for ever. Here the parent is made once, then asked again.
+ */
+function makeDirectory(directory: string): void {
+  try {
+    fs.mkdirSync(directory, { mode: 0o750 })
+  } catch (error) {
+    if (isDirectory(directory)) return
+    const parent = dirname(directory)
+    if (!isMissing(error) || parent === directory) throw error
+    makeDirectory(parent)
+    try {
+      fs.mkdirSync(directory, { mode: 0o750 })
+    } catch (again) {
+      if (!isDirectory(directory)) throw again
+    }
+  }
+}
+
+function isDirectory(path: string): boolean {
+  return fs.statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+}
+
 export const nodeFiles: Files = {
   open: (path, mode) => attempt('open', path, () => new NodeFile(path, fs.openSync(path, openFlags[mode], 0o640))),
   exists: (path) => fs.existsSync(path),
@@ -125,8 +149,7 @@ export const nodeFiles: Files = {
       return infos
     })
   },
-  makeDirectory: (directory) =>
-    void attempt('mkdir', directory, () => fs.mkdirSync(directory, { recursive: true, mode: 0o750 })),
+  makeDirectory: (directory) => attempt('mkdir', directory, () => makeDirectory(directory)),
   readText: (path) => attempt('read', path, () => fs.readFileSync(path, 'utf8')),
   writeText(path, text) {
     const temporary = `${path}.new`
@@ -144,6 +167,10 @@ export const nodeFiles: Files = {
   },
   rename: (from, to) => attempt('rename', from, () => fs.renameSync(from, to)),
   remove: (path) => attempt('remove', path, () => fs.rmSync(path, { recursive: true, force: true })),
+  removeLater: (path) =>
+    new Promise((resolve, reject) =>
+      fs.unlink(path, (error) => (error && !isMissing(error) ? reject(failed('remove', path, error)) : resolve())),
+    ),
   syncDirectory,
   lock(path) {
     // Node has no call for a file lock, but the SQLite in it takes a real one from the kernel (fcntl): held by the

@@ -64,8 +64,10 @@ class Content {
   unsynced: Change[] = []
   /** Changes there ever were. */
   count = 0
+  modifiedAt = 0
 
-  change(change: Change): void {
+  change(change: Change, now: number): void {
+    this.modifiedAt = now
     this.live.apply(change)
     this.unsynced.push(change)
     this.count++
@@ -102,6 +104,8 @@ export class MemoryFiles implements Files {
   writeFailure: 'ENOSPC' | 'EIO' | undefined
   /** While set, syncs fail with this system code. */
   syncFailure: 'EIO' | undefined
+  /** What files are dated with when they change. */
+  now: () => number = () => 0
   space: DiskSpace = { totalBytes: 1 << 30, freeBytes: 1 << 29 }
 
   constructor(options: MemoryFilesOptions = {}) {
@@ -160,9 +164,9 @@ export class MemoryFiles implements Files {
         infos.push({ name: nameOf(path), isDirectory: true, sizeBytes: 0, modifiedAt: 0 })
       }
     }
-    for (const [path, { live }] of this.#names) {
+    for (const [path, { live, modifiedAt }] of this.#names) {
       if (parentOf(path) !== directory) continue
-      infos.push({ name: nameOf(path), isDirectory: false, sizeBytes: live.size, modifiedAt: 0 })
+      infos.push({ name: nameOf(path), isDirectory: false, sizeBytes: live.size, modifiedAt })
     }
     return infos.sort((a, b) => (a.name < b.name ? -1 : 1))
   }
@@ -182,7 +186,7 @@ export class MemoryFiles implements Files {
   writeText(path: string, text: string): void {
     if (this.writeFailure) throw failed('write', path, this.writeFailure)
     const content = new Content()
-    content.change({ position: 0, bytes: Buffer.from(text) })
+    content.change({ position: 0, bytes: Buffer.from(text) }, this.now())
     content.makeSafe(1)
     this.#names.set(path, content)
     this.#safeNames.set(path, content)
@@ -203,6 +207,10 @@ export class MemoryFiles implements Files {
         this.#directories.delete(name)
       }
     }
+  }
+
+  async removeLater(path: string): Promise<void> {
+    this.remove(path)
   }
 
   syncDirectory(directory: string): void {
@@ -246,7 +254,7 @@ export class MemoryFiles implements Files {
         check('write')
         const whole = Buffer.from(bytes)
         const kept = this.writeFailure ? whole.subarray(0, whole.length >> 1) : whole
-        content.change({ position, bytes: kept })
+        content.change({ position, bytes: kept }, this.now())
         if (this.writeFailure) throw failed('write', path, this.writeFailure)
       },
       read: (into, position) => {
@@ -271,7 +279,7 @@ export class MemoryFiles implements Files {
       sizeBytes: () => content.live.size,
       truncate: (sizeBytes) => {
         check('truncate')
-        content.change({ truncate: sizeBytes })
+        content.change({ truncate: sizeBytes }, this.now())
       },
       close: () => {
         check('close')

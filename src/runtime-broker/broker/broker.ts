@@ -134,7 +134,7 @@ export async function startBroker(given: BrokerSettings, doors: Doors): Promise<
 
   return {
     address: main.server.address,
-    notReady: () => registration.notReady() ?? replication.notReady(),
+    notReady: () => store.failure?.message ?? registration.notReady() ?? replication.notReady(),
     metrics: metricsOf(broker),
     async stop() {
       await registration.stop()
@@ -203,7 +203,23 @@ function storeSettings(settings: BrokerSettings, { delaysMs }: DelayLevels): Sto
     syncFlushTimeoutMs: settings.syncFlushTimeout,
     diskSpaceWarningLevelRatio: settings.diskSpaceWarningLevelRatio / 100,
     checkCrcOnRecover: settings.checkCRCOnRecover,
+    index: settings.messageIndexEnable
+      ? { slotCount: settings.maxHashSlotNum, entryCountMax: settings.maxIndexNum }
+      : undefined,
+    retention: () => ({
+      fileReservedHours: settings.fileReservedTime,
+      deleteWhen: settings.deleteWhen,
+      diskMaxUsedSpaceRatio: clamped(settings.diskMaxUsedSpaceRatio, 10, 95),
+      diskSpaceCleanForciblyRatio: clamped(settings.diskSpaceCleanForciblyRatio, 30, 85),
+      cleanFileForciblyEnable: settings.cleanFileForciblyEnable,
+      deleteFileBatchMax: settings.deleteFileBatchMax,
+    }),
     delayLevelsMs: delaysMs,
     isCopy: settings.brokerRole === 'SLAVE',
   }
+}
+
+/** As Apache's broker does with these ratios; percent become 0..1. */
+function clamped(percent: number, min: number, max: number): number {
+  return Math.min(Math.max(percent, min), max) / 100
 }

@@ -1,5 +1,5 @@
 import { assert } from '../../base/assert.ts'
-import { OperatingError } from '../../base/errors.ts'
+import { isOperatingError, OperatingError } from '../../base/errors.ts'
 import type { Files, OpenFile } from '../../base/files.ts'
 import {
   blankBytes,
@@ -20,6 +20,8 @@ export const writeBatchBytesMax = 8 * 1024 * 1024
 const writeBatchBytesFirst = 256 * 1024
 /** What topic, properties and fixed fields may add to a body. Apache's maxMessageSize + 64 KiB. */
 const recordExtraBytesMax = 65_536
+/** Segments shorter than this are made when they are needed. */
+const preparedSegmentBytesMin = 1024 * 1024
 /** Bytes this near the end were written a moment ago: reading them does not touch the disk. */
 const hotBytes = 64 * 1024 * 1024
 
@@ -137,6 +139,17 @@ export class CommitLog {
     this.#written = this.#batchEndsSegment ? start + segments.segmentBytes : this.#written + this.#batchBytes
     this.#batchBytes = 0
     this.#batchEndsSegment = false
+    if (
+      segments.segmentBytes >= preparedSegmentBytesMin &&
+      segments.endOffset - this.#written < segments.segmentBytes / 2
+    )
+      this.#prepareNext()
+  }
+
+  #prepareNext(): void {
+    this.segments.prepareNext().catch((error) => {
+      if (!isOperatingError(error)) throw error // the write that needs the segment will fail too, and say why
+    })
   }
 
   /** After a write that failed: forgets the batch. What of it reached the file goes with the next eraseUnwritten. */
@@ -162,6 +175,11 @@ export class CommitLog {
     if (target > this.#flushed) this.#flushed = target
   }
 
+  /** @throws OperatingError STORE_CORRUPT when the segment being written is not where the next start looks for it */
+  checkFiles(): void {
+    if (this.#written > this.segments.minOffset) this.segments.check(this.#written - 1)
+  }
+
   isHot(phyOffset: number): boolean {
     return this.#written - phyOffset <= hotBytes
   }
@@ -172,7 +190,7 @@ export class CommitLog {
   }
 
   readLater(into: Buffer, phyOffset: number): Promise<number> {
-    return this.segments.file(phyOffset).readLater(into, phyOffset - this.segments.startOf(phyOffset))
+    return this.segments.readLater(into, phyOffset)
   }
 
   /** Whether a record of size could lie at phyOffset, for whoever was told so by a file that may be damaged. */
@@ -184,18 +202,41 @@ export class CommitLog {
 
   /** The record that begins at phyOffset; undefined when none does. */
   recordAt(phyOffset: number): Buffer | undefined {
-    if (phyOffset < this.minOffset || phyOffset + recordBytesMin > this.#written) return undefined
+    if (!this.#mayBegin(phyOffset)) return undefined
     const head = Buffer.alloc(recordBytesMin)
     this.read(head, phyOffset)
-    const size = head.readInt32BE(recordAt.totalSize)
-    const left = this.segments.segmentBytes - (phyOffset % this.segments.segmentBytes)
-    if (size < recordBytesMin || size > left || readInt64(head, recordAt.phyOffset) !== phyOffset) return undefined
-    const record = Buffer.allocUnsafe(size)
+    const record = this.#roomFor(head, phyOffset)
+    if (record === undefined) return undefined
     this.read(record, phyOffset)
     return layoutOf(record, 0) === undefined ? undefined : record
   }
 
-  close(): void {
+  /** As recordAt, from the disk if need be. */
+  async recordLater(phyOffset: number): Promise<Buffer | undefined> {
+    if (!this.#mayBegin(phyOffset)) return undefined
+    if (this.isHot(phyOffset)) return this.recordAt(phyOffset)
+    const head = Buffer.alloc(recordBytesMin)
+    await this.readLater(head, phyOffset)
+    const record = this.#roomFor(head, phyOffset)
+    if (record === undefined || !this.#mayBegin(phyOffset)) return undefined
+    await this.readLater(record, phyOffset)
+    return layoutOf(record, 0) === undefined ? undefined : record
+  }
+
+  #mayBegin(phyOffset: number): boolean {
+    return phyOffset >= this.minOffset && phyOffset + recordBytesMin <= this.#written
+  }
+
+  #roomFor(head: Buffer, phyOffset: number): Buffer | undefined {
+    const size = head.readInt32BE(recordAt.totalSize)
+    const left = this.segments.segmentBytes - (phyOffset % this.segments.segmentBytes)
+    if (size < recordBytesMin || size > left || readInt64(head, recordAt.phyOffset) !== phyOffset) return undefined
+    return Buffer.allocUnsafe(size)
+  }
+
+  /** @param isClean what was made ahead of time goes: other brokers take an empty segment for a crash's */
+  close(isClean: boolean): void {
+    if (isClean) this.segments.removeSpare(this.#written)
     this.segments.close()
   }
 

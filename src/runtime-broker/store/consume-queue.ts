@@ -24,6 +24,8 @@ export interface QueueShelf {
   tryWriteTail(queue: ConsumeQueue): boolean
   /** A file got units that would not survive a power cut yet. */
   onUnsynced(path: string): void
+  /** A file goes. */
+  onRemoved(path: string): void
 }
 
 const zeroes = Buffer.alloc(4096 - (4096 % unitBytes))
@@ -175,6 +177,30 @@ export class ConsumeQueue {
     )
     this.nextOffset = this.maxOffset
     this.#cutFiles()
+  }
+
+  /**
+   * Forgets the messages that the log no longer has, and removes the files that hold nothing else. The last file stays: it
+   * knows which queueOffset comes next.
+   * @returns whether anything was forgotten
+   */
+  trim(logMinOffset: number): boolean {
+    if (this.minOffset === this.maxOffset || this.phyOffsetAt(this.minOffset) >= logMinOffset) return false
+    this.minOffset = this.search((unit) => readInt64(unit, 0) >= logMinOffset)
+    const { files, pool, fileBytes } = this.#shelf
+    while (this.#files.length > 1 && this.#files[0]! + fileBytes <= this.minOffset * unitBytes) {
+      const start = this.#files.shift()!
+      const path = this.#path(start)
+      if (this.#lastUsedStart === start) {
+        this.#lastUsed = undefined
+        this.#lastUsedStart = -1
+      }
+      pool.dropFile(path)
+      this.#shelf.onRemoved(path)
+      files.remove(path)
+      files.syncDirectory(this.directory) // a later file that goes first would leave a hole
+    }
+    return true
   }
 
   /** Forgets all units; the queue begins again at queueOffset. */

@@ -57,6 +57,7 @@ export class ConsumeQueues {
       onDirty: (queue) => this.#onDirty(queue),
       tryWriteTail: (queue) => this.#tryWriteTail(queue),
       onUnsynced: (path) => this.#unsynced.add(path),
+      onRemoved: (path) => this.#unsynced.delete(path),
     }
   }
 
@@ -132,16 +133,47 @@ export class ConsumeQueues {
   removeTopic(topic: string): void {
     const queues = this.#topics.get(topic)
     if (queues === undefined) return
-    for (const queue of queues.byId.values()) {
-      this.#dirty.delete(queue)
-      queue.isRemoved = true
-      queue.forget()
-    }
-    const directory = `${this.#directory}/${topic}`
-    for (const path of this.#unsynced) if (path.startsWith(`${directory}/`)) this.#unsynced.delete(path)
+    for (const queue of queues.byId.values()) this.#forget(queue)
     this.#count -= queues.byId.size
     this.#topics.delete(topic)
-    this.#files.remove(directory)
+    this.#files.remove(`${this.#directory}/${topic}`)
+  }
+
+  /** Lets every queue forget what the log no longer has; in slices with turns for others between them. */
+  async trim(logMinOffset: number): Promise<void> {
+    let sliceEndsMs = this.#clock.monotonicMs() + sliceMs
+    for (const queue of [...this.all()]) {
+      if (this.#isClosed) return
+      if (!queue.isRemoved) queue.trim(logMinOffset)
+      if (this.#clock.monotonicMs() < sliceEndsMs) continue
+      await this.#turn()
+      sliceEndsMs = this.#clock.monotonicMs() + sliceMs
+    }
+  }
+
+  /**
+   * Removes queues whose messages are all gone from the log; what is sent to them later begins at 0.
+   * @param isKept topics whose queues stay
+   * @returns how many went
+   */
+  removeExpired(logMinOffset: number, isKept: (topic: string) => boolean): number {
+    let removed = 0
+    for (const [topic, { byId }] of this.#topics) {
+      if (isKept(topic)) continue
+      for (const queue of byId.values()) {
+        const isEmpty = queue.maxOffset === 0 || queue.nextOffset > queue.maxOffset // just begun
+        if (isEmpty || queue.lastEnd() > logMinOffset) continue
+        this.#forget(queue)
+        byId.delete(queue.queueId)
+        this.#files.remove(queue.directory)
+        removed++
+      }
+      if (byId.size > 0) continue
+      this.#topics.delete(topic)
+      this.#files.remove(`${this.#directory}/${topic}`)
+    }
+    this.#count -= removed
+    return removed
   }
 
   /**
@@ -196,6 +228,13 @@ export class ConsumeQueues {
       this.#topics.set(topic, queues)
     }
     return queues
+  }
+
+  #forget(queue: ConsumeQueue): void {
+    this.#dirty.delete(queue)
+    for (const path of this.#unsynced) if (path.startsWith(`${queue.directory}/`)) this.#unsynced.delete(path)
+    queue.isRemoved = true
+    queue.forget()
   }
 
   #onDirty(queue: ConsumeQueue): void {

@@ -66,6 +66,12 @@ export class FilePool {
     for (const [path, pooled] of this.#open) if (path.startsWith(`${directory}/`)) this.#close(pooled)
   }
 
+  /** Closes one file: it is about to be removed. */
+  dropFile(path: string): void {
+    const pooled = this.#open.get(path)
+    if (pooled !== undefined) this.#close(pooled)
+  }
+
   close(): void {
     for (const pooled of this.#open.values()) this.#close(pooled)
   }

@@ -5,6 +5,7 @@ import { CommitLog } from './commit-log.ts'
 import { unitBytes } from './consume-queue.ts'
 import { ConsumeQueues } from './consume-queues.ts'
 import { DeletedTopics } from './deleted-topics.ts'
+import { KeyIndex } from './key-index/key-index.ts'
 import { recover } from './recovery.ts'
 import { Store } from './store.ts'
 import type { MessageStore, StoreSettings } from './types.ts'
@@ -14,6 +15,7 @@ export type {
   AppendWaiter,
   ArrivalListener,
   CopiedLog,
+  FoundMessages,
   MessageStore,
   NewMessage,
   QueueName,
@@ -44,6 +46,7 @@ export async function openStore(
     deleted: `${rootDir}/deleted-topics.json`,
     torn: `${rootDir}/torn`,
     queues: `${rootDir}/consumequeue`,
+    index: `${rootDir}/index`,
   }
   files.makeDirectory(rootDir)
   const lock = files.lock(paths.lock)
@@ -60,11 +63,12 @@ export async function openStore(
     )
     const deleted = new DeletedTopics(files, paths.deleted, commitLog.minOffset)
     const wasClean = !files.exists(paths.abort)
+    const checkpoint = readCheckpoint(files, paths.checkpoint)
     const recovered = await recover({
       commitLog,
       queues,
       deleted,
-      checkpoint: readCheckpoint(files, paths.checkpoint),
+      checkpoint,
       wasClean,
       checkCrc: settings.checkCrcOnRecover,
       delayLevelsMs: settings.delayLevelsMs,
@@ -72,11 +76,17 @@ export async function openStore(
       files,
       log,
     })
+    const index =
+      settings.index &&
+      new KeyIndex({ directory: paths.index, shape: settings.index }, commitLog, { files, clock, log })
+    const { indexMsgTimestamp } = checkpoint
+    await index?.load({ wasClean, saved: checkpoint.index, indexMsgTimestamp }, recovered.endOffset)
     files.writeText(paths.abort, 'open\n') // before the first write: a start that finds it reads the log again
     return new Store({
       settings,
       commitLog,
       queues,
+      index,
       deleted,
       recovered,
       paths,

@@ -63,7 +63,7 @@ export function readQueue(
   const result = (body: Buffer): ReadResult => {
     const found = { status: 'found' as const, nextBeginOffset, minOffset, maxOffset, bodies: [body] }
     if (body.length === bytes) return { ...found, count, bytes }
-    pointsNowhere()
+    if (runs[0]!.start >= commitLog.minOffset) pointsNowhere()
     if (body.length === 0) return none('foundNull', nextBeginOffset)
     return { ...found, count: countRecords(body), bytes: body.length }
   }
@@ -140,6 +140,7 @@ async function readRunsLater(commitLog: CommitLog, runs: readonly Run[], bytes: 
   try {
     let length = 0
     for (const run of runs) {
+      if (run.start < commitLog.minOffset) continue // retention was quicker
       const span = run.end - run.start
       const from = isDense(run) ? into.subarray(length, length + span) : scratch!.subarray(0, span)
       await commitLog.readLater(from, run.start)
@@ -176,6 +177,23 @@ function countRecords(body: Buffer): number {
   let count = 0
   for (let at = 0; at < body.length; at += body.readInt32BE(at)) count++
   return count
+}
+
+/** Records of one answer, together. */
+const recordsBytesMax = 8 * 1024 * 1024
+
+/** The records that begin at phyOffsets, where one does; the first one always, the others while they fit into one answer. */
+export async function readRecords(commitLog: CommitLog, phyOffsets: readonly number[]): Promise<Buffer[]> {
+  const records: Buffer[] = []
+  let bytes = 0
+  for (const phyOffset of phyOffsets) {
+    const record = await commitLog.recordLater(phyOffset)
+    if (record === undefined) continue // trimmed meanwhile
+    bytes += record.length
+    if (records.length > 0 && bytes > recordsBytesMax) break
+    records.push(record)
+  }
+  return records
 }
 
 /** lower: the first message stored at or after timestamp; upper: the last one at or before. Clamped to the queue. */

@@ -1,5 +1,7 @@
 import { expect, test } from '@jest/globals'
 import { writeCheckpoint } from './checkpoint.ts'
+import { CommitLog } from './commit-log.ts'
+import { scanRecords } from './scan.ts'
 import { StoreBench } from './testing/bench.ts'
 
 const log = '/store/commitlog/00000000000000000000'
@@ -169,6 +171,7 @@ test('a checkpoint that names no record is not believed', async () => {
     indexMsgTimestamp: 0,
     queuesSyncedTo: 777,
     unitCount: undefined,
+    index: undefined,
   })
 
   await bench.reopen()
@@ -191,6 +194,7 @@ test("a crash after Apache's own checkpoint reads again from the segment that it
     indexMsgTimestamp: 0,
     queuesSyncedTo: undefined,
     unitCount: undefined,
+    index: undefined,
   })
 
   await bench.reopen()
@@ -246,4 +250,19 @@ test('segments that do not fit the settings stop the start, by name', async () =
     code: 'STORE_CORRUPT',
     facts: { path: log, sizeBytes: 4096, expectedBytes: 8192 },
   })
+})
+
+test('a segment that is cut while it is read ends the log there', async () => {
+  const bench = await new StoreBench().open()
+  await bench.appendAll(['a', 'b'])
+  await bench.close()
+  const log = new CommitLog(bench.files, '/store/commitlog', 4096, 2048)
+  const head = Buffer.alloc(4)
+  log.segments.file(0).read(head, 0)
+  const size = head.readInt32BE(0)
+
+  bench.files.open('/store/commitlog/00000000000000000000', 'existing').truncate(size + 50)
+  const end = await scanRecords(log, 0, true, () => {})
+
+  expect(end).toBe(size)
 })

@@ -35,7 +35,9 @@ export async function scanRecords(
   for (let from = phyOffset; ; ) {
     if (from >= segments.endOffset) return from
     const segmentEnd = segments.startOf(from) + segments.segmentBytes
-    const count = await log.readLater(buffer.subarray(0, Math.min(buffer.length, segmentEnd - from)), from)
+    const wanted = Math.min(buffer.length, segmentEnd - from)
+    const count = await log.readLater(buffer.subarray(0, wanted), from)
+    const isCut = count < wanted // the file was cut since it was opened: more will not come
     const bytes = buffer.subarray(0, count)
     const { position, stop } = scanChunk(bytes, from, checkCrc, onRecord)
     if (stop === 'invalid') return from + position
@@ -47,7 +49,7 @@ export async function scanRecords(
     } else {
       // Not even one record fits into what was read: it is longer than the buffer, or its segment ends within it.
       const size = count >= 4 ? bytes.readInt32BE(0) : 0
-      if (size <= count || from + size > segmentEnd) return from
+      if (isCut || size <= count || from + size > segmentEnd) return from
       buffer = Buffer.allocUnsafeSlow(size)
     }
   }

@@ -40,8 +40,15 @@ export class Segments {
   readonly segmentBytes: number
   readonly #files: Files
   readonly #open = new Map<number, OpenFile>() // as many as the volume has segments
+  /** Reads under way by file, and files that go when theirs are done. */
+  readonly #readsUnderWay = new Map<OpenFile, number>()
+  readonly #dropped = new Set<OpenFile>()
+  /** Removed from the log, and still in the directory. */
+  #condemned: string[] = []
   #first = 0
   #count = 0
+  #preparedStart = -1 // of the segment that was last made ahead of time, or tried to
+  #isClosed = false
 
   constructor(files: Files, directory: string, segmentBytes: number) {
     this.#files = files
@@ -87,6 +94,32 @@ export class Segments {
     return file
   }
 
+  /** Fills into with the bytes from phyOffset on; the segment may be removed from the log meanwhile. */
+  async readLater(into: Buffer, phyOffset: number): Promise<number> {
+    const file = this.file(phyOffset)
+    this.#readsUnderWay.set(file, (this.#readsUnderWay.get(file) ?? 0) + 1)
+    try {
+      return await file.readLater(into, phyOffset - this.startOf(phyOffset))
+    } finally {
+      const left = this.#readsUnderWay.get(file)! - 1
+      if (left > 0) this.#readsUnderWay.set(file, left)
+      else {
+        this.#readsUnderWay.delete(file)
+        if (this.#dropped.delete(file)) file.close()
+      }
+    }
+  }
+
+  /** @throws OperatingError STORE_CORRUPT when the segment that holds phyOffset was removed, or changed its length */
+  check(phyOffset: number): void {
+    const path = this.#path(this.startOf(phyOffset))
+    if (!this.#files.exists(path)) throw new OperatingError('STORE_CORRUPT', { path, why: 'removed while in use' })
+    const sizeBytes = this.file(phyOffset).sizeBytes()
+    if (sizeBytes !== this.segmentBytes) {
+      throw new OperatingError('STORE_CORRUPT', { path, sizeBytes, expectedBytes: this.segmentBytes })
+    }
+  }
+
   /** The segment that holds phyOffset, made if it is the next one. @throws OperatingError FILE_FAILED */
   fileForWriting(phyOffset: number): OpenFile {
     if (phyOffset < this.endOffset) return this.file(phyOffset)
@@ -109,6 +142,81 @@ export class Segments {
   beginAt(start: number): void {
     assert(this.#count === 0 && start % this.segmentBytes === 0, 'only a log without segments begins elsewhere')
     this.#first = start
+  }
+
+  /**
+   * Makes the next segment ahead of time, so that the write which needs it does not wait for the disk; tried once.
+   * @throws OperatingError FILE_FAILED; then that write makes it
+   */
+  async prepareNext(): Promise<void> {
+    const start = this.endOffset
+    if (this.#preparedStart === start) return
+    this.#preparedStart = start
+    const path = this.#path(start)
+    const file = this.#files.open(path, 'either')
+    try {
+      file.truncate(this.segmentBytes)
+      await file.sync()
+      if (this.endOffset === start && !this.#isClosed) {
+        this.#files.syncDirectory(this.directory)
+        this.#open.set(start, file)
+        this.#count++
+        return
+      }
+      // Meanwhile a write made it, or the log was cut before it: a segment that belongs to no log must not stay.
+      if (this.endOffset < start || this.#isClosed) this.#files.remove(path)
+      file.close()
+    } catch (error) {
+      file.close()
+      throw error
+    }
+  }
+
+  /** Removes the segments that nothing was written to. */
+  removeSpare(writtenOffset: number): void {
+    while (this.#count > 0 && this.endOffset - this.segmentBytes >= writtenOffset) {
+      const start = this.endOffset - this.segmentBytes
+      this.#open.get(start)?.close()
+      this.#open.delete(start)
+      this.#count--
+      this.#files.remove(this.#path(start))
+    }
+  }
+
+  /** The segments, oldest first, and when each was last written. */
+  ages(): { start: number; modifiedAt: number }[] {
+    return this.#files
+      .list(this.directory)
+      .filter(({ isDirectory }) => !isDirectory)
+      .map(({ name, modifiedAt }) => ({ start: Number(name), modifiedAt }))
+      .filter(({ start }) => start >= this.#first && start < this.endOffset)
+  }
+
+  /**
+   * Takes the oldest segment from the log at once, and its file from the disk: durably before the next one goes, since a
+   * log with a hole is none. Reads under way end well.
+   * @throws OperatingError FILE_FAILED; the next call tries the file again first
+   */
+  async removeFirst(): Promise<void> {
+    assert(this.#count > 1, 'a log keeps its last segment')
+    const start = this.#first
+    this.#condemned.push(this.#path(start))
+    const file = this.#open.get(start)
+    this.#open.delete(start)
+    this.#first += this.segmentBytes
+    this.#count--
+    if (file !== undefined && this.#readsUnderWay.has(file)) this.#dropped.add(file)
+    else file?.close()
+    await this.removeCondemned()
+  }
+
+  /** @throws OperatingError FILE_FAILED */
+  async removeCondemned(): Promise<void> {
+    for (let path = this.#condemned[0]; path !== undefined; path = this.#condemned[0]) {
+      await this.#files.removeLater(path)
+      this.#files.syncDirectory(this.directory)
+      this.#condemned.shift()
+    }
   }
 
   /** Makes everything from phyOffset on survive a power cut. @throws OperatingError FILE_FAILED */
@@ -151,7 +259,11 @@ export class Segments {
   }
 
   close(): void {
-    for (const file of this.#open.values()) file.close()
+    this.#isClosed = true
+    for (const file of this.#open.values()) {
+      if (this.#readsUnderWay.has(file)) this.#dropped.add(file)
+      else file.close()
+    }
     this.#open.clear()
   }
 

@@ -1,6 +1,9 @@
 import { expect, test } from '@jest/globals'
+import { OperatingError } from '../../base/errors.ts'
 import { MemoryFiles } from '../../base/testing/files.ts'
 import { message, StoreBench } from './testing/bench.ts'
+
+const segment = '/store/commitlog/00000000000000000000'
 
 test('an append is readable and settled when its turn ends', async () => {
   const bench = await new StoreBench().open()
@@ -199,29 +202,35 @@ test('an fsync that fails ends writing: the system may have dropped what it coul
   expect(() => bench.append()).toThrow('STORE_CLOSED')
 })
 
-test('a write that fails acknowledges nothing, leaves no gap, and is tried again later', async () => {
-  const bench = await new StoreBench().open()
-  await bench.appendAll(['before'])
-  bench.files.writeFailure = 'ENOSPC'
+test.each([
+  ['ENOSPC', 'STORE_FULL'],
+  ['EIO', 'STORE_CLOSED'],
+] as const)(
+  'a write that fails with %s acknowledges nothing, leaves no gap, and is tried again later',
+  async (failure, refusal) => {
+    const bench = await new StoreBench().open()
+    await bench.appendAll(['before'])
+    bench.files.writeFailure = failure
 
-  const lost = [bench.append({ text: 'lost' }), bench.append({ text: 'lost too', queueId: 1 })]
-  await bench.clock.turn()
-  expect(lost.map(({ status }) => status)).toEqual(['failed', 'failed'])
-  expect(() => bench.append()).toThrow('STORE_FULL')
-  expect(await bench.texts()).toEqual(['before'])
+    const lost = [bench.append({ text: 'lost' }), bench.append({ text: 'lost too', queueId: 1 })]
+    await bench.clock.turn()
+    expect(lost.map(({ status }) => status)).toEqual(['failed', 'failed'])
+    expect(() => bench.append()).toThrow(refusal)
+    expect(await bench.texts()).toEqual(['before'])
 
-  bench.files.writeFailure = undefined
-  expect(() => bench.append()).toThrow('STORE_FULL') // not before its time
-  await bench.clock.advance(1001)
-  const after = bench.append({ text: 'after' })
-  await bench.clock.turn()
-  expect(after).toMatchObject({ queueOffset: 1, status: 'ok' })
-  expect(await bench.texts()).toEqual(['before', 'after'])
+    bench.files.writeFailure = undefined
+    expect(() => bench.append()).toThrow(refusal) // not before its time
+    await bench.clock.advance(1001)
+    const after = bench.append({ text: 'after' })
+    await bench.clock.turn()
+    expect(after).toMatchObject({ queueOffset: 1, status: 'ok' })
+    expect(await bench.texts()).toEqual(['before', 'after'])
 
-  bench.kill()
-  await bench.reopen()
-  expect(await bench.texts()).toEqual(['before', 'after'])
-})
+    bench.kill()
+    await bench.reopen()
+    expect(await bench.texts()).toEqual(['before', 'after'])
+  },
+)
 
 test('a volume that is nearly full takes no messages until it has room again', async () => {
   const bench = await new StoreBench().open()
@@ -232,6 +241,38 @@ test('a volume that is nearly full takes no messages until it has room again', a
   bench.files.space = { totalBytes: 1000, freeBytes: 500 }
   await bench.clock.advance(10_000)
   expect(bench.append().queueOffset).toBe(0)
+})
+
+test.each([
+  ['the store is deleted', (files: MemoryFiles) => files.remove('/store')],
+  ['the segment is cut', (files: MemoryFiles) => files.open(segment, 'existing').truncate(100)],
+])('when %s under it, a store acknowledges nothing more', async (_, harm) => {
+  const bench = await new StoreBench().open()
+  await bench.appendAll(['before'])
+  expect(bench.store.failure).toBeUndefined()
+
+  harm(bench.files)
+  await bench.clock.advance(10_000)
+
+  expect(() => bench.append()).toThrow('STORE_CLOSED')
+  expect(bench.store.failure?.message).toContain(segment)
+  await bench.clock.advance(60_000)
+  await bench.close() // it ends, all the same
+})
+
+test('a volume that cannot be asked refuses messages until it can', async () => {
+  const bench = await new StoreBench().open()
+  const { diskSpace } = bench.files
+  bench.files.diskSpace = () => {
+    throw new OperatingError('FILE_FAILED', { code: 'EIO' })
+  }
+  await bench.clock.advance(10_000)
+  expect(() => bench.append()).toThrow('STORE_CLOSED')
+
+  bench.files.diskSpace = diskSpace
+  await bench.clock.advance(10_000)
+  expect(bench.append().queueOffset).toBe(0)
+  expect(bench.store.failure).toBeUndefined()
 })
 
 test('illegal messages are refused', async () => {

@@ -17,14 +17,17 @@ import { type ConsumeQueues, topicBytesMax } from './consume-queues.ts'
 import { CopiedRecords } from './copied-records.ts'
 import type { DeletedTopics } from './deleted-topics.ts'
 import { DiskGuard } from './disk-guard.ts'
+import type { KeyIndex, KeyQuery } from './key-index/key-index.ts'
 import { PendingAppends } from './pending.ts'
 import { CopyView, RawLogView } from './raw-log.ts'
-import { offsetByTime, readQueue } from './reader.ts'
+import { offsetByTime, readQueue, readRecords } from './reader.ts'
 import { type Recovered, storeTimestampAt } from './recovery.ts'
+import { Retention } from './retention.ts'
 import type {
   Appended,
   AppendWaiter,
   ArrivalListener,
+  FoundMessages,
   MessageStore,
   NewMessage,
   QueueName,
@@ -47,6 +50,7 @@ export interface StoreParts {
   settings: StoreSettings
   commitLog: CommitLog
   queues: ConsumeQueues
+  index: KeyIndex | undefined
   deleted: DeletedTopics
   recovered: Recovered
   paths: { checkpoint: string; abort: string; torn: string }
@@ -65,6 +69,7 @@ export class Store implements MessageStore {
   readonly #settings: StoreSettings
   readonly #log: CommitLog
   readonly #queues: ConsumeQueues
+  readonly #index: KeyIndex | undefined
   readonly #deleted: DeletedTopics
   readonly #files: Files
   readonly #clock: Clock
@@ -72,6 +77,7 @@ export class Store implements MessageStore {
   readonly #paths: StoreParts['paths']
   readonly #unlock: () => void
   readonly #diskGuard: DiskGuard
+  readonly #retention: Retention
   readonly #pending = new PendingAppends()
   readonly #listeners: ArrivalListener[] = []
   readonly #isSyncFlush: boolean
@@ -106,6 +112,7 @@ export class Store implements MessageStore {
     this.#settings = parts.settings
     this.#log = parts.commitLog
     this.#queues = parts.queues
+    this.#index = parts.index
     this.#deleted = parts.deleted
     this.#files = parts.files
     this.#clock = parts.clock
@@ -116,14 +123,24 @@ export class Store implements MessageStore {
     this.#dispatchedTo = parts.recovered.endOffset
     this.#dispatchedTimestamp = parts.recovered.storeTimestamp
     this.#diskGuard = new DiskGuard(
-      parts.settings.commitLogDir,
-      parts.settings.diskSpaceWarningLevelRatio,
+      {
+        directories: [parts.settings.commitLogDir, parts.settings.rootDir],
+        usedRatioMax: parts.settings.diskSpaceWarningLevelRatio,
+        checkFiles: () => this.#log.checkFiles(),
+      },
       parts.files,
       parts.clock,
       parts.log,
     )
     this.#copied = parts.settings.isCopy ? this.#copiedRecords(parts) : undefined
     this.raw = new RawLogView(parts.commitLog, this.#copied && this.#copyView(parts, this.#copied))
+    this.#retention = new Retention({
+      ...parts,
+      diskGuard: this.#diskGuard,
+      settings: parts.settings.retention,
+      safeTo: () => Math.min(this.#log.flushedOffset, this.#dispatchedTo, this.#checkpointedTo),
+    })
+    this.#index?.advance(this.#dispatchedTo)
     this.#armCheckpoint() // recovery may have filled queues
   }
 
@@ -191,10 +208,27 @@ export class Store implements MessageStore {
     return this.#log.recordAt(phyOffset)
   }
 
+  async query(query: KeyQuery): Promise<FoundMessages> {
+    if (this.#index === undefined) return { bodies: [], lastUpdateTimestamp: 0, lastUpdatePhyOffset: 0 }
+    const { phyOffsets, ...lastUpdate } = await this.#index.query(query)
+    return { bodies: await readRecords(this.#log, phyOffsets), ...lastUpdate }
+  }
+
   deleteTopic(topic: string): void {
     this.#writeOut()
     this.#deleted.add(topic, this.#log.writtenOffset)
     this.#queues.removeTopic(topic)
+  }
+
+  removeExpiredSegments(): void {
+    this.#retention.startManually()
+  }
+
+  removeExpiredQueues(isKept: (topic: string) => boolean): number {
+    const removed = this.#queues.removeExpired(this.#log.minOffset, isKept)
+    if (removed > 0) this.#checkpointedTo = -1 // a recovery must not miss them
+    this.#armCheckpoint()
+    return removed
   }
 
   *queues(): Generator<QueueName> {
@@ -220,10 +254,14 @@ export class Store implements MessageStore {
       getBytes: this.#getBytes,
       commitLogBytes: this.#log.writtenOffset - this.#log.minOffset,
       queueCount: this.#queues.count,
-      openFileCount: this.#queues.openFileCount + this.#log.segments.openCount,
+      openFileCount: this.#queues.openFileCount + this.#log.segments.openCount + (this.#index?.openFileCount ?? 0),
       diskUsedRatio: this.#diskGuard.usedRatio,
       dispatchBehindBytes: this.#log.writtenOffset - this.#dispatchedTo,
     }
+  }
+
+  get failure(): OperatingError | undefined {
+    return this.#syncError ?? (this.#diskGuard.isBeyondHelp ? this.#diskGuard.failure : undefined)
   }
 
   async flush(): Promise<void> {
@@ -238,22 +276,25 @@ export class Store implements MessageStore {
     this.#state = 'closing'
     this.#checkpointTimer?.cancel()
     this.#diskGuard.close()
+    await this.#retention.close()
     let isSafe = false
     try {
       await this.flush()
       this.#cutPartRecord()
       this.#checkpointUntilMs = this.#clock.monotonicMs() + closeSyncMs
       await this.#checkpointing
-      isSafe = await this.#checkpoint()
+      const isIndexed = (await this.#index?.stop(() => this.#clock.monotonicMs() > this.#checkpointUntilMs)) ?? true
+      isSafe = (await this.#checkpoint()) && isIndexed
     } catch (error) {
       this.#logger.error({ err: error }, 'the store could not be flushed: the next start reads the log again')
     }
     this.#flushTimer?.cancel()
     this.#deadlineTimer?.cancel()
     this.#state = 'closed'
-    if (isSafe) this.#files.remove(this.#paths.abort)
     this.#queues.close()
-    this.#log.close()
+    this.#index?.close()
+    this.#log.close(isSafe)
+    if (isSafe) this.#files.remove(this.#paths.abort)
     this.#unlock()
     this.#logger.info({ phyOffset: this.#log.writtenOffset, isSafe }, 'store closed')
   }
@@ -279,6 +320,7 @@ export class Store implements MessageStore {
     if (this.#state !== 'open') throw new OperatingError('STORE_CLOSED', {})
     if (this.#syncError !== undefined) throw this.#syncError
     if (this.#pending.count >= pendingCountMax) throw new OperatingError('STORE_CLOSED', { pendingCountMax })
+    if (this.#diskGuard.failure !== undefined) throw this.#diskGuard.failure
     if (this.#diskGuard.isFull) throw new OperatingError('STORE_FULL', { usedRatio: this.#diskGuard.usedRatio })
     if (this.#retryAtMs !== undefined) this.#retryWrites()
     const { writeFailure } = this.#queues
@@ -425,6 +467,7 @@ export class Store implements MessageStore {
     this.#dispatchedTimestamp = pending.storeTimestamps[upTo - 1]!
     for (let at = pending.head; at < upTo; at++) this.#settle(at, 'ok')
     pending.remove(upTo)
+    this.#index?.advance(this.#dispatchedTo)
     this.#armCheckpoint()
   }
 
@@ -448,6 +491,7 @@ export class Store implements MessageStore {
     const dispatchedTo = Math.min(copied.offset, upTo) // behind a blank record the segment's end may have to come yet
     if (dispatchedTo === this.#dispatchedTo) return
     this.#dispatchedTo = dispatchedTo
+    this.#index?.advance(dispatchedTo)
     this.#dispatchedTimestamp = copied.storeTimestamp || this.#dispatchedTimestamp
     this.#putCount = copied.count
     this.#armCheckpoint()
@@ -482,6 +526,7 @@ export class Store implements MessageStore {
         },
         restarted: async (phyOffset) => {
           this.#dispatchedTo = phyOffset
+          this.#index?.cut(phyOffset)
           this.#deadlines.length = 0
           await this.#checkpoint()
         },
@@ -592,14 +637,17 @@ export class Store implements MessageStore {
     const { unitCount } = this.#queues // of the records below target, all of which are dispatched
     const isTimeUp = () => this.#clock.monotonicMs() > this.#checkpointUntilMs
     if (!(await this.#queues.writeAll(isTimeUp)) || !(await this.#queues.syncAll(isTimeUp))) return false
-    while (this.#log.flushedOffset < target && this.#syncError === undefined) await this.#sync()
+    const index = await this.#index?.checkpoint()
+    const safeTo = Math.max(target, index?.indexedTo ?? 0)
+    while (this.#log.flushedOffset < safeTo && this.#syncError === undefined) await this.#sync()
     if (this.#syncError !== undefined) return false
     await writeCheckpoint(this.#files, this.#paths.checkpoint, {
       physicMsgTimestamp: timestamp,
       logicsMsgTimestamp: timestamp,
-      indexMsgTimestamp: 0,
+      indexMsgTimestamp: this.#index?.finishedTimestamp ?? 0,
       queuesSyncedTo: target,
       unitCount,
+      index,
     })
     this.#checkpointedTo = target
     return true

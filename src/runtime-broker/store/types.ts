@@ -1,5 +1,8 @@
 import type { OperatingError } from '../../base/errors.ts'
 import type { RecordFields } from '../../remoting/message/index.ts'
+import type { IndexShape } from './key-index/index-file.ts'
+import type { KeyQuery } from './key-index/key-index.ts'
+import type { RetentionSettings } from './retention.ts'
 
 /** A message as it will be stored. The store copies body and texts inside append: the caller may reuse its buffers. */
 export interface NewMessage extends RecordFields {
@@ -127,6 +130,13 @@ export interface CopiedLog {
 
 export type ArrivalListener = (topic: string, queueId: number, maxOffset: number, tagsCode: number) => void
 
+/** What a query by key found; see KeyQuery. */
+export interface FoundMessages {
+  bodies: Buffer[] // records, oldest first: those that have the key, and now and then one with another key of the same hash
+  lastUpdateTimestamp: number // of the newest message in the index
+  lastUpdatePhyOffset: number
+}
+
 /** Counts since start, sizes now. */
 export interface StoreStats {
   putCount: number
@@ -162,14 +172,22 @@ export interface MessageStore {
   storeTimestampAt(topic: string, queueId: number, queueOffset: number): number
   /** The record that begins at phyOffset; undefined when none does. */
   recordAt(phyOffset: number): Buffer | undefined
+  /** The newest countMax messages with a key, of that time; nothing without an index. @throws OperatingError FILE_FAILED */
+  query(query: KeyQuery): Promise<FoundMessages>
   /** Forgets the topic's queues; the bytes in the log go with retention. */
   deleteTopic(topic: string): void
+  /** Removes expired segments now, whatever the hour, in the background. */
+  removeExpiredSegments(): void
+  /** Removes queues whose messages are all gone, but those of topics that are kept. @returns how many */
+  removeExpiredQueues(isKept: (topic: string) => boolean): number
   queues(): Iterable<QueueName>
   /** listener is called once per message when it has become readable. */
   onArrival(listener: ArrivalListener): void
   readonly commitLog: { minOffset: number; maxOffset: number; flushedOffset: number }
   readonly stats: StoreStats
   readonly raw: RawLog
+  /** Why no message is taken until a restart; undefined: messages are taken, or will be again. */
+  readonly failure: OperatingError | undefined
   /** Resolves when everything appended before survives a power cut. */
   flush(): Promise<void>
   /** Refuses new messages, flushes, leaves the mark of a clean stop. */
@@ -190,5 +208,7 @@ export interface StoreSettings {
   syncFlushTimeoutMs: number
   diskSpaceWarningLevelRatio: number // 0..1: above it, writes are refused
   checkCrcOnRecover: boolean
+  index: IndexShape | undefined // maxHashSlotNum, maxIndexNum; undefined: messageIndexEnable is false
+  retention: () => RetentionSettings
   delayLevelsMs: readonly number[] // messageDelayLevel: [0] is level 1
 }

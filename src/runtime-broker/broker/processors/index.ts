@@ -4,6 +4,7 @@ import type { Handler, Request } from '../../../remoting/server.ts'
 import type { Broker } from '../context.ts'
 import { getBrokerConfig, updateBrokerConfig } from './broker-config.ts'
 import { checkClientConfig } from './check-client-config.ts'
+import { cleanExpiredQueues, cleanUnusedTopics, deleteExpiredSegments } from './clean.ts'
 import { getConsumerConnections, getProducerConnections } from './connections.ts'
 import { getBrokerConsumeStats, getConsumeStats, queryTopicsByConsumer } from './consume-stats.ts'
 import { getAllConsumerOffset, queryConsumerOffset, updateConsumerOffset } from './consumer-offset.ts'
@@ -16,6 +17,7 @@ import { heartbeat } from './heartbeat.ts'
 import { lockQueues, unlockQueues } from './lock-queues.ts'
 import { type Processor, type Response, refuse } from './processor.ts'
 import { litePullMessage, pullMessage } from './pull-message.ts'
+import { queryMessage } from './query-message.ts'
 import { getEarliestStoreTime, getMaxOffset, getMinOffset, searchOffset } from './queue-offset.ts'
 import { resetOffset } from './reset-offset.ts'
 import { getRuntimeInfo } from './runtime-info.ts'
@@ -52,6 +54,7 @@ const processors: readonly Processor[] = [
   getMinOffset,
   getEarliestStoreTime,
   viewMessage,
+  queryMessage,
   // topics
   updateTopic,
   deleteTopic,
@@ -79,6 +82,9 @@ const processors: readonly Processor[] = [
   getRuntimeInfo,
   getHaStatus,
   getAllDelayOffset,
+  cleanExpiredQueues,
+  cleanUnusedTopics,
+  deleteExpiredSegments,
 ]
 
 const byCode: ReadonlyMap<number, Processor> = new Map(processors.map((processor) => [processor.code, processor]))

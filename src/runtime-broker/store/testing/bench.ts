@@ -11,6 +11,8 @@ import {
   type SettleStatus,
   type StoreSettings,
 } from '../index.ts'
+import type { KeyQuery } from '../key-index/key-index.ts'
+import type { RetentionSettings } from '../retention.ts'
 
 const host = encodeHost({ host: '10.0.0.1', port: 10911 })
 
@@ -35,6 +37,16 @@ export function message(fields: Partial<NewMessage> & { text?: string } = {}): N
   }
 }
 
+/** What Apache's broker has. */
+export const retention: RetentionSettings = {
+  fileReservedHours: 72,
+  deleteWhen: '04',
+  diskMaxUsedSpaceRatio: 0.75,
+  diskSpaceCleanForciblyRatio: 0.85,
+  cleanFileForciblyEnable: true,
+  deleteFileBatchMax: 10,
+}
+
 export interface Sent extends Appended {
   status: SettleStatus | undefined
 }
@@ -49,6 +61,7 @@ export class StoreBench {
 
   constructor(settings: Partial<StoreSettings> = {}, files = new MemoryFiles()) {
     this.files = files
+    files.now = () => this.clock.now()
     this.settings = {
       rootDir: '/store',
       commitLogDir: '/store/commitlog',
@@ -61,6 +74,8 @@ export class StoreBench {
       syncFlushTimeoutMs: 5000,
       diskSpaceWarningLevelRatio: 0.9,
       checkCrcOnRecover: true,
+      index: { slotCount: 64, entryCountMax: 100 },
+      retention: () => retention,
       delayLevelsMs: [1000, 5000],
       isCopy: false,
       ...settings,
@@ -105,6 +120,13 @@ export class StoreBench {
 
   async texts(topic = 'orders', queueId = 0): Promise<string[]> {
     return (await this.readAll(topic, queueId)).map(({ body }) => body.toString())
+  }
+
+  /** Texts of the messages that a query by key finds. */
+  async find(key: string, query: Partial<KeyQuery> = {}): Promise<string[]> {
+    const any = { beginTimestamp: 0, endTimestamp: Number.MAX_VALUE, countMax: 32, topic: 'orders' }
+    const { bodies } = await this.turnUntil(this.store.query({ ...any, key, ...query }))
+    return decodeMessages(Buffer.concat(bodies)).map(({ body }) => body.toString())
   }
 
   /** The process dies; what it still meant to do never happens. */

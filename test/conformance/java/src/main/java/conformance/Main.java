@@ -46,6 +46,7 @@ public final class Main {
         cases.addAll(RawCases.all());
         cases.addAll(PullCases.all());
         cases.addAll(PushCases.all());
+        cases.addAll(QueryCases.all());
         cases.addAll(AdminCases.all());
         cases.removeIf(c -> !only.matcher(c.name()).find());
 

@@ -1,0 +1,40 @@
+import { spawnSync } from 'node:child_process'
+import * as fs from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { nodeFiles } from './files.ts'
+
+let home: string
+beforeEach(() => {
+  home = fs.mkdtempSync(join(tmpdir(), 'files-'))
+})
+afterEach(() => fs.rmSync(home, { recursive: true }))
+
+test('a directory is made with its parents, and is no error where it is', () => {
+  nodeFiles.makeDirectory(`${home}/a/b/c`)
+  nodeFiles.makeDirectory(`${home}/a/b/c`)
+
+  expect(fs.statSync(`${home}/a/b/c`).isDirectory()).toBe(true)
+})
+
+test('no directory is made through a file', () => {
+  fs.writeFileSync(`${home}/file`, '')
+
+  expect(() => nodeFiles.makeDirectory(`${home}/file/a/b`)).toThrow(
+    expect.objectContaining({ code: 'FILE_FAILED', facts: expect.objectContaining({ code: 'ENOTDIR' }) }),
+  )
+  expect(() => nodeFiles.makeDirectory(`${home}/file`)).toThrow(
+    expect.objectContaining({ code: 'FILE_FAILED', facts: expect.objectContaining({ code: 'EEXIST' }) }),
+  )
+})
+
+// In a process of its own: what it guards against never comes back. /proc/self stands for a volume whose folder is gone.
+test('a directory that takes no new ones is an error at once', () => {
+  const script = `
+    const { nodeFiles } = await import(${JSON.stringify(join(import.meta.dirname, 'files.ts'))})
+    try { nodeFiles.makeDirectory('/proc/self/none/of/these') } catch ({ code, facts }) { console.log(code, facts.code) }`
+  const ran = spawnSync(process.execPath, ['--input-type=module', '-e', script], { timeout: 10_000, encoding: 'utf8' })
+
+  expect(ran.stdout.trim()).toBe('FILE_FAILED ENOENT')
+})
