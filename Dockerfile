@@ -18,5 +18,5 @@ COPY src ./src
 RUN mkdir .compile-cache && chown 10001:10001 .compile-cache
 USER 10001:10001
 # the sources without their types, kept for every start: pods cannot write here
-RUN for role in operator namesrv broker; do node src/main.ts $role --help > /dev/null || exit 1; done
-ENTRYPOINT ["node", "/app/src/main.ts"]
+RUN for role in operator namesrv broker; do node src/main.js $role --help > /dev/null || exit 1; done
+ENTRYPOINT ["node", "/app/src/main.js"]

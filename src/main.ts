@@ -1,10 +1,6 @@
-import { enableCompileCache } from 'node:module'
 import { isOperatingError, messageOf } from './base/errors.ts'
 import { nearest } from './base/nearest.ts'
 import { UsageError } from './base/usage.ts'
-
-// Saves a third of the start where it can keep compiled modules (in the temporary directory); elsewhere it does nothing.
-enableCompileCache()
 
 /** Runs until its work is done or it was told to stop. @returns the exit code; none is 0 */
 type Run = (args: string[]) => Promise<number | undefined>
@@ -33,13 +29,13 @@ const roles: Record<string, { describes: string; load: () => Promise<{ run: Run 
   },
 }
 
-const usage = `Usage: node src/main.ts ROLE [flags]
+const usage = `Usage: node src/main.js ROLE [flags]
 
 Roles
 ${Object.entries(roles)
   .map(([name, { describes }]) => `  ${name.padEnd(10)}${describes}\n`)
   .join('')}
-node src/main.ts ROLE --help tells the flags of a role.
+node src/main.js ROLE --help tells the flags of a role.
 `
 
 async function main([name, ...args]: string[]): Promise<number> {
@@ -63,7 +59,7 @@ try {
 } catch (error) {
   if (error instanceof UsageError) {
     const role = args[0] !== undefined && Object.hasOwn(roles, args[0]) ? ` ${args[0]}` : ''
-    process.stderr.write(`${error.message}\n${role ? '' : `\n${usage}`}Try: node src/main.ts${role} --help\n`)
+    process.stderr.write(`${error.message}\n${role ? '' : `\n${usage}`}Try: node src/main.js${role} --help\n`)
     process.exit(2)
   }
   // An expected error needs its words only; anything else is a bug, and its stack says where.

@@ -22,7 +22,7 @@ const crdsWaitMs = 30_000 // they may be applied together with the operator
 const crdsPollMs = 1000
 const stopDeadlineMs = 20_000
 
-const usage = `Usage: node src/main.ts operator [flags]
+const usage = `Usage: node src/main.js operator [flags]
 
 Runs NameServers, brokers and topics as their resources say. Uses the pod's service account, or a kubeconfig.
 

@@ -24,7 +24,7 @@ const messageCount = 10_000
 const messageCountAfterScaling = 3_000
 const readyTimeoutMs = 60_000
 
-const usage = `Usage: node src/main.ts demo [flags]
+const usage = `Usage: node src/main.js demo [flags]
 
 Shows on a cluster that has the operator how a RocketMQ cluster comes up, carries messages and grows.
 npm run demo makes such a cluster for it, and removes it afterwards.

@@ -26,12 +26,12 @@ import {
 import { operatorManifest, operatorPod, runtimeEntrypoint } from './operator.ts'
 
 const checkout = resolve(import.meta.dirname, '../..')
-const main = join(checkout, 'src/main.ts')
+const main = join(checkout, 'src/main.js')
 const upDeadlineMs = 60_000
 const downDeadlineMs = 20_000
 const pollMs = 100
 
-const usage = `Usage: node src/main.ts local COMMAND [flags]
+const usage = `Usage: node src/main.js local COMMAND [flags]
 
 Kubernetes on this machine: an API server on a loopback address, pods as processes, the operator among them.
 

@@ -141,6 +141,9 @@ export const PullSysFlag = {
   LITE_PULL: 16,
 } as const
 
+/** Bits of a topic's topicSysFlag. Source: Apache RocketMQ 5, TopicSysFlag. */
+export const TopicSysFlag = { UNIT: 1, UNIT_SUB: 2 } as const
+
 /** Bits of a topic's perm. Source: Apache RocketMQ 5, PermName. */
 export const Perm = { INHERIT: 1, WRITE: 2, READ: 4, PRIORITY: 8 } as const
 

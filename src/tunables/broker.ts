@@ -1,4 +1,3 @@
-import { z } from 'zod'
 import { OperatingError } from '../base/errors.ts'
 import { otherBrokerKeys } from './apache-keys.ts'
 import { address, bytes, fieldName, healthPort, ms, port } from './fields.ts'
@@ -6,6 +5,7 @@ import type { Machine } from './machine.ts'
 import type { Properties } from './properties.ts'
 import { replicationFields } from './replication.ts'
 import { setting, settingsOf } from './settings.ts'
+import * as z from './values.ts'
 
 /** Settings of a broker, under the keys of Apache RocketMQ. */
 export const brokerSchema = z.object({

@@ -86,9 +86,7 @@ export function readSettings<S>(program: Program<S>, line: CommandLine, files: F
 
 /** Settings as properties text, sorted by key: what -p and -m print, and GET_BROKER_CONFIG answers. */
 export function settingsText(schema: SettingsSchema, settings: object, only: 'all' | 'important' = 'all'): string {
-  const keys = Object.keys(schema.shape).filter(
-    (key) => only === 'all' || meaningOf(schema.shape[key] as SettingsSchema).important,
-  )
+  const keys = Object.keys(schema.shape).filter((key) => only === 'all' || meaningOf(schema.shape[key]!).important)
   return writeProperties(keys.sort().map((key) => [key, textOf((settings as Record<string, unknown>)[key])]))
 }
 
@@ -96,7 +94,7 @@ export function usageOf(program: Program<unknown>): string {
   const { name, describes, takesNameServers } = program
   return `${describes}
 
-Usage: node src/main.ts ${name} [flags]
+Usage: node src/main.js ${name} [flags]
 
   -c, --config FILE              settings: a properties file with Apache RocketMQ's keys
 ${takesNameServers ? '  -n, --namesrvAddr ADDRESSES    NameServers to register at: host:port, separated by ;\n' : ''}\

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from './values.ts'
 
 /** Kinds of value that several settings have. */
 export const port = z.int32().min(0).max(65_535)

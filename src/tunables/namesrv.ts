@@ -1,9 +1,9 @@
-import { z } from 'zod'
 import { otherNamesrvKeys } from './apache-keys.ts'
 import { address, healthPort, port } from './fields.ts'
 import type { Machine } from './machine.ts'
 import type { Properties } from './properties.ts'
 import { setting, settingsOf } from './settings.ts'
+import * as z from './values.ts'
 
 /** Settings of a NameServer, under the keys of Apache RocketMQ. */
 export const namesrvSchema = z.object({

@@ -1,6 +1,6 @@
-import { z } from 'zod'
 import { bytes, ms } from './fields.ts'
 import { setting } from './settings.ts'
+import * as z from './values.ts'
 
 /** Settings of a broker about the copies of its log. */
 export const replicationFields = {

@@ -14,7 +14,7 @@ interface Ran {
 
 /** Runs the program; seen is told everything it has said on standard error so far. */
 function run(args: string[], seen: (err: string, child: ChildProcess) => void = () => {}): Promise<Ran> {
-  const child = spawn(process.execPath, [resolve(import.meta.dirname, '../../src/main.ts'), ...args], {
+  const child = spawn(process.execPath, [resolve(import.meta.dirname, '../../src/main.js'), ...args], {
     timeout: deadlineMs,
   })
   let out = ''

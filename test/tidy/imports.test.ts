@@ -38,9 +38,8 @@ const worldCalls = /\b(Date\.now|Math\.random|performance\.now|setTimeout|setInt
 
 /** Packages of package.json, and who may load them. Everything not named here is nobody's. */
 const packages: Record<string, readonly string[]> = {
-  zod: ['tunables', 'crds', 'controllers'],
+  zod: ['crds', 'controllers'],
   yaml: ['crds', 'kube', 'local-cluster', 'demo'],
-  pino: ['base/node'],
   'prom-client': ['base', 'runtime-broker', 'controllers', 'kube'],
   '@kubernetes/client-node': ['kube'],
   '@marcbachmann/cel-js': ['local-cluster/api-server'],

@@ -1,33 +1,42 @@
-import { pino } from 'pino'
-import type { Log, LogFields } from '../log.ts'
+import { writeSync } from 'node:fs'
+import { type Log, type LogFields, type LogLevel, lineOf, logLevels } from '../log.ts'
 
-export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
-export type LogLevel = (typeof logLevels)[number]
+export { type LogLevel, logLevels } from '../log.ts'
 
 /** One JSON object a line on standard error; standard output is left to what a command was asked to print. */
 export function createLog(level: LogLevel = 'info', fields: LogFields = {}): Log {
-  const destination = pino.destination({ fd: 2, sync: true }) // synchronous: the last line before a crash is not lost
-  return wrap(
-    pino(
-      {
-        level,
-        base: null,
-        timestamp: pino.stdTimeFunctions.isoTime,
-        formatters: { level: (label) => ({ level: label }) },
-      },
-      destination,
-    ).child(fields),
-  )
-}
-
-function wrap(logger: import('pino').Logger): Log {
+  const said = (at: LogLevel) =>
+    logLevels.indexOf(at) > logLevels.indexOf(level)
+      ? () => {}
+      : (more: LogFields, message: string) =>
+          writeLine(lineOf(at, new Date().toISOString(), { ...fields, ...more }, message))
   return {
-    fatal: (fields, message) => logger.fatal(fields, message),
-    error: (fields, message) => logger.error(fields, message),
-    warn: (fields, message) => logger.warn(fields, message),
-    info: (fields, message) => logger.info(fields, message),
-    debug: (fields, message) => logger.debug(fields, message),
-    trace: (fields, message) => logger.trace(fields, message),
-    with: (fields) => wrap(logger.child(fields)),
+    fatal: said('fatal'),
+    error: said('error'),
+    warn: said('warn'),
+    info: said('info'),
+    debug: said('debug'),
+    trace: said('trace'),
+    with: (more) => createLog(level, { ...fields, ...more }),
   }
 }
+
+/**
+ * Synchronous: the last line before a crash is not lost. A reader that is slow delays it, one that is gone loses it: the
+ * process goes on either way.
+ */
+function writeLine(line: string): void {
+  let rest = Buffer.from(line)
+  for (let tries = 0; rest.length > 0 && tries < writeTriesMax; tries++) {
+    try {
+      rest = rest.subarray(writeSync(2, rest))
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return // a closed pipe, a full disk: nobody could be told
+      Atomics.wait(pause, 0, 0, writePauseMs)
+    }
+  }
+}
+
+const writePauseMs = 5
+const writeTriesMax = 200 // a second for one line
+const pause = new Int32Array(new SharedArrayBuffer(4))

@@ -14,3 +14,7 @@ export type DeleteTopicInNamesrvRequest = HeaderOf<typeof deleteTopicInNamesrvRe
 /** GET_TOPICS_BY_CLUSTER. Source: Apache RocketMQ 5, GetTopicsByClusterRequestHeader. */
 export const getTopicsByClusterRequest = headerCodec('GetTopicsByClusterRequestHeader', { cluster: text })
 export type GetTopicsByClusterRequest = HeaderOf<typeof getTopicsByClusterRequest>
+
+/** REGISTER_TOPIC_IN_NAMESRV. Source: Apache RocketMQ 5, RegisterTopicRequestHeader. */
+export const registerTopicRequest = headerCodec('RegisterTopicRequestHeader', { topic: text })
+export type RegisterTopicRequest = HeaderOf<typeof registerTopicRequest>

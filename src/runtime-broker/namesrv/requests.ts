@@ -3,8 +3,13 @@ import { isOperatingError } from '../../base/errors.ts'
 import { isSameDataVersion, readDataVersion } from '../../remoting/body/data-version.ts'
 import { writeKvTable, writeTopicList } from '../../remoting/body/lists.ts'
 import { readRegisterBrokerBody } from '../../remoting/body/register-broker.ts'
-import { writeBrokerMemberGroup, writeClusterInfo, writeTopicRouteData } from '../../remoting/body/route.ts'
-import { RequestCode, ResponseCode } from '../../remoting/codes.ts'
+import {
+  readTopicRouteData,
+  writeBrokerMemberGroup,
+  writeClusterInfo,
+  writeTopicRouteData,
+} from '../../remoting/body/route.ts'
+import { RequestCode, ResponseCode, TopicSysFlag } from '../../remoting/codes.ts'
 import { brokerHeartbeatRequest } from '../../remoting/headers/broker-heartbeat.ts'
 import {
   queryDataVersionRequest,
@@ -20,7 +25,11 @@ import {
   putKvConfigRequest,
 } from '../../remoting/headers/kv-config.ts'
 import { registerBrokerRequest, registerBrokerResponse } from '../../remoting/headers/register-broker.ts'
-import { deleteTopicInNamesrvRequest, getTopicsByClusterRequest } from '../../remoting/headers/topic.ts'
+import {
+  deleteTopicInNamesrvRequest,
+  getTopicsByClusterRequest,
+  registerTopicRequest,
+} from '../../remoting/headers/topic.ts'
 import { addWritePermResponse, wipeWritePermResponse, writePermRequest } from '../../remoting/headers/write-perm.ts'
 import { readJson } from '../../remoting/json.ts'
 import type { Request, Response } from '../../remoting/request.ts'
@@ -43,9 +52,14 @@ const answers: Readonly<Record<number, (request: Request, server: NameServerStat
   [RequestCode.GET_TOPICS_BY_CLUSTER]: getTopicsByCluster,
   [RequestCode.GET_SYSTEM_TOPIC_LIST_FROM_NS]: (_, { routes }) => json(writeTopicList(routes.systemTopics())),
 
+  [RequestCode.GET_UNIT_TOPIC_LIST]: flaggedTopics(TopicSysFlag.UNIT),
+  [RequestCode.GET_HAS_UNIT_SUB_TOPIC_LIST]: flaggedTopics(TopicSysFlag.UNIT_SUB),
+  [RequestCode.GET_HAS_UNIT_SUB_UNUNIT_TOPIC_LIST]: flaggedTopics(TopicSysFlag.UNIT_SUB, TopicSysFlag.UNIT),
+
   [RequestCode.WIPE_WRITE_PERM_OF_BROKER]: wipeWritePerm,
   [RequestCode.ADD_WRITE_PERM_OF_BROKER]: addWritePerm,
   [RequestCode.DELETE_TOPIC_IN_NAMESRV]: deleteTopic,
+  [RequestCode.REGISTER_TOPIC_IN_NAMESRV]: registerTopic,
 
   [RequestCode.PUT_KV_CONFIG]: putKvConfig,
   [RequestCode.GET_KV_CONFIG]: getKvConfig,
@@ -167,6 +181,13 @@ function getTopicsByCluster(request: Request, { routes, settings }: NameServerSt
   return json(writeTopicList({ topicList: routes.topicsOf(cluster) }))
 }
 
+function flaggedTopics(set: number, unset = 0) {
+  return (_: Request, { routes, settings }: NameServerState): Response =>
+    settings.current.enableTopicList
+      ? json(writeTopicList({ topicList: routes.topicsFlagged(set, unset) }))
+      : refuse(ResponseCode.SYSTEM_ERROR, 'disable')
+}
+
 function wipeWritePerm(request: Request, { routes, log }: NameServerState): Response {
   const { brokerName } = writePermRequest.decode(request.extFields)
   const wipeTopicCount = routes.setWritable(brokerName, false)
@@ -179,6 +200,16 @@ function addWritePerm(request: Request, { routes, log }: NameServerState): Respo
   const addTopicCount = routes.setWritable(brokerName, true)
   log.info({ brokerName, topics: addTopicCount }, 'write permission given')
   return { ...done, extFields: addWritePermResponse.encode({ addTopicCount }) }
+}
+
+/** Answers success whatever came of it, as Apache does; the log tells. */
+function registerTopic(request: Request, { routes, log }: NameServerState): Response {
+  const { topic } = registerTopicRequest.decode(request.extFields)
+  const { queueDatas } = readTopicRouteData(request.body)
+  const brokerNames = queueDatas.map(({ brokerName }) => brokerName)
+  if (routes.registerTopic(topic, queueDatas)) log.info({ topic, brokerNames }, 'topic registered by an admin')
+  else log.warn({ topic, brokerNames }, 'a topic was not registered: a broker is unknown, or there are too many topics')
+  return done
 }
 
 function deleteTopic(request: Request, { routes, log }: NameServerState): Response {

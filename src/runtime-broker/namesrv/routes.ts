@@ -214,6 +214,12 @@ export class Routes {
     return [...this.#topics.keys()]
   }
 
+  /** The topics whose first broker has these bits of TopicSysFlag set, and those others not. */
+  topicsFlagged(set: number, unset = 0): string[] {
+    const isFlagged = ([first]: QueueData[]) => first !== undefined && (first.topicSysFlag & (set | unset)) === set
+    return [...this.#topics].filter(([, queues]) => isFlagged([...queues.values()])).map(([topic]) => topic)
+  }
+
   /** The topics that any broker of the cluster has. */
   topicsOf(clusterName: string): string[] {
     const names = this.#clusters.get(clusterName) ?? new Set()
@@ -225,6 +231,20 @@ export class Routes {
     const topicList = [...this.#clusters].flatMap(([clusterName, brokerNames]) => [clusterName, ...brokerNames])
     const [first] = this.#groups.values()
     return { brokerAddr: first?.addrs.values().next().value, topicList }
+  }
+
+  /**
+   * Adds a topic to broker groups that did not register it themselves; their next changed registration says anew what holds.
+   * @returns false: a group is not known, or there are as many topics as there may be. Nothing has changed then; Apache keeps
+   * the queues before the first unknown group where it knows the topic, which is half an answer.
+   */
+  registerTopic(topic: string, queueDatas: readonly QueueData[]): boolean {
+    if (queueDatas.some(({ brokerName }) => !this.#groups.has(brokerName))) return false
+    if (!this.#topics.has(topic) && this.#topics.size >= this.#limits.topicsMax) return false
+    if (queueDatas.length === 0) return true
+    const queues = setIn(this.#topics, topic, () => new Map())
+    for (const queueData of queueDatas) queues.set(queueData.brokerName, queueData)
+    return true
   }
 
   /** @param clusterName only at the brokers of this cluster */

@@ -166,6 +166,51 @@ test('a broker is told which topics are ordered, and so is a client', async () =
   expect(String(route.body)).toContain('"orderTopicConf":"a:4","queueDatas"')
 })
 
+test('an admin may register a topic at brokers that are known, and at those alone', async () => {
+  const { call } = await withBroker()
+  const register = (topic: string, ...brokerNames: string[]) => {
+    const queues = brokerNames.map((brokerName) => ({
+      brokerName,
+      readQueueNums: 2,
+      writeQueueNums: 1,
+      perm: 6,
+      topicSysFlag: 2,
+    }))
+    const body = Buffer.from(JSON.stringify({ queueDatas: queues, brokerDatas: [], filterServerTable: {} }))
+    return call(RequestCode.REGISTER_TOPIC_IN_NAMESRV, { topic }, body)
+  }
+
+  expect((await register('Z', 'a')).code).toBe(ResponseCode.SUCCESS)
+  expect((await register('Half', 'a', 'unknown')).code).toBe(ResponseCode.SUCCESS) // as Apache: the log tells
+  await register('Nowhere')
+
+  const route = await call(RequestCode.GET_ROUTEINFO_BY_TOPIC, { topic: 'Z' })
+  expect(String(route.body)).toContain(
+    '{"brokerName":"a","perm":6,"readQueueNums":2,"topicSysFlag":2,"writeQueueNums":1}',
+  )
+  expect(String((await call(RequestCode.GET_ALL_TOPIC_LIST_FROM_NAMESERVER)).body)).toBe('{"topicList":["X","Y","Z"]}')
+})
+
+test('topics are listed by the bits of their topicSysFlag, where lists may be asked for', async () => {
+  const { call } = await withBroker()
+  for (const topicSysFlag of [0, 1, 2, 3]) {
+    const queueDatas = [{ brokerName: 'a', readQueueNums: 1, writeQueueNums: 1, perm: 6, topicSysFlag }]
+    const body = Buffer.from(JSON.stringify({ queueDatas, brokerDatas: [], filterServerTable: {} }))
+    await call(RequestCode.REGISTER_TOPIC_IN_NAMESRV, { topic: `F${topicSysFlag}` }, body)
+  }
+  const listed = async (code: number) => JSON.parse(String((await call(code)).body)).topicList
+
+  expect(await listed(RequestCode.GET_UNIT_TOPIC_LIST)).toEqual(['F1', 'F3'])
+  expect(await listed(RequestCode.GET_HAS_UNIT_SUB_TOPIC_LIST)).toEqual(['F2', 'F3'])
+  expect(await listed(RequestCode.GET_HAS_UNIT_SUB_UNUNIT_TOPIC_LIST)).toEqual(['F2'])
+
+  await call(RequestCode.UPDATE_NAMESRV_CONFIG, {}, Buffer.from('enableTopicList=false\n'))
+  expect(await call(RequestCode.GET_UNIT_TOPIC_LIST)).toMatchObject({
+    code: ResponseCode.SYSTEM_ERROR,
+    remark: 'disable',
+  })
+})
+
 test('key-value settings survive a restart, in the file that Apache has', async () => {
   const first = await nameServer()
   await first.call(RequestCode.PUT_KV_CONFIG, { namespace: 'n', key: 'k', value: 'v' })

@@ -48,6 +48,7 @@ public final class Main {
         cases.addAll(PushCases.all());
         cases.addAll(QueryCases.all());
         cases.addAll(AdminCases.all());
+        cases.addAll(NamesrvCases.all());
         cases.removeIf(c -> !only.matcher(c.name()).find());
 
         ExecutorService pool = Executors.newFixedThreadPool(Integer.parseInt(flags.getOrDefault("threads", "4")));
