@@ -6,7 +6,17 @@ const healthPort = 8080
 
 /** Everything that `kubectl apply -f deploy/install.yaml` brings into a cluster, in the order it is needed. */
 export function installObjects(crds: unknown[]): unknown[] {
-  return [namespaceObject, ...crds, serviceAccount, clusterRole, clusterRoleBinding, deployment]
+  return [
+    namespaceObject,
+    ...crds,
+    serviceAccount,
+    clusterRole,
+    clusterRoleBinding,
+    leaderRole,
+    leaderRoleBinding,
+    disruptionBudget,
+    deployment,
+  ]
 }
 
 const namespaceObject = {
@@ -43,7 +53,7 @@ const clusterRole = {
     { apiGroups: [''], resources: ['services', 'configmaps'], verbs: made },
     { apiGroups: ['policy'], resources: ['poddisruptionbudgets'], verbs: made },
     { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch', 'delete'] }, // delete: to roll a broker
-    { apiGroups: [''], resources: ['events'], verbs: ['create'] },
+    { apiGroups: [''], resources: ['events'], verbs: ['create', 'patch'] }, // patch: to count one up
     { apiGroups: ['storage.k8s.io'], resources: ['storageclasses'], verbs: ['list'] }, // whose volumes belong to root
   ],
 }
@@ -56,6 +66,37 @@ const clusterRoleBinding = {
   subjects: [{ kind: 'ServiceAccount', name: operatorName, namespace }],
 }
 
+/** The one among several operators that works holds a Lease here. */
+const leaderRole = {
+  apiVersion: 'rbac.authorization.k8s.io/v1',
+  kind: 'Role',
+  metadata: { name: operatorName, namespace, labels },
+  rules: [
+    { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['create'] }, // create cannot be limited to a name
+    {
+      apiGroups: ['coordination.k8s.io'],
+      resources: ['leases'],
+      resourceNames: [operatorName],
+      verbs: ['get', 'patch'],
+    },
+  ],
+}
+
+const leaderRoleBinding = {
+  apiVersion: 'rbac.authorization.k8s.io/v1',
+  kind: 'RoleBinding',
+  metadata: { name: operatorName, namespace, labels },
+  roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: operatorName },
+  subjects: [{ kind: 'ServiceAccount', name: operatorName, namespace }],
+}
+
+const disruptionBudget = {
+  apiVersion: 'policy/v1',
+  kind: 'PodDisruptionBudget',
+  metadata: { name: operatorName, namespace, labels },
+  spec: { maxUnavailable: 1, selector: { matchLabels: { 'app.kubernetes.io/name': operatorName } } },
+}
+
 function probe(path: string) {
   return { httpGet: { path, port: 'health' }, periodSeconds: 5, timeoutSeconds: 3 }
 }
@@ -65,8 +106,7 @@ const deployment = {
   kind: 'Deployment',
   metadata: { name: operatorName, namespace, labels },
   spec: {
-    replicas: 1,
-    strategy: { type: 'Recreate' }, // never two operators at work at the same time
+    replicas: 2, // one works, the other one is ready to: it has seen everything already
     selector: { matchLabels: { 'app.kubernetes.io/name': operatorName } },
     template: {
       metadata: { labels },
@@ -79,13 +119,33 @@ const deployment = {
           seccompProfile: { type: 'RuntimeDefault' },
         },
         terminationGracePeriodSeconds: 30,
+        topologySpreadConstraints: [
+          {
+            maxSkew: 1,
+            topologyKey: 'kubernetes.io/hostname',
+            whenUnsatisfiable: 'ScheduleAnyway',
+            labelSelector: { matchLabels: { 'app.kubernetes.io/name': operatorName } },
+          },
+        ],
         containers: [
           {
             name: 'operator',
             image,
             imagePullPolicy: 'IfNotPresent',
-            args: ['operator', '--runtime-image', image, '--health-port', String(healthPort)],
-            env: [{ name: 'POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } }], // where it answers probes
+            args: [
+              'operator',
+              '--runtime-image',
+              image,
+              '--lease',
+              `$(POD_NAMESPACE)/${operatorName}`,
+              '--health-port',
+              String(healthPort),
+            ],
+            env: [
+              { name: 'POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } }, // where it answers probes
+              { name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
+              { name: 'POD_NAMESPACE', valueFrom: { fieldRef: { fieldPath: 'metadata.namespace' } } },
+            ],
             ports: [{ name: 'health', containerPort: healthPort }],
             livenessProbe: { ...probe('/livez'), failureThreshold: 6 },
             readinessProbe: probe('/readyz'),

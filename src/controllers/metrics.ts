@@ -16,6 +16,11 @@ export class OperatorMetrics {
     labelNames: ['kind'],
     registers: [this.#registry],
   })
+  readonly #leader = new Gauge({
+    name: 'rocketmq_operator_leader',
+    help: '1 while this process is the one that works',
+    registers: [this.#registry],
+  })
   readonly #depthOf = new Map<string, () => number>()
 
   constructor() {
@@ -35,6 +40,10 @@ export class OperatorMetrics {
   pass(kind: string, elapsedMs: number, hasFailed: boolean): void {
     this.#passes.observe({ kind }, elapsedMs / 1000)
     if (hasFailed) this.#failures.inc({ kind })
+  }
+
+  leads(isLeading: boolean): void {
+    this.#leader.set(isLeading ? 1 : 0)
   }
 
   watchQueue(kind: string, depth: () => number): void {

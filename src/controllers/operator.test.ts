@@ -39,6 +39,18 @@ test('applied in the wrong order, all become ready, and nothing is written any m
   expect(cluster.revision()).toBe(revision + 1)
 })
 
+test('an operator that only follows writes nothing, and goes on from there when it leads', async () => {
+  await cluster.stop()
+  cluster = await startCluster({ leads: false })
+  await cluster.create('nameservers', 'mq', { replicas: 2 })
+  const revision = cluster.revision()
+  await nodeClock.sleep(300)
+  expect(cluster.revision()).toBe(revision)
+
+  cluster.lead()
+  await cluster.eventually(() => isReady(cluster.get<NameServer>('nameservers', 'mq')))
+})
+
 test('a new group gets the topics by itself', async () => {
   await createAll(1)
 

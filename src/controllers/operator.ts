@@ -44,6 +44,7 @@ export class Operator {
   readonly #queues: { nameServers: WorkQueue; brokerSets: WorkQueue; topics: WorkQueue }
   readonly #stop = new AbortController()
   #running: Promise<unknown> = Promise.resolve()
+  #leads = false
 
   constructor(options: OperatorOptions, doors: Pick<Doors, 'clock' | 'random' | 'log'>) {
     this.#options = options
@@ -59,14 +60,19 @@ export class Operator {
     this.#wakeOnChanges()
   }
 
-  /** Follows the API server; resolves when everything has been seen once and the first passes are on their way. */
-  async start(): Promise<void> {
+  /** Follows the API server; resolves when everything has been seen once. Nothing is done yet: see lead. */
+  async follow(): Promise<void> {
     this.#running = this.#world.run(this.#stop.signal)
     await this.#world.synced
-    // events that came before all caches were full may have seen half of the world
-    for (const { metadata } of this.#world.nameServers.all()) this.#queues.nameServers.add(keyOf({ metadata }))
-    for (const { metadata } of this.#world.brokerSets.all()) this.#queues.brokerSets.add(keyOf({ metadata }))
-    for (const { metadata } of this.#world.topics.all()) this.#queues.topics.add(keyOf({ metadata }))
+  }
+
+  /** Begins to work. Everything gets a pass; what changes meanwhile goes before the rest. */
+  lead(): void {
+    this.#leads = true
+    const world = this.#world
+    for (const { metadata } of world.nameServers.all()) this.#queues.nameServers.add(keyOf({ metadata }), 'resync')
+    for (const { metadata } of world.brokerSets.all()) this.#queues.brokerSets.add(keyOf({ metadata }), 'resync')
+    for (const { metadata } of world.topics.all()) this.#queues.topics.add(keyOf({ metadata }), 'resync')
   }
 
   /** Kinds that the API server has not shown yet; [] when the operator is at work. */
@@ -153,11 +159,16 @@ export class Operator {
     await writeStatus(sight.type, resource, { status: resource.status ?? ({} as Status), verdicts, notes: [] }, shell)
   }
 
-  /** Whatever changes wakes those whose plan may depend on it. */
+  /** Whatever changes wakes those whose plan may depend on it, once this operator leads. */
   #wakeOnChanges(): void {
     const world = this.#world
-    const queues = this.#queues
-    const byKind: Record<string, WorkQueue> = {
+    const waker = (queue: WorkQueue) => ({ add: (key: string) => void (this.#leads && queue.add(key)) })
+    const queues = {
+      nameServers: waker(this.#queues.nameServers),
+      brokerSets: waker(this.#queues.brokerSets),
+      topics: waker(this.#queues.topics),
+    }
+    const byKind: Record<string, { add(key: string): void }> = {
       [nameServers.kind]: queues.nameServers,
       [brokerSets.kind]: queues.brokerSets,
       [topics.kind]: queues.topics,

@@ -13,7 +13,7 @@ import {
 } from '../base/node/index.ts'
 import { UsageError } from '../base/usage.ts'
 import { definitions, operatorName, releaseImage, resourceType } from '../crds/index.ts'
-import { findAccess, isRefused, KubeClient } from '../kube/index.ts'
+import { Election, findAccess, isRefused, KubeClient } from '../kube/index.ts'
 import { clientAdmin } from './client-admin.ts'
 import { OperatorMetrics } from './metrics.ts'
 import { Operator } from './operator.ts'
@@ -29,6 +29,7 @@ Runs NameServers, brokers and topics as their resources say. Uses the pod's serv
   --kubeconfig FILE      kubeconfig, with its current context; default: $KUBECONFIG, else the service account
   --namespace NAME       look at this namespace only; may be repeated; default: all
   --runtime-image IMAGE  image of NameServers and brokers whose resource names none; default: ${releaseImage}
+  --lease NAMESPACE/NAME  work only while this Lease is held, as the others with the same flag do; default: alone
   --health-port PORT     serve /livez, /readyz and /metrics; default: 0, not at all
   --log-level LEVEL      ${logLevels.join(', ')}; default: info
   -h, --help             this text
@@ -58,6 +59,10 @@ export async function run(args: string[]): Promise<number> {
     { client, admin, namespaces: flags.namespaces, runtimeImage: flags.runtimeImage, metrics },
     doors,
   )
+  const identity = `${process.env.POD_NAME ?? process.env.HOSTNAME ?? operatorName}_${doors.random.uuid()}`
+  const election = flags.lease && new Election(client, { ...flags.lease, identity }, doors)
+  const electionOver = new AbortController()
+  const lost = Promise.withResolvers<string>()
   let phase: 'starting' | 'working' | 'stopping' = 'starting'
   const notReady = () => {
     if (phase === 'stopping') return 'stopping'
@@ -73,18 +78,29 @@ export async function run(args: string[]): Promise<number> {
   log.info({ server: access.server, access: access.source, namespaces: flags.namespaces }, 'starting')
 
   const working = awaitDefinitions(client, flags.namespaces[0], log)
-    .then(() => operator.start())
+    .then(() => operator.follow())
+    .then(() => election?.acquire(electionOver.signal, lost.resolve))
     .then(() => {
+      if (phase === 'stopping') return
       phase = 'working'
+      metrics.leads(true)
+      operator.lead()
       log.info({}, 'at work')
     })
-  await Promise.race([working.then(() => stopped), stopped])
+  const ended = Promise.race([stopped, lost.promise])
+  await Promise.race([working.then(() => ended), ended])
+  const lostBy = await Promise.race([lost.promise, nodeClock.sleep(0)])
   phase = 'stopping'
-  log.info({}, 'stopping')
-  const stop = Promise.all([operator.stop(), health?.close()]).then(() => admin.close())
+  metrics.leads(false)
+  if (lostBy === undefined) log.info({}, 'stopping')
+  else log.error({ reason: lostBy }, 'the lease is lost: another operator may be at work, so this one ends')
+  const stop = Promise.all([operator.stop(), health?.close()])
+    .then(() => electionOver.abort(new OperatingError('DEADLINE_EXCEEDED', { what: 'stopping' })))
+    .then(() => election?.release()) // nothing works here any more: the next one may begin
+    .then(() => admin.close())
   const isClean = await Promise.race([stop.then(() => true), nodeClock.sleep(stopDeadlineMs).then(() => false)])
   http.close()
-  return isClean ? 0 : 1
+  return isClean && lostBy === undefined ? 0 : 1
 }
 
 interface Flags {
@@ -92,6 +108,7 @@ interface Flags {
   kubeconfig: string | undefined
   namespaces: string[]
   runtimeImage: string
+  lease: { namespace: string; name: string } | undefined
   healthPort: number
   logLevel: LogLevel
 }
@@ -102,6 +119,10 @@ function readFlags(args: string[]): Flags {
   if (!Number.isInteger(healthPort) || healthPort < 0 || healthPort > 65_535) {
     throw new UsageError(`--health-port ${values['health-port']}: a port from 0 to 65535 is wanted`)
   }
+  const [leaseNamespace = '', leaseName = '', ...more] = values.lease?.split('/') ?? []
+  if (values.lease !== undefined && (leaseNamespace === '' || leaseName === '' || more.length > 0)) {
+    throw new UsageError(`--lease ${values.lease}: NAMESPACE/NAME is wanted`)
+  }
   const logLevel = logLevels.find((level) => level === values['log-level'])
   if (!logLevel) throw new UsageError(`--log-level ${values['log-level']}: one of ${logLevels.join(', ')} is wanted`)
   return {
@@ -109,6 +130,7 @@ function readFlags(args: string[]): Flags {
     kubeconfig: values.kubeconfig,
     namespaces: [...new Set(values.namespace)],
     runtimeImage: values['runtime-image'],
+    lease: values.lease === undefined ? undefined : { namespace: leaseNamespace, name: leaseName },
     healthPort,
     logLevel,
   }
@@ -123,6 +145,7 @@ function parse(args: string[]) {
         kubeconfig: { type: 'string' },
         namespace: { type: 'string', multiple: true, default: [] },
         'runtime-image': { type: 'string', default: releaseImage },
+        lease: { type: 'string' },
         'health-port': { type: 'string', default: '0' },
         'log-level': { type: 'string', default: 'info' },
       },

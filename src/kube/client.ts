@@ -121,8 +121,9 @@ export class KubeClient {
     return this.#json('PATCH', path, { body: patch, contentType: 'application/merge-patch+json', signal }) as Promise<T>
   }
 
-  create<T extends KubeObject>(type: ResourceType, object: T): Promise<T> {
-    return this.#json('POST', pathOf(type, object.metadata.namespace), { body: object }) as Promise<T>
+  /** Fails with 409 when there is one. */
+  create<T extends KubeObject>(type: ResourceType, object: T, signal?: AbortSignal): Promise<T> {
+    return this.#json('POST', pathOf(type, object.metadata.namespace), { body: object, signal }) as Promise<T>
   }
 
   /**

@@ -1,6 +1,7 @@
 export { findAccess, type KubeAccess } from './access.ts'
 export { Cache, type Change } from './cache.ts'
 export { isNamespaceGoing, isRefused, KubeClient, pathOf, type Selection } from './client.ts'
+export { Election, type ElectionOptions } from './election.ts'
 export { EventRecorder, type Note } from './events.ts'
 export { Informer } from './informer.ts'
 export * from './object.ts'

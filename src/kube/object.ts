@@ -57,6 +57,7 @@ export const services: ResourceType = { apiVersion: 'v1', kind: 'Service', plura
 export const configMaps: ResourceType = { apiVersion: 'v1', kind: 'ConfigMap', plural: 'configmaps' }
 export const pods: ResourceType = { apiVersion: 'v1', kind: 'Pod', plural: 'pods' }
 export const events: ResourceType = { apiVersion: 'v1', kind: 'Event', plural: 'events' }
+export const leases: ResourceType = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', plural: 'leases' }
 export const podDisruptionBudgets: ResourceType = {
   apiVersion: 'policy/v1',
   kind: 'PodDisruptionBudget',

@@ -67,6 +67,39 @@ test('no more keys are worked on at a time than there are workers', async () => 
   expect(keys()).toEqual(['a', 'b', 'c'])
 })
 
+test('what has just changed goes before what is only looked at again, which is not forgotten', async () => {
+  const { work, keys, passes } = heldWork()
+  const { clock, queue } = start(work)
+  queue.add('busy')
+  await clock.turn()
+
+  queue.add('old', 'resync')
+  queue.add('new')
+  queue.add('late', 'resync')
+  queue.add('late') // now it has changed
+  for (let pass = 0; pass < 4; pass++) {
+    passes[pass]?.end()
+    await clock.turn()
+  }
+
+  expect(keys()).toEqual(['busy', 'new', 'late', 'old'])
+})
+
+test('keys that wait behind fresh ones have their turn, too', async () => {
+  const order: string[] = []
+  const { clock, queue } = start(async (key) => {
+    order.push(key)
+    if (order.length < 40) queue.add(`fresh-${order.length}`)
+    return done
+  })
+  queue.add('first')
+  queue.add('old', 'resync')
+  for (let turn = 0; turn < 60; turn++) await clock.turn()
+
+  expect(order.indexOf('old')).toBeGreaterThan(0)
+  expect(order.indexOf('old')).toBeLessThan(10)
+})
+
 test('a failed pass is tried again, each time later, and a success makes it quick again', async () => {
   const startedMs: number[] = []
   const { clock, queue } = start(async () => {

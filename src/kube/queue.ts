@@ -14,6 +14,10 @@ export interface QueueOptions {
   done?: (key: string, elapsedMs: number, error: unknown) => void
 }
 
+/** How soon a key should have its turn: what has just changed goes before what is only looked at again. */
+export type Urgency = 'fresh' | 'resync'
+
+const resyncEvery = 8 // of so many passes one is for what waits behind fresh keys, so that it has its turn, too
 const defaultBackoff = { firstMs: 500, mostMs: 60_000 }
 
 /**
@@ -24,13 +28,14 @@ export class WorkQueue {
   readonly #options: QueueOptions
   readonly #clock: Clock
   readonly #random: Random
-  readonly #ready = new Set<string>() // in the order they were added
+  readonly #ready = { fresh: new Set<string>(), resync: new Set<string>() } // each in the order they were added
   readonly #working = new Set<string>()
-  readonly #dirty = new Set<string>() // added while they were worked on
+  readonly #dirty = new Map<string, Urgency>() // added while they were worked on
   readonly #timers = new Map<string, { timer: Timer; atMs: number }>()
   readonly #backoffs = new Map<string, Backoff>()
   readonly #idle: (() => void)[] = []
   #stopping = new AbortController()
+  #passes = 0
 
   constructor(options: QueueOptions, doors: { clock: Clock; random: Random }) {
     this.#options = options
@@ -39,20 +44,25 @@ export class WorkQueue {
   }
 
   get depth(): number {
-    return this.#ready.size
+    return this.#ready.fresh.size + this.#ready.resync.size
   }
 
-  add(key: string): void {
+  /** @param urgency of two for one key the higher one holds */
+  add(key: string, urgency: Urgency = 'fresh'): void {
     if (this.#stopping.signal.aborted) return
     if (this.#working.has(key)) {
-      this.#dirty.add(key)
+      if (urgency === 'fresh' || !this.#dirty.has(key)) this.#dirty.set(key, urgency)
       return
     }
-    this.#ready.add(key)
+    const { fresh, resync } = this.#ready
+    if (urgency === 'fresh') {
+      resync.delete(key)
+      fresh.add(key)
+    } else if (!fresh.has(key)) resync.add(key)
     this.#start()
   }
 
-  /** Adds key in delayMs; of two such times the earlier one holds. */
+  /** Adds key in delayMs, as a resync; of two such times the earlier one holds. */
   addAfter(key: string, delayMs: number): void {
     if (this.#stopping.signal.aborted) return
     const atMs = this.#clock.monotonicMs() + delayMs
@@ -61,7 +71,7 @@ export class WorkQueue {
     waiting?.timer.cancel()
     const timer = this.#clock.after(delayMs, () => {
       this.#timers.delete(key)
-      this.add(key)
+      this.add(key, 'resync')
     })
     this.#timers.set(key, { timer, atMs })
   }
@@ -78,18 +88,30 @@ export class WorkQueue {
     this.#stopping.abort(new OperatingError('DEADLINE_EXCEEDED', { what: 'stopping' }))
     for (const { timer } of this.#timers.values()) timer.cancel()
     this.#timers.clear()
-    this.#ready.clear()
+    this.#ready.fresh.clear()
+    this.#ready.resync.clear()
     this.#dirty.clear()
     if (this.#working.size > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
   }
 
   #start(): void {
-    for (const key of this.#ready) {
-      if (this.#working.size >= this.#options.workers) return
-      this.#ready.delete(key)
+    while (this.#working.size < this.#options.workers) {
+      const key = this.#next()
+      if (key === undefined) return
       this.#working.add(key)
       void this.#pass(key)
     }
+  }
+
+  #next(): string | undefined {
+    const { fresh, resync } = this.#ready
+    const isResyncsTurn = resync.size > 0 && (fresh.size === 0 || this.#passes % resyncEvery === resyncEvery - 1)
+    const keys = isResyncsTurn ? resync : fresh
+    const [key] = keys
+    if (key === undefined) return undefined
+    keys.delete(key)
+    this.#passes++
+    return key
   }
 
   async #pass(key: string): Promise<void> {
@@ -117,7 +139,9 @@ export class WorkQueue {
       this.#working.delete(key)
     }
     done?.(key, this.#clock.monotonicMs() - startedMs, failure)
-    if (this.#dirty.delete(key)) this.add(key)
+    const again = this.#dirty.get(key)
+    this.#dirty.delete(key)
+    if (again !== undefined) this.add(key, again)
     this.#start()
     if (this.#working.size === 0) for (const wake of this.#idle.splice(0)) wake()
   }

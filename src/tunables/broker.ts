@@ -54,6 +54,11 @@ export const brokerSchema = z.object({
     'Period of the full registration. Shorter than Apache (30000), so that a restarted NameServer is complete sooner.',
     { unit: 'ms' },
   ),
+  registrationHeld: setting(
+    z.boolean().default(false),
+    'The broker serves but registers nowhere, so that no client comes before it has its topics and groups.',
+    { live: true },
+  ),
   registerBrokerTimeoutMills: setting(ms.default(24_000), 'How long one registration may take.', { unit: 'ms' }),
   serverChannelMaxIdleTimeSeconds: setting(
     z.int32().min(1).max(86_400).default(120),

@@ -445,3 +445,41 @@ test('discovery names the resource, its scale and its short name', async () => {
 test('without the right token nothing is told', async () => {
   expect((await server.call('GET', '/api/v1/secrets', undefined, undefined, 'Bearer wrong')).status).toBe(401)
 })
+
+test('a Lease is made once, and of two who take it with the version they saw one gets it', async () => {
+  const leases = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`
+  const lease = (holderIdentity: string) => ({
+    apiVersion: 'coordination.k8s.io/v1',
+    kind: 'Lease',
+    metadata: { name: 'leader' },
+    spec: { holderIdentity, leaseDurationSeconds: 15, renewTime: '2026-01-02T03:04:05.000000Z' },
+  })
+  const made = await server.call('POST', leases, lease('a'))
+  expect(made).toMatchObject({ status: 201, body: { spec: { holderIdentity: 'a', leaseDurationSeconds: 15 } } })
+  expect((await server.call('POST', leases, lease('b'))).status).toBe(409)
+
+  const { resourceVersion } = made.body.metadata
+  const take = (holderIdentity: string) =>
+    server.patch('merge-patch+json', `${leases}/leader`, { metadata: { resourceVersion }, spec: { holderIdentity } })
+  expect(await take('b')).toMatchObject({ status: 200, body: { spec: { holderIdentity: 'b' } } })
+  expect(await take('c')).toMatchObject({ status: 409, body: { reason: 'Conflict' } })
+})
+
+test('an event is counted up by a merge patch', async () => {
+  const event = {
+    apiVersion: 'v1',
+    kind: 'Event',
+    metadata: { name: 'first.1' },
+    involvedObject: { apiVersion: 'v1', kind: 'ConfigMap', name: 'first', namespace },
+    type: 'Normal',
+    reason: 'Looked',
+    message: 'looked at',
+    count: 1,
+  }
+  expect((await server.call('POST', `${core}/events`, event)).status).toBe(201)
+
+  const { status, body } = await server.patch('merge-patch+json', `${core}/events/first.1`, { count: 2 })
+
+  expect(status).toBe(200)
+  expect(body).toMatchObject({ count: 2, reason: 'Looked' })
+})

@@ -28,7 +28,7 @@ export interface PretendedBroker {
  * An operator on the local cluster's API server. Nothing runs in the pods: they become ready as soon as they exist, and
  * a broker whose pod is ready counts as registered everywhere.
  */
-export async function startCluster() {
+export async function startCluster({ leads = true } = {}) {
   const doors = { clock: nodeClock, random: nodeRandom, log: silentLog }
   const store = new ObjectStore()
   const registry = new Registry(store, new Catalog(), doors)
@@ -115,7 +115,8 @@ export async function startCluster() {
     { client, admin, namespaces: [namespace], runtimeImage: 'localhost/mq:1', metrics: new OperatorMetrics() },
     doors,
   )
-  await operator.start()
+  await operator.follow()
+  if (leads) operator.lead()
 
   return {
     admin,
@@ -132,6 +133,7 @@ export async function startCluster() {
     get: <T extends KubeObject>(kind: 'nameservers' | 'brokersets' | 'topics', name: string) =>
       store.get(`${apiVersion.split('/')[0]}/${kind}`, namespace, name) as unknown as T | undefined,
     revision: () => store.revision,
+    lead: () => operator.lead(),
     async eventually(holds: () => boolean): Promise<void> {
       const endMs = nodeClock.monotonicMs() + deadlineMs
       while (!holds()) {

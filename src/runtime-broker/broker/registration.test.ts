@@ -55,6 +55,22 @@ test('brokerPermission narrows what is told of each topic', async () => {
   expect(after.counter).toBeGreaterThan(before.counter)
 })
 
+test('a broker that is held back registers when it is let go, with all that it was given meanwhile', async () => {
+  const network = new MemoryNetwork()
+  const { registrations } = await nameServer(network, 9876)
+  const settings = { namesrvAddr: '127.0.0.1:9876', registerNameServerPeriod: 1000, registrationHeld: true }
+  broker = await startTestBroker(settings, network)
+  await broker.client.createTopic('fresh')
+  await nodeClock.sleep(1200) // more than a period
+  expect(registrations).toEqual([])
+  expect(broker.running.notReady()).toContain('registrationHeld')
+
+  await broker.client.call(RequestCode.UPDATE_BROKER_CONFIG, {}, 'registrationHeld=false')
+
+  expect(registrations[0]?.topics).toContain('fresh')
+  expect(broker.running.notReady()).toBeUndefined()
+})
+
 test('a clean stop leaves the NameServer', async () => {
   const network = new MemoryNetwork()
   const { registrations, left } = await nameServer(network, 9876)

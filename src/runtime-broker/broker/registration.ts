@@ -99,6 +99,7 @@ export class Registration {
    */
   notReady(): string | undefined {
     if (namesrvAddresses(this.#settings.namesrvAddr).length === 0) return undefined
+    if (this.#settings.registrationHeld) return 'held back from the NameServers by registrationHeld'
     const links = [...this.#links.values()]
     const missing = [...this.#unresolved, ...links.filter((link) => !link.isRegistered).map(({ address }) => address)]
     const isComplete = links.length > 0 && missing.length === 0
@@ -154,7 +155,9 @@ export class Registration {
       })
       return link.next
     }
-    if (this.#isStopped || (link.unheard !== 'all' && link.unheard.size === 0)) return Promise.resolve()
+    const { registrationHeld } = this.#settings
+    if (this.#isStopped || registrationHeld || (link.unheard !== 'all' && link.unheard.size === 0))
+      return Promise.resolve()
     link.call = this.#register(link).finally(() => {
       link.call = undefined
     })

@@ -38,11 +38,10 @@ export const updateBrokerConfig = bodyProcessor(RequestCode.UPDATE_BROKER_CONFIG
   }
   const isPermissionChanged =
     'brokerPermission' in changes && changes.brokerPermission !== broker.settings.brokerPermission
+  const isReleased = changes.registrationHeld === false && broker.settings.registrationHeld
   Object.assign(settings, changes)
   broker.log.info({ changes }, 'settings changed by request')
-  if (isPermissionChanged) {
-    broker.topics.bumpDataVersion()
-    await broker.announceAll()
-  }
+  if (isPermissionChanged) broker.topics.bumpDataVersion()
+  if (isPermissionChanged || isReleased) await broker.announceAll()
   return done
 })

@@ -1,0 +1,192 @@
+import type { Timer } from '../base/clock.ts'
+import type { Doors } from '../base/doors.ts'
+import { messageOf } from '../base/errors.ts'
+import { isRefused, type KubeClient } from './client.ts'
+import { type KubeObject, leases } from './object.ts'
+
+export interface ElectionOptions {
+  namespace: string
+  name: string
+  /** Of this process, and of no other one, ever. */
+  identity: string
+  /** How long nobody else may take over after the last renewal that was seen. Default 15 s. */
+  leaseMs?: number
+  /** How long this process leads after its own last renewal; less than leaseMs. Default 10 s. */
+  renewMs?: number
+  /** Pause between two tries. Default 2 s. */
+  retryMs?: number
+}
+
+interface LeaseSpec {
+  holderIdentity?: string
+  leaseDurationSeconds?: number
+  acquireTime?: string
+  renewTime?: string
+  leaseTransitions?: number
+}
+
+type Lease = KubeObject & { spec?: LeaseSpec }
+
+/**
+ * One of several processes leads: whoever holds the Lease. A holder that cannot renew it stops leading renewMs after its
+ * last renewal, before anybody else may begin. Clocks of different machines are never compared: a Lease is free when this
+ * process has seen it unchanged for as long as it lasts. Source: coordination.k8s.io/v1, client-go's leaderelection.
+ */
+export class Election {
+  readonly #client: KubeClient
+  readonly #options: Required<ElectionOptions>
+  readonly #doors: Pick<Doors, 'clock' | 'random' | 'log'>
+  #seen: { resourceVersion: string | undefined; atMs: number } | undefined
+  #lease: Lease | undefined
+  #isLeading = false
+  #keeping: Promise<void> = Promise.resolve()
+
+  constructor(client: KubeClient, options: ElectionOptions, doors: Pick<Doors, 'clock' | 'random' | 'log'>) {
+    this.#client = client
+    this.#options = { leaseMs: 15_000, renewMs: 10_000, retryMs: 2_000, ...options }
+    this.#doors = doors
+  }
+
+  get isLeading(): boolean {
+    return this.#isLeading
+  }
+
+  /**
+   * Resolves once this process leads; then renews until signal is aborted.
+   * @param lost called at most once, when the Lease could not be kept: whatever the leader does must end at once
+   * @throws the signal's reason when it is aborted before that
+   */
+  async acquire(signal: AbortSignal, lost: (reason: string) => void): Promise<void> {
+    const { clock, log } = this.#doors
+    for (;;) {
+      const startedMs = clock.monotonicMs()
+      if (await this.#try(signal)) {
+        this.#isLeading = true
+        log.info({ lease: this.#options.name, identity: this.#options.identity }, 'leading')
+        this.#keeping = this.#keep(startedMs, signal, lost)
+        return
+      }
+      await clock.sleep(this.#pauseMs(), signal)
+    }
+  }
+
+  /**
+   * Gives the Lease back, for another one to take at its next try. Call it after acquire's signal is aborted, when nothing
+   * of the leader's runs any more.
+   */
+  async release(): Promise<void> {
+    await this.#keeping // a renewal under way would take it again
+    if (!this.#isLeading) return
+    this.#isLeading = false
+    const { clock, log } = this.#doors
+    try {
+      await this.#write({ holderIdentity: '', leaseDurationSeconds: 1, renewTime: microTime(clock.now()) })
+      log.info({ lease: this.#options.name }, 'lease given back')
+    } catch (error) {
+      log.warn({ lease: this.#options.name, err: messageOf(error) }, 'lease not given back: it will run out')
+    }
+  }
+
+  async #keep(startedMs: number, signal: AbortSignal, lost: (reason: string) => void): Promise<void> {
+    const { clock } = this.#doors
+    const over = new AbortController()
+    const end = () => over.abort()
+    signal.addEventListener('abort', end, { once: true })
+    if (signal.aborted) over.abort()
+    const lose = (reason: string) => {
+      if (over.signal.aborted) return
+      this.#isLeading = false
+      over.abort()
+      lost(reason)
+    }
+    const armed = (fromMs: number) =>
+      clock.after(this.#options.renewMs - (clock.monotonicMs() - fromMs), () => lose('it could not be renewed in time'))
+    // counted from before the request: that is the earliest moment from which others count
+    let deadline: Timer = armed(startedMs)
+    while (!over.signal.aborted) {
+      await clock.sleep(this.#options.retryMs, over.signal).catch(() => {})
+      if (over.signal.aborted) break
+      const renewingMs = clock.monotonicMs()
+      if (await this.#try(over.signal).catch(() => false)) {
+        if (over.signal.aborted) break
+        deadline.cancel()
+        deadline = armed(renewingMs)
+      } else if (this.#lease?.spec?.holderIdentity && this.#lease.spec.holderIdentity !== this.#options.identity) {
+        lose(`${this.#lease.spec.holderIdentity} holds it`)
+      }
+    }
+    deadline.cancel()
+    signal.removeEventListener('abort', end)
+  }
+
+  /** One try to take or renew the Lease. @returns whether it is held now. @throws the signal's reason */
+  async #try(signal: AbortSignal): Promise<boolean> {
+    signal.throwIfAborted()
+    const { clock, log } = this.#doors
+    const { namespace, name, identity, leaseMs } = this.#options
+    try {
+      const live = await this.#client.get<Lease>(leases, namespace, name, signal)
+      this.#look(live)
+      const spec = live?.spec ?? {}
+      const isOurs = spec.holderIdentity === identity
+      if (live && spec.holderIdentity && !isOurs && !this.#hasRunOut(spec)) return false
+      const now = microTime(clock.now())
+      await this.#write(
+        {
+          holderIdentity: identity,
+          leaseDurationSeconds: Math.ceil(leaseMs / 1000),
+          renewTime: now,
+          ...(!isOurs && { acquireTime: now, leaseTransitions: (spec.leaseTransitions ?? 0) + (live ? 1 : 0) }),
+        },
+        signal,
+      )
+      return true
+    } catch (error) {
+      signal.throwIfAborted()
+      if (!isRefused(error, 409)) log.warn({ lease: name, err: messageOf(error) }, 'lease not reached')
+      return false
+    }
+  }
+
+  /** @throws OperatingError KUBE_REFUSED 409 when somebody was faster */
+  async #write(spec: LeaseSpec, signal?: AbortSignal): Promise<void> {
+    const { namespace, name } = this.#options
+    const live = this.#lease
+    const written = live
+      ? await this.#client.merge<Lease>(
+          leases,
+          live.metadata,
+          { metadata: { resourceVersion: live.metadata.resourceVersion }, spec },
+          signal,
+        )
+      : await this.#client.create<Lease & { spec: LeaseSpec }>(
+          leases,
+          { apiVersion: leases.apiVersion, kind: leases.kind, metadata: { name, namespace }, spec },
+          signal,
+        )
+    this.#look(written)
+  }
+
+  /** Notes when this process first saw the Lease as it is. */
+  #look(live: Lease | undefined): void {
+    this.#lease = live
+    const resourceVersion = live?.metadata.resourceVersion
+    if (this.#seen === undefined || this.#seen.resourceVersion !== resourceVersion) {
+      this.#seen = { resourceVersion, atMs: this.#doors.clock.monotonicMs() }
+    }
+  }
+
+  #hasRunOut({ leaseDurationSeconds = 15 }: LeaseSpec): boolean {
+    return this.#doors.clock.monotonicMs() - (this.#seen?.atMs ?? 0) >= leaseDurationSeconds * 1000
+  }
+
+  #pauseMs(): number {
+    const { retryMs } = this.#options
+    return retryMs + this.#doors.random.float() * retryMs * 0.2 // spread, or two would always collide
+  }
+}
+
+/** RFC 3339 with microseconds, as a Lease has them. */
+function microTime(ms: number): string {
+  return new Date(ms).toISOString().replace('Z', '000Z')
+}
