@@ -1,3 +1,5 @@
+import type { SubscriptionGroupConfig } from '../client/index.ts'
+
 /** A topic on one broker. */
 export interface BrokerTopic {
   topicName: string
@@ -7,6 +9,9 @@ export interface BrokerTopic {
   order: boolean
   attributes: Record<string, string> // such as message.type
 }
+
+/** A consumer group on one broker. */
+export type BrokerGroup = SubscriptionGroupConfig
 
 /** Messages that a consumer group has not read yet. */
 export interface Unread {
@@ -23,17 +28,25 @@ export interface BrokerPlace {
 
 /**
  * What the operator asks of NameServers and brokers, as any admin does. Every method throws OperatingError: CONNECT_FAILED,
- * REQUEST_TIMEOUT, CONNECTION_CLOSED, REQUEST_REFUSED.
+ * REQUEST_TIMEOUT, CONNECTION_CLOSED, REQUEST_REFUSED. Tables of topics and groups may be a second old, but for what this
+ * operator itself changed.
  */
 export interface MqAdmin {
   /** The masters that are registered at one NameServer. */
   masters(namesrvAddr: string): Promise<BrokerPlace[]>
-  /** undefined: the broker does not have it. */
-  topic(brokerAddr: string, topic: string): Promise<BrokerTopic | undefined>
+  /** All topics of a broker, the system's too, by name. */
+  topics(brokerAddr: string): Promise<ReadonlyMap<string, BrokerTopic>>
   createTopic(brokerAddr: string, topic: BrokerTopic): Promise<void>
   deleteTopic(brokerAddr: string, topic: string): Promise<void>
   /** Of this cluster's brokers: others may have a topic of that name, too. */
   deleteRoute(namesrvAddr: string, topic: string, clusterName: string): Promise<void>
+  /** All consumer groups of a broker, by name. */
+  groups(brokerAddr: string): Promise<ReadonlyMap<string, BrokerGroup>>
+  createGroup(brokerAddr: string, group: BrokerGroup): Promise<void>
+  /** Whether the broker waits to be let go before it registers at NameServers. */
+  isHeld(brokerAddr: string): Promise<boolean>
+  /** Lets it register. */
+  release(brokerAddr: string): Promise<void>
   /** Bits: 4 read, 2 write. */
   permission(brokerAddr: string): Promise<number>
   setPermission(brokerAddr: string, permission: number): Promise<void>

@@ -1,6 +1,7 @@
 import type { Doors } from '../base/doors.ts'
-import { Admin, isRefusal, ResponseCode } from '../client/index.ts'
-import type { BrokerPlace, MqAdmin } from './admin.ts'
+import { Admin } from '../client/index.ts'
+import type { BrokerGroup, BrokerPlace, BrokerTopic, MqAdmin } from './admin.ts'
+import { SharedTables } from './shared-tables.ts'
 import { unreadAt } from './unread.ts'
 
 const requestTimeoutMs = 3000
@@ -24,6 +25,14 @@ export function clientAdmin(doors: Doors): MqAdmin {
     return admin
   }
 
+  const topics = new SharedTables<BrokerTopic>(
+    doors.clock,
+    async (brokerAddr) => (await at(brokerAddr).allTopicConfig(brokerAddr)).topicConfigTable,
+  )
+  const groups = new SharedTables<BrokerGroup>(doors.clock, (brokerAddr) =>
+    at(brokerAddr).subscriptionGroups(brokerAddr),
+  )
+
   return {
     async masters(namesrvAddr) {
       const { brokerAddrTable } = await at(namesrvAddr).clusterInfo()
@@ -32,21 +41,27 @@ export function clientAdmin(doors: Doors): MqAdmin {
         return brokerAddr === undefined ? [] : [{ clusterName: cluster, brokerName, brokerAddr }]
       })
     },
-    async topic(brokerAddr, topic) {
-      try {
-        return await at(brokerAddr).topicConfig(brokerAddr, topic)
-      } catch (error) {
-        if (isRefusal(error, ResponseCode.TOPIC_NOT_EXIST)) return undefined
-        throw error
-      }
+    topics: (brokerAddr) => topics.get(brokerAddr),
+    async createTopic(brokerAddr, topic) {
+      const changes = Object.entries(topic.attributes).map(([name, value]) => [`+${name}`, value])
+      await at(brokerAddr).createTopic(brokerAddr, { ...topic, attributes: Object.fromEntries(changes) })
+      topics.changed(brokerAddr, topic.topicName, topic)
     },
-    createTopic(brokerAddr, { attributes, ...topic }) {
-      const changes = Object.fromEntries(Object.entries(attributes).map(([name, value]) => [`+${name}`, value]))
-      return at(brokerAddr).createTopic(brokerAddr, { ...topic, attributes: changes })
+    async deleteTopic(brokerAddr, topic) {
+      await at(brokerAddr).deleteTopic(brokerAddr, topic)
+      topics.changed(brokerAddr, topic, undefined)
     },
-    deleteTopic: (brokerAddr, topic) => at(brokerAddr).deleteTopic(brokerAddr, topic),
     deleteRoute: (namesrvAddr, topic, clusterName) =>
       at(namesrvAddr).deleteTopicInNamesrv(namesrvAddr, topic, clusterName),
+    groups: (brokerAddr) => groups.get(brokerAddr),
+    async createGroup(brokerAddr, group) {
+      await at(brokerAddr).createSubscriptionGroup(brokerAddr, group)
+      groups.changed(brokerAddr, group.groupName, group)
+    },
+    async isHeld(brokerAddr) {
+      return (await at(brokerAddr).brokerConfig(brokerAddr)).get('registrationHeld') === 'true'
+    },
+    release: (brokerAddr) => at(brokerAddr).updateBrokerConfig(brokerAddr, { registrationHeld: 'false' }),
     async permission(brokerAddr) {
       return Number((await at(brokerAddr).brokerConfig(brokerAddr)).get('brokerPermission') ?? 6)
     },

@@ -51,14 +51,17 @@ test('an operator that only follows writes nothing, and goes on from there when 
   await cluster.eventually(() => isReady(cluster.get<NameServer>('nameservers', 'mq')))
 })
 
-test('a new group gets the topics by itself', async () => {
+test('a new group gets the topics and groups by itself, before it registers', async () => {
   await createAll(1)
+  cluster.brokers.get('0')?.groups.set('billing', { groupName: 'billing' } as never)
 
   await cluster.change('brokersets', 'b', { spec: { groups: 3 } })
   await cluster.eventually(() => topic()?.status?.brokers?.synced === 3)
 
   expect(brokerSet()?.status).toMatchObject({ groups: 3, readyGroups: 3 })
   expect(cluster.brokers.get('2')?.topics.has('orders')).toBe(true)
+  expect(cluster.brokers.get('2')?.registeredWith).toEqual(['orders'])
+  expect(cluster.brokers.get('2')?.groups.has('billing')).toBe(true)
 })
 
 test('the group that leaves takes no more messages and is kept while there is something to read', async () => {

@@ -23,6 +23,7 @@ export const brokerOwnedKeys = [
   'brokerIP1',
   'brokerIP2',
   'brokerPermission',
+  'registrationHeld',
   'listenPort',
   'bindAddress',
   'haListenPort',

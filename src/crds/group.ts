@@ -26,6 +26,8 @@ export const annotation = {
   podHash: `${group}/pod-hash`,
   /** Of a StatefulSet: since when its broker group retires, RFC 3339. */
   drainingSince: `${group}/draining-since`,
+  /** Of a StatefulSet: its broker was given its topics and groups, and may register. */
+  admitted: `${group}/admitted`,
 } as const
 
 export const operatorName = 'rocketmq-operator'

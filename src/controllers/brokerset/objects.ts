@@ -102,13 +102,15 @@ export interface GroupFacts {
   runtimeImage: string
   /** See podOf. */
   isDataRoots: boolean
+  /** Whether the broker has its topics and groups, and may register at NameServers. */
+  isAdmitted: boolean
   /** RFC 3339 when the group is being taken away. */
   drainingSince?: string | undefined
 }
 
 /** A group's configuration and StatefulSet. */
 export function groupObjects(desired: BrokerSet, index: number, facts: GroupFacts) {
-  const { brokerIP, runtimeImage, isDataRoots, drainingSince } = facts
+  const { brokerIP, runtimeImage, isDataRoots, isAdmitted, drainingSince } = facts
   const { spec } = desired
   const { name } = desired.metadata
   const group = groupName(name, index)
@@ -119,7 +121,8 @@ export function groupObjects(desired: BrokerSet, index: number, facts: GroupFact
     apiVersion: 'v1',
     kind: 'ConfigMap',
     metadata: baseOf(desired, group, labels),
-    data: { 'broker.conf': configuration },
+    // not part of the pod's hash: the running broker is let go, it does not restart for it
+    data: { 'broker.conf': configuration + writeProperties([['registrationHeld', String(!isAdmitted)]]) },
   }
   const { ephemeral, size, className } = spec.storage
   const pod = podOf({
@@ -159,13 +162,14 @@ export function groupObjects(desired: BrokerSet, index: number, facts: GroupFact
       ...(className !== undefined && { storageClassName: className }),
     },
   }
+  const annotations = {
+    ...(isAdmitted && { [annotation.admitted]: 'true' }),
+    ...(drainingSince !== undefined && { [annotation.drainingSince]: drainingSince }),
+  }
   const statefulSet = {
     apiVersion: 'apps/v1',
     kind: 'StatefulSet',
-    metadata: {
-      ...baseOf(desired, group, labels),
-      ...(drainingSince !== undefined && { annotations: { [annotation.drainingSince]: drainingSince } }),
-    },
+    metadata: { ...baseOf(desired, group, labels), annotations },
     spec: {
       replicas: 1,
       serviceName: `${name}-peers`,

@@ -1,5 +1,5 @@
 import { messageOf } from '../../base/errors.ts'
-import { annotation, label } from '../../crds/index.ts'
+import { annotation, label, topicSpec } from '../../crds/index.ts'
 import {
   controllerOf,
   isRefused,
@@ -10,10 +10,12 @@ import {
   type StorageClass,
   storageClasses,
 } from '../../kube/index.ts'
-import type { Unread } from '../admin.ts'
+import type { BrokerGroup, BrokerTopic, Unread } from '../admin.ts'
 import { handsOver, isPodReady } from '../pods.ts'
-import { type BrokerSet, brokerPort, hostPort, namesrvPort } from '../resources.ts'
+import { type BrokerSet, brokerPort, hostPort, namesrvPort, type Topic } from '../resources.ts'
 import type { Shell } from '../shell.ts'
+import { wantedTopic } from '../topic/plan.ts'
+import { claimOf } from '../world.ts'
 import { clusterNameOf, groupName, masterName } from './objects.ts'
 
 /** What is known of the NameServers that a BrokerSet registers at. */
@@ -43,6 +45,10 @@ export interface ObservedGroup {
   drainingSince: string | undefined
   /** Whether its volume belongs to root and stays so, see podOf. */
   isDataRoots: boolean
+  /** Whether the broker was given its topics and groups once: it registers by itself since. */
+  isAdmitted: boolean
+  /** Of a broker that waits to be let go: what it lacks. undefined: it does not wait, or does not answer yet. */
+  held: { topics: readonly BrokerTopic[]; groups: readonly BrokerGroup[] } | undefined
   /** Of the group that goes next: what its broker says. */
   drain: { permission: number; unread: readonly Unread[] } | { trouble: string } | undefined
 }
@@ -88,6 +94,11 @@ export async function observe(desired: BrokerSet, shell: Shell): Promise<Observe
         isPodReady: pod !== undefined && isPodReady(pod),
         registeredCount,
         drainingSince: statefulSet?.metadata.annotations?.[annotation.drainingSince],
+        isAdmitted: registeredCount > 0 || statefulSet?.metadata.annotations?.[annotation.admitted] === 'true',
+        held:
+          address !== undefined && registeredCount === 0 && pod?.status?.phase === 'Running'
+            ? await observeHeld(address, desired, shell)
+            : undefined,
         isDataRoots: statefulSet ? handsOver(statefulSet) : isRootsByClass,
         drain:
           retires && address !== undefined
@@ -179,6 +190,37 @@ async function ask(addresses: readonly string[], desired: BrokerSet, shell: Shel
 /** The brokers of the set, but one, at the addresses that they were last seen at. */
 function addressesOf({ status }: BrokerSet, except: string): string[] {
   return (status?.groupStatuses ?? []).flatMap(({ name, address }) => (name === except ? [] : (address ?? [])))
+}
+
+/** What a broker that waits to be let go lacks: topics of resources, and the consumer groups that another broker has. */
+async function observeHeld(brokerAddr: string, desired: BrokerSet, shell: Shell): Promise<ObservedGroup['held']> {
+  try {
+    if (!(await shell.admin.isHeld(brokerAddr))) return undefined
+    const [has, hasGroups] = await Promise.all([shell.admin.topics(brokerAddr), shell.admin.groups(brokerAddr)])
+    const peer = desired.status?.groupStatuses?.find(
+      ({ state, address }) => state === 'Serving' && address !== brokerAddr,
+    )
+    const peerGroups = peer?.address === undefined ? [] : [...(await shell.admin.groups(peer.address)).values()]
+    const topics = shell.world.topics
+      .by('brokerSet', keyOf(desired))
+      .filter((topic) => topic.metadata.deletionTimestamp === undefined && isSpeaker(topic, shell))
+      .map((topic) => wantedTopic({ ...topic, spec: topicSpec.parse(topic.spec) }))
+    return {
+      topics: topics.filter(({ topicName }) => !has.has(topicName)),
+      groups: peerGroups.filter(({ groupName }) => !hasGroups.has(groupName)),
+    }
+  } catch (error) {
+    shell.log.debug({ brokerAddr, err: messageOf(error) }, 'the broker does not answer yet')
+    return undefined
+  }
+}
+
+/** Whether a Topic is the oldest of those that speak for its topic. */
+function isSpeaker(topic: Topic, { world }: Shell): boolean {
+  const age = ({ metadata }: Topic) => `${metadata.creationTimestamp} ${metadata.uid}`
+  return world.topics
+    .by('claim', claimOf(topic))
+    .every((other) => other.metadata.deletionTimestamp !== undefined || age(other) >= age(topic))
 }
 
 async function observeDrain(

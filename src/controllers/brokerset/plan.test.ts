@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals'
 import type { BrokerSetStatus } from '../../crds/index.ts'
+import type { BrokerGroup, BrokerTopic } from '../admin.ts'
 import type { BrokerSet } from '../resources.ts'
 import { brokerSet, pod, service, statefulSet } from '../testing/resources.ts'
 import { groupObjects } from './objects.ts'
@@ -18,7 +19,7 @@ const nameServers: Observed['nameServers'] = {
   trouble: undefined,
 }
 
-const facts = (index: number) => ({ brokerIP: ip(index), runtimeImage: image, isDataRoots: false })
+const facts = (index: number) => ({ brokerIP: ip(index), runtimeImage: image, isDataRoots: false, isAdmitted: true })
 
 function hashOf(desired: BrokerSet, index: number): string {
   return groupObjects(desired, index, facts(index)).podHash
@@ -38,6 +39,8 @@ function group(index: number, desired = brokerSet(), given: Partial<ObservedGrou
     drainingSince: undefined,
     drain: undefined,
     isDataRoots: false,
+    isAdmitted: true,
+    held: undefined,
     ...given,
   }
 }
@@ -56,7 +59,9 @@ function look(desired: BrokerSet, groups: ObservedGroup[], given: Partial<Observ
     done: planned.steps.map((step) =>
       step.do === 'setPermission'
         ? `permission ${step.brokerName} ${step.permission}`
-        : `${step.do} ${step.type.kind} ${step.object.metadata.name}`,
+        : !('object' in step)
+          ? `${step.do} ${step.brokerName}`
+          : `${step.do} ${step.type.kind} ${step.object.metadata.name}`,
     ),
   }
 }
@@ -90,6 +95,36 @@ test('the broker is told its name, its address and where the NameServers are', (
       'flushDiskType=SYNC_FLUSH',
     ]),
   )
+})
+
+test('a new broker gets its topics and groups, then the mark, and is let go last', () => {
+  const topic = { topicName: 'orders' } as BrokerTopic
+  const consumerGroup = { groupName: 'billing' } as BrokerGroup
+  const held = group(0, brokerSet(), { isAdmitted: false, held: { topics: [topic], groups: [consumerGroup] } })
+
+  const { done, steps } = look(brokerSet(), [held])
+
+  expect(done.slice(-5)).toEqual([
+    'createTopic b-0',
+    'createGroup b-0',
+    'apply ConfigMap b-0',
+    'apply StatefulSet b-0',
+    'release b-0',
+  ])
+  expect(JSON.stringify(steps)).toContain('registrationHeld=false')
+})
+
+test('a broker that has not been asked yet is held back, also when it restarts', () => {
+  const { steps, done } = look(brokerSet(), [group(0, brokerSet(), { isAdmitted: false, registeredCount: 0 })])
+
+  expect(JSON.stringify(steps)).toContain('registrationHeld=true')
+  expect(done).not.toContain('release b-0')
+})
+
+test('being let go restarts no broker', () => {
+  const hash = (isAdmitted: boolean) => groupObjects(brokerSet(), 0, { ...facts(0), isAdmitted }).podHash
+
+  expect(hash(false)).toBe(hash(true))
 })
 
 test('is ready when every group is registered at every NameServer', () => {

@@ -1,5 +1,6 @@
 import { type BrokerSetStatus, type GroupState, type GroupStatus, label } from '../../crds/index.ts'
 import { configMaps, type Note, pods, services, statefulSets } from '../../kube/index.ts'
+import type { BrokerGroup, BrokerTopic } from '../admin.ts'
 import { type Readiness, readiness, timeText, verdict } from '../conditions.ts'
 import type { KubeStep, Report } from '../perform.ts'
 import { podHashOf, podTrouble } from '../pods.ts'
@@ -7,7 +8,12 @@ import type { BrokerSet } from '../resources.ts'
 import { clusterNameOf, groupObjects, masterService, retiredObjects, sharedObjects } from './objects.ts'
 import { addressOf, type Observed, type ObservedGroup } from './observe.ts'
 
-export type Step = KubeStep | { do: 'setPermission'; brokerName: string; brokerAddr: string; permission: number }
+export type Step =
+  | KubeStep
+  | { do: 'setPermission'; brokerName: string; brokerAddr: string; permission: number }
+  | { do: 'createTopic'; brokerName: string; brokerAddr: string; topic: BrokerTopic }
+  | { do: 'createGroup'; brokerName: string; brokerAddr: string; group: BrokerGroup }
+  | { do: 'release'; brokerName: string; brokerAddr: string }
 
 export interface Plan extends Report<BrokerSetStatus> {
   steps: Step[]
@@ -71,7 +77,10 @@ export function plan(desired: BrokerSet, observed: Observed, runtimeImage: strin
   const known = staying.filter(({ registeredCount }) => registeredCount > 0).length
   const isRegistering =
     nameServers.isUsable &&
-    staying.some(({ isPodReady, registeredCount }) => isPodReady && registeredCount < nameServers.expected)
+    staying.some(
+      ({ isPodReady, isAdmitted, pod, registeredCount }) =>
+        registeredCount < nameServers.expected && (isPodReady || (!isAdmitted && pod?.status?.phase === 'Running')),
+    )
   const registered = `${serving} of ${wanted} groups are registered everywhere`
   return {
     steps,
@@ -108,7 +117,7 @@ function keep(
   mayStart: boolean,
   runtimeImage: string,
 ): { steps: Step[]; notes: Note[]; podHash?: string } {
-  const { index, brokerName, isDataRoots } = group
+  const { index, brokerName, isDataRoots, held } = group
   const steps: Step[] = [{ do: 'apply', type: services, object: masterService(desired, index) }]
   const brokerAddr = addressOf(group.service)
   const brokerIP = group.service?.spec?.clusterIP
@@ -118,12 +127,17 @@ function keep(
   if (group.drainingSince !== undefined && drainingSince === undefined) {
     steps.push({ do: 'setPermission', brokerName, brokerAddr, permission: readWrite })
   }
-  const facts = { brokerIP, runtimeImage, isDataRoots, drainingSince }
+  // a broker registers when it has what it is to serve: first the deeds at the broker, then the mark, then it is let go
+  for (const topic of held?.topics ?? []) steps.push({ do: 'createTopic', brokerName, brokerAddr, topic })
+  for (const one of held?.groups ?? []) steps.push({ do: 'createGroup', brokerName, brokerAddr, group: one })
+  const isAdmitted = group.isAdmitted || held !== undefined
+  const facts = { brokerIP, runtimeImage, isDataRoots, isAdmitted, drainingSince }
   const { config, statefulSet, podHash } = groupObjects(desired, index, facts)
   steps.push(
     { do: 'apply', type: configMaps, object: config },
     { do: 'apply', type: statefulSets, object: statefulSet },
   )
+  if (held) steps.push({ do: 'release', brokerName, brokerAddr })
   const notes = group.statefulSet ? [] : [note('GroupCreated', `broker group ${brokerName} is being started`)]
   return { steps, notes, podHash }
 }

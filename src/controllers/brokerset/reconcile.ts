@@ -1,9 +1,9 @@
 import { verdictsAfter } from '../failure.ts'
 import { performAll, performInKubernetes, writeStatus } from '../perform.ts'
 import { type BrokerSet, brokerSets } from '../resources.ts'
-import type { Reconcile } from '../shell.ts'
+import type { Reconcile, Shell } from '../shell.ts'
 import { observe } from './observe.ts'
-import { plan } from './plan.ts'
+import { plan, type Step } from './plan.ts'
 
 /** One pass over a BrokerSet: its groups as they should be, and whether every NameServer knows them. */
 export const reconcileBrokerSet: Reconcile<BrokerSet> = async (desired, shell) => {
@@ -16,15 +16,23 @@ export const reconcileBrokerSet: Reconcile<BrokerSet> = async (desired, shell) =
     shell.runtimeImage,
     shell.clock.now(),
   )
-  const failure = await performAll(
-    steps,
-    (step) =>
-      step.do === 'setPermission'
-        ? shell.admin.setPermission(step.brokerAddr, step.permission)
-        : performInKubernetes(step, shell),
-    shell.signal,
-  )
+  const failure = await performAll(steps, (step) => performStep(step, shell), shell.signal)
   await writeStatus(brokerSets, desired, { status, verdicts: verdictsAfter(failure, verdicts), notes }, shell)
   if (failure) throw failure
   return { recheckAfterMs }
+}
+
+function performStep(step: Step, shell: Shell): Promise<void> {
+  switch (step.do) {
+    case 'setPermission':
+      return shell.admin.setPermission(step.brokerAddr, step.permission)
+    case 'createTopic':
+      return shell.admin.createTopic(step.brokerAddr, step.topic)
+    case 'createGroup':
+      return shell.admin.createGroup(step.brokerAddr, step.group)
+    case 'release':
+      return shell.admin.release(step.brokerAddr)
+    default:
+      return performInKubernetes(step, shell)
+  }
 }

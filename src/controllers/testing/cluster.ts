@@ -8,7 +8,7 @@ import { createApiHandler } from '../../local-cluster/api-server/server.ts'
 import { ObjectStore } from '../../local-cluster/api-server/store.ts'
 import { startControllers } from '../../local-cluster/workloads/controllers.ts'
 import { clusterIpAdmission } from '../../local-cluster/workloads/services.ts'
-import type { BrokerTopic, MqAdmin, Unread } from '../admin.ts'
+import type { BrokerGroup, BrokerTopic, MqAdmin, Unread } from '../admin.ts'
 import { OperatorMetrics } from '../metrics.ts'
 import { Operator } from '../operator.ts'
 import { brokerPort } from '../resources.ts'
@@ -20,13 +20,17 @@ const pollMs = 10
 /** What a broker of the pretended cluster has. */
 export interface PretendedBroker {
   topics: Map<string, BrokerTopic>
+  groups: Map<string, BrokerGroup>
+  isHeld: boolean
+  /** Topics that it had when it was let go. */
+  registeredWith: string[] | undefined
   permission: number
   unread: Unread[]
 }
 
 /**
  * An operator on the local cluster's API server. Nothing runs in the pods: they become ready as soon as they exist, and
- * a broker whose pod is ready counts as registered everywhere.
+ * a broker that was let go counts as registered everywhere.
  */
 export async function startCluster({ leads = true } = {}) {
   const doors = { clock: nodeClock, random: nodeRandom, log: silentLog }
@@ -58,13 +62,22 @@ export async function startCluster({ leads = true } = {}) {
     masters: async () =>
       podsNow()
         .filter(({ metadata, status }) => metadata.labels?.[label.brokerSet] && status?.podIP)
+        .filter(({ metadata }) => brokers.get(metadata.labels?.[label.group] ?? '')?.isHeld === false)
         .map(({ metadata }) => {
           const brokerSet = metadata.labels?.[label.brokerSet] as string
           const service = servicesNow().find((one) => one.metadata.name === metadata.name)
           const brokerAddr = `${service?.spec?.clusterIP}:${brokerPort}`
           return { clusterName: brokerSet, brokerName: `${brokerSet}-${metadata.labels?.[label.group]}`, brokerAddr }
         }),
-    topic: async (brokerAddr, topic) => ofAddress(brokerAddr).topics.get(topic),
+    topics: async (brokerAddr) => ofAddress(brokerAddr).topics,
+    groups: async (brokerAddr) => ofAddress(brokerAddr).groups,
+    createGroup: async (brokerAddr, group) => void ofAddress(brokerAddr).groups.set(group.groupName, group),
+    isHeld: async (brokerAddr) => ofAddress(brokerAddr).isHeld,
+    release: async (brokerAddr) => {
+      const broker = ofAddress(brokerAddr)
+      broker.registeredWith = [...broker.topics.keys()]
+      broker.isHeld = false
+    },
     createTopic: async (brokerAddr, topic) => void ofAddress(brokerAddr).topics.set(topic.topicName, topic),
     deleteTopic: async (brokerAddr, topic) => void ofAddress(brokerAddr).topics.delete(topic),
     deleteRoute: async () => {},
@@ -84,7 +97,14 @@ export async function startCluster({ leads = true } = {}) {
       if (pod.status?.podIP !== undefined) continue
       const group = pod.metadata.labels?.[label.group]
       if (group !== undefined && !brokers.has(group)) {
-        brokers.set(group, { topics: new Map(), permission: 6, unread: [] })
+        brokers.set(group, {
+          topics: new Map(),
+          groups: new Map(),
+          isHeld: true,
+          registeredWith: undefined,
+          permission: 6,
+          unread: [],
+        })
       }
       const status = {
         phase: 'Running',

@@ -16,7 +16,7 @@ export async function observe(desired: Topic, shell: Shell): Promise<Observed> {
   const brokers = await Promise.all(
     places.map(async (place): Promise<ObservedBroker> => {
       try {
-        return { ...place, has: await shell.admin.topic(place.brokerAddr, topicNameOf(desired)) }
+        return { ...place, has: (await shell.admin.topics(place.brokerAddr)).get(topicNameOf(desired)) }
       } catch (error) {
         return { ...place, has: undefined, trouble: messageOf(error) }
       }

@@ -1,0 +1,61 @@
+import { expect, test } from '@jest/globals'
+import { ManualClock } from '../base/testing/clock.ts'
+import { SharedTables } from './shared-tables.ts'
+
+function start(ask: (brokerAddr: string) => Promise<ReadonlyMap<string, number>>) {
+  const clock = new ManualClock()
+  const asked: string[] = []
+  const tables = new SharedTables<number>(clock, (brokerAddr) => {
+    asked.push(brokerAddr)
+    return ask(brokerAddr)
+  })
+  return { clock, asked, tables }
+}
+
+test('one question serves all who ask within a second', async () => {
+  const { clock, asked, tables } = start(async () => new Map([['a', 1]]))
+
+  await Promise.all([tables.get('x'), tables.get('x'), tables.get('y')])
+  expect(asked).toEqual(['x', 'y'])
+
+  await clock.advance(1001)
+  await tables.get('x')
+  expect(asked).toEqual(['x', 'y', 'x'])
+})
+
+test('what was changed is seen at once, also when the answer was under way', async () => {
+  const answer = Promise.withResolvers<ReadonlyMap<string, number>>()
+  const { tables } = start(() => answer.promise)
+  const asking = tables.get('x')
+
+  tables.changed('x', 'a', 2)
+  tables.changed('x', 'b', undefined)
+  answer.resolve(
+    new Map([
+      ['a', 1],
+      ['b', 1],
+      ['c', 1],
+    ]),
+  )
+  expect([...(await asking)]).toEqual([
+    ['a', 2],
+    ['c', 1],
+  ])
+
+  tables.changed('x', 'd', 4)
+  expect((await tables.get('x')).get('d')).toBe(4)
+})
+
+test('a question that failed is asked again', async () => {
+  let isUp = false
+  const { asked, tables } = start(async () => {
+    if (!isUp) throw new Error('down')
+    return new Map()
+  })
+
+  await expect(tables.get('x')).rejects.toThrow('down')
+  isUp = true
+  await tables.get('x')
+
+  expect(asked).toHaveLength(2)
+})
