@@ -30,8 +30,8 @@ export const brokerSchema = z.object({
       .regex(/^\s*[^\s;]+:\d+\s*(;\s*[^\s;]+:\d+\s*)*;?\s*$/)
       .meta({ fits: 'host:port, more of them separated by ;' })
       .optional(),
-    'NameServers to register at: host:port, separated by `;`.',
-    { standIn: '$NAMESRV_ADDR, else none', important: true },
+    'NameServers to register at: host:port, separated by `;`. Each address that a name has is one of them.',
+    { standIn: '$NAMESRV_ADDR, else none', important: true, live: true },
   ),
   listenPort: setting(port.default(10_911), 'Port for clients; 0: any free one.', { important: true }),
   bindAddress: setting(address.default('0.0.0.0'), 'Address to listen on.', { important: true }),
@@ -57,6 +57,17 @@ export const brokerSchema = z.object({
   registrationHeld: setting(
     z.boolean().default(false),
     'The broker serves but registers nowhere, so that no client comes before it has its topics and groups.',
+    { live: true },
+  ),
+  updateNameServerAddrPeriod: setting(
+    ms.min(1000).max(600_000).default(5000),
+    'Period in which the names of namesrvAddr are looked up again, and NameServers that were lost tried again. ' +
+      'Shorter than Apache (120000), so that one that moved is found sooner.',
+    { unit: 'ms' },
+  ),
+  forceRegister: setting(
+    z.boolean().default(true),
+    'Each registration sends all topics; else a NameServer that has them already is only asked.',
     { live: true },
   ),
   registerBrokerTimeoutMills: setting(ms.default(24_000), 'How long one registration may take.', { unit: 'ms' }),
@@ -208,6 +219,9 @@ export const brokerSchema = z.object({
       live: true,
     },
   ),
+  brokerConfigPath: setting(z.string().optional(), 'File that keeps what UPDATE_BROKER_CONFIG changes.', {
+    standIn: 'the file of -c, else none: changes end with the process',
+  }),
   configBlackList: setting(
     z.string().default('configBlackList;brokerConfigPath;rocketmqHome'),
     'Keys that UPDATE_BROKER_CONFIG refuses, separated by `;`.',
@@ -221,10 +235,15 @@ export type BrokerSettings = z.infer<typeof brokerSchema> & {
   brokerIP2: string
   haListenPort: number
   storePathCommitLog: string
+  brokerConfigPath: string // empty: none
 }
 
-/** A broker's settings, complete; paths are absolute. @throws OperatingError SETTING_INVALID */
-export function brokerSettingsOf(properties: Properties, machine: Machine): BrokerSettings {
+/**
+ * A broker's settings, complete; paths are absolute.
+ * @param configPath the file that -c named
+ * @throws OperatingError SETTING_INVALID
+ */
+export function brokerSettingsOf(properties: Properties, machine: Machine, configPath = ''): BrokerSettings {
   const given = settingsOf(brokerSchema, properties, otherBrokerKeys, machine.log)
   const isSlave = given.brokerRole === 'SLAVE'
   if (isSlave && given.brokerId === 0) {
@@ -245,6 +264,7 @@ export function brokerSettingsOf(properties: Properties, machine: Machine): Brok
     brokerIP2: given.brokerIP2 ?? brokerIP1,
     haListenPort: given.haListenPort ?? (given.listenPort === 0 ? 0 : given.listenPort + 1),
     storePathRootDir,
+    brokerConfigPath: given.brokerConfigPath ? machine.path(given.brokerConfigPath) : configPath,
     storePathCommitLog: machine.path(given.storePathCommitLog ?? `${storePathRootDir}/commitlog`),
     mappedFileSizeConsumeQueue:
       Math.ceil(given.mappedFileSizeConsumeQueue / consumeQueueUnitBytes) * consumeQueueUnitBytes,

@@ -1,4 +1,5 @@
 export { type BrokerSettings, brokerSchema, brokerSettingsOf, namesrvAddresses } from './broker.ts'
+export { saveChangedSettings } from './changed-settings.ts'
 export {
   type CommandLine,
   type Program,

@@ -9,7 +9,7 @@ import { ResponseCode } from '../../remoting/codes.ts'
 import { encodeHost, uniqKeys } from '../../remoting/message/index.ts'
 import { type Handler, type Server, startServer } from '../../remoting/server.ts'
 import { ourVersionDescription } from '../../remoting/version.ts'
-import type { BrokerSettings } from '../../tunables/index.ts'
+import { type BrokerSettings, saveChangedSettings } from '../../tunables/index.ts'
 import { openStore, type StoreSettings } from '../store/index.ts'
 import { Clients } from './clients.ts'
 import { ConsumerOffsets } from './consumer-offsets.ts'
@@ -108,6 +108,10 @@ export async function startBroker(given: BrokerSettings, doors: Doors): Promise<
     nextUniqKey: uniqKeys(brokerIp, random.int(0x10000), clock, random),
     announceTopic: (topic) => within(clock, announceWaitMs, registration.topicChanged(topic)),
     announceAll: () => within(clock, announceWaitMs, registration.registerAll()),
+    refreshNameServers: () => within(clock, announceWaitMs, registration.refresh()),
+    saveSettings(changes) {
+      if (settings.brokerConfigPath !== '') saveChangedSettings(settings.brokerConfigPath, changes, files)
+    },
   }
   store.onArrival((topic, queueId, maxOffset, tagsCode) => {
     pullHold.arrived(topic, queueId, maxOffset, tagsCode)

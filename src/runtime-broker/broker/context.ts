@@ -1,7 +1,7 @@
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import type { Random } from '../../base/random.ts'
-import type { BrokerSettings } from '../../tunables/index.ts'
+import type { BrokerSettings, Properties } from '../../tunables/index.ts'
 import type { MessageStore } from '../store/index.ts'
 import type { Clients } from './clients.ts'
 import type { ConsumerOffsets } from './consumer-offsets.ts'
@@ -43,4 +43,8 @@ export interface Broker {
   announceTopic(topic: string): Promise<void>
   /** Tells the NameServers everything again. */
   announceAll(): Promise<void>
+  /** namesrvAddr is another one: registers at the NameServers that came, leaves those that went. */
+  refreshNameServers(): Promise<void>
+  /** Keeps changed settings for the next start. @throws OperatingError FILE_FAILED */
+  saveSettings(changes: Properties): void
 }

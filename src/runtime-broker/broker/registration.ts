@@ -2,15 +2,20 @@ import { crc32 } from 'node:zlib'
 import type { Timer } from '../../base/clock.ts'
 import type { Doors } from '../../base/doors.ts'
 import { messageOf, OperatingError } from '../../base/errors.ts'
-import { formatAddress, parseAddress } from '../../remoting/address.ts'
 import { readKvTable } from '../../remoting/body/lists.ts'
 import { writeRegisterBrokerBody } from '../../remoting/body/register-broker.ts'
 import type { TopicConfig } from '../../remoting/body/topic-config.ts'
 import { RemotingClient } from '../../remoting/client.ts'
 import { Perm, RequestCode, ResponseCode } from '../../remoting/codes.ts'
-import { unregisterBrokerRequest } from '../../remoting/headers/broker-identity.ts'
+import {
+  queryDataVersionRequest,
+  queryDataVersionResponse,
+  unregisterBrokerRequest,
+} from '../../remoting/headers/broker-identity.ts'
 import { registerBrokerRequest, registerBrokerResponse } from '../../remoting/headers/register-broker.ts'
+import { writeJson } from '../../remoting/json.ts'
 import { type BrokerSettings, namesrvAddresses } from '../../tunables/index.ts'
+import { NamesrvNames } from './namesrv-names.ts'
 import type { Topics } from './topics.ts'
 
 const readWrite = Perm.READ | Perm.WRITE
@@ -19,7 +24,10 @@ const unregisterTimeoutMs = 3_000
 /** One address of a NameServer, and what it has to hear. */
 interface Link {
   readonly address: string // ip:port
-  isRegistered: boolean // as of the last try
+  name: string // the part of namesrvAddr that gave it last
+  isRegistered: boolean // as of the last try; a lost connection ends it
+  /** Before the next period it is to be asked whether it still has what it was told. */
+  mustAsk: boolean
   /** Topics it has not heard of since they changed; 'all' before the first registration and after a lost one. */
   unheard: Set<string> | 'all'
   call: Promise<void> | undefined
@@ -35,8 +43,9 @@ export interface HaIdentity {
 }
 
 /**
- * Keeps every NameServer told which topics this broker has: all of them each period, changed ones at once. Host names
- * are resolved anew each period, and each of their addresses is a NameServer of its own.
+ * Keeps every NameServer told which topics this broker has: all of them each period, changed ones at once. Each address
+ * that a name has now is a NameServer of its own; one that came is told at once, one that was lost is tried again each
+ * updateNameServerAddrPeriod.
  */
 export class Registration {
   readonly #settings: BrokerSettings
@@ -45,9 +54,9 @@ export class Registration {
   readonly #doors: Doors
   readonly #client: RemotingClient
   readonly #ha: HaIdentity
+  readonly #names: NamesrvNames
   #links = new Map<string, Link>()
-  #unresolved: string[] = []
-  #timer: Timer | undefined
+  #timers: Timer[] = []
   #wasComplete = false
   #isStopped = false
   #changes: { topics: Set<string>; told: Promise<void> } | undefined
@@ -58,20 +67,37 @@ export class Registration {
     this.#brokerAddr = brokerAddr
     this.#topics = topics
     this.#doors = doors
-    this.#client = new RemotingClient({}, doors)
+    this.#client = new RemotingClient({ onClose: (address) => this.#connectionLost(address) }, doors)
+    this.#names = new NamesrvNames(
+      () => namesrvAddresses(settings.namesrvAddr),
+      () => {
+        this.#relink()
+        void this.#tell()
+      },
+      doors,
+    )
   }
 
   /** Resolves after the first try, however it ended. */
   async start(): Promise<void> {
-    this.#timer = this.#doors.clock.every(this.#settings.registerNameServerPeriod, () => void this.registerAll())
-    await this.registerAll()
+    const { clock } = this.#doors
+    const { updateNameServerAddrPeriod, registerNameServerPeriod } = this.#settings
+    this.#timers = [
+      clock.every(updateNameServerAddrPeriod, () => void this.refresh()),
+      clock.every(registerNameServerPeriod, () => void this.#renew()),
+    ]
+    await this.refresh()
+  }
+
+  /** Looks again which NameServers there are, and tells those that have not heard everything. */
+  async refresh(): Promise<void> {
+    await Promise.all([this.#tell(), this.#names.resolve().then(() => this.#tell())])
   }
 
   /** Tells every NameServer all topics. */
-  async registerAll(): Promise<void> {
-    await this.#resolveLinks()
+  registerAll(): Promise<void> {
     for (const link of this.#links.values()) link.unheard = 'all'
-    await this.#tell()
+    return this.#tell()
   }
 
   /** Tells every NameServer about one changed topic; changes of one turn of the event loop go together. */
@@ -101,7 +127,10 @@ export class Registration {
     if (namesrvAddresses(this.#settings.namesrvAddr).length === 0) return undefined
     if (this.#settings.registrationHeld) return 'held back from the NameServers by registrationHeld'
     const links = [...this.#links.values()]
-    const missing = [...this.#unresolved, ...links.filter((link) => !link.isRegistered).map(({ address }) => address)]
+    const missing = [
+      ...this.#names.unresolved,
+      ...links.filter((link) => !link.isRegistered).map(({ address }) => address),
+    ]
     const isComplete = links.length > 0 && missing.length === 0
     if (isComplete) this.#wasComplete = true
     if (isComplete || (this.#wasComplete && links.some((link) => link.isRegistered))) return undefined
@@ -111,35 +140,53 @@ export class Registration {
   /** Leaves every NameServer that can be reached. */
   async stop(): Promise<void> {
     this.#isStopped = true
-    this.#timer?.cancel()
+    for (const timer of this.#timers) timer.cancel()
     await Promise.all([...this.#links.values()].map((link) => this.#unregister(link)))
     await this.#client.close()
   }
 
-  async #resolveLinks(): Promise<void> {
-    const links = new Map<string, Link>()
-    const unresolved: string[] = []
-    for (const text of namesrvAddresses(this.#settings.namesrvAddr)) {
-      const named = parseAddress(text)
-      try {
-        if (named === undefined) throw new OperatingError('RESOLVE_FAILED', { address: text, fits: 'host:port' })
-        for (const host of await this.#doors.network.resolve(named.host)) {
-          const address = formatAddress({ host, port: named.port })
-          const known = this.#links.get(address)
-          links.set(
-            address,
-            known ?? { address, isRegistered: false, unheard: 'all', call: undefined, next: undefined },
-          )
-        }
-      } catch (error) {
-        unresolved.push(text)
-        this.#doors.log.warn({ namesrvAddr: text, err: messageOf(error) }, 'NameServer name does not resolve')
-      }
+  /**
+   * The period of the full registration: unless forceRegister, who has heard everything is only asked. A slave always
+   * registers, as the answer tells it where its master is.
+   */
+  #renew(): Promise<void> {
+    for (const link of this.#links.values()) {
+      if (this.#settings.forceRegister || this.#settings.brokerId > 0) link.unheard = 'all'
+      else link.mustAsk = true
     }
-    // While a name does not resolve, the addresses it had go on being told.
-    if (unresolved.length > 0) for (const [address, link] of this.#links) links.set(address, link)
+    return this.#tell()
+  }
+
+  /** NameServers forget a broker whose connection ends. */
+  #connectionLost(address: string): void {
+    const link = this.#links.get(address)
+    if (link === undefined || this.#isStopped) return
+    if (link.isRegistered)
+      this.#doors.log.warn({ namesrvAddr: address }, 'connection to NameServer lost: registering again')
+    link.isRegistered = false
+    link.unheard = 'all'
+  }
+
+  /** Takes over the addresses that the names have now. */
+  #relink(): void {
+    if (this.#isStopped) return
+    const before = this.#links
+    const links = new Map<string, Link>()
+    for (const [address, name] of this.#names.addresses()) {
+      const link = before.get(address) ?? newLink(address, name)
+      link.name = name
+      links.set(address, link)
+    }
+    const named = namesrvAddresses(this.#settings.namesrvAddr)
+    for (const [address, link] of before) {
+      if (links.has(address)) continue
+      // While a name does not resolve, those that were known before go on being told.
+      if (this.#names.unresolved.length > 0) links.set(address, link)
+      // An admin took its name out. When only DNS left it out it may be back soon: it keeps what it knows until it
+      // notices our silence.
+      else if (!named.includes(link.name)) void this.#unregister(link)
+    }
     this.#links = links
-    this.#unresolved = unresolved
   }
 
   async #tell(): Promise<void> {
@@ -155,13 +202,37 @@ export class Registration {
       })
       return link.next
     }
-    const { registrationHeld } = this.#settings
-    if (this.#isStopped || registrationHeld || (link.unheard !== 'all' && link.unheard.size === 0))
-      return Promise.resolve()
-    link.call = this.#register(link).finally(() => {
+    if (this.#isStopped || this.#settings.registrationHeld) return Promise.resolve()
+    const isBehind = link.unheard === 'all' || link.unheard.size > 0
+    if (!isBehind && !link.mustAsk) return Promise.resolve()
+    link.call = (isBehind ? this.#register(link) : this.#ask(link)).finally(() => {
       link.call = undefined
     })
     return link.call
+  }
+
+  /** Sends all topics only where the NameServer does not have them as they are now; asking keeps the broker alive there. */
+  async #ask(link: Link): Promise<void> {
+    link.mustAsk = false
+    const { registerBrokerTimeoutMills } = this.#settings
+    const extFields = queryDataVersionRequest.encode(this.#identity())
+    const body = Buffer.from(writeJson(this.#topics.dataVersion))
+    const command = { code: RequestCode.QUERY_DATA_VERSION, extFields, body }
+    try {
+      const answer = await this.#client.call(link.address, command, registerBrokerTimeoutMills)
+      const isCurrent =
+        answer.code === ResponseCode.SUCCESS && !queryDataVersionResponse.decode(answer.extFields).changed
+      if (isCurrent) return
+    } catch (error) {
+      this.#doors.log.debug({ namesrvAddr: link.address, err: messageOf(error) }, 'NameServer not asked')
+    }
+    link.unheard = 'all'
+    await this.#register(link)
+  }
+
+  #identity(): { brokerName: string; brokerAddr: string; clusterName: string; brokerId: number } {
+    const { brokerName, brokerId, brokerClusterName: clusterName } = this.#settings
+    return { brokerName, brokerAddr: this.#brokerAddr, clusterName, brokerId }
   }
 
   async #register(link: Link): Promise<void> {
@@ -169,6 +240,7 @@ export class Registration {
     const { brokerName, brokerId, brokerClusterName, registerBrokerTimeoutMills } = this.#settings
     const told = link.unheard
     link.unheard = new Set()
+    link.mustAsk = false
     const startedAtMs = clock.monotonicMs()
     try {
       const body = this.#body(told)
@@ -198,7 +270,7 @@ export class Registration {
     } catch (error) {
       link.unheard = 'all'
       const fields = { namesrvAddr: link.address, err: messageOf(error) }
-      if (link.isRegistered) log.warn(fields, 'registration lost: trying again each period')
+      if (link.isRegistered) log.warn(fields, 'registration lost: trying again')
       else log.debug(fields, 'not registered yet')
       link.isRegistered = false
     }
@@ -218,15 +290,10 @@ export class Registration {
     return Buffer.from(writeRegisterBrokerBody({ topicConfigSerializeWrapper: wrapper, filterServerList: [] }))
   }
 
-  async #unregister({ address, isRegistered }: Link): Promise<void> {
-    if (!isRegistered) return
-    const { brokerName, brokerId, brokerClusterName: clusterName } = this.#settings
-    const extFields = unregisterBrokerRequest.encode({
-      brokerName,
-      brokerAddr: this.#brokerAddr,
-      clusterName,
-      brokerId,
-    })
+  async #unregister({ address, isRegistered, call }: Link): Promise<void> {
+    if (!isRegistered && call === undefined) return
+    const { brokerName, brokerId } = this.#settings
+    const extFields = unregisterBrokerRequest.encode(this.#identity())
     try {
       await this.#client.call(address, { code: RequestCode.UNREGISTER_BROKER, extFields }, unregisterTimeoutMs)
       this.#doors.log.info({ brokerName, brokerId, namesrvAddr: address }, 'unregistered at NameServer')
@@ -237,4 +304,8 @@ export class Registration {
       )
     }
   }
+}
+
+function newLink(address: string, name: string): Link {
+  return { address, name, isRegistered: false, mustAsk: false, unheard: 'all', call: undefined, next: undefined }
 }

@@ -1,9 +1,17 @@
-import { isOperatingError } from '../../../base/errors.ts'
+import { isOperatingError, messageOf } from '../../../base/errors.ts'
+import { nearest } from '../../../base/nearest.ts'
 import { RequestCode, ResponseCode } from '../../../remoting/codes.ts'
 import { getBrokerConfigResponse } from '../../../remoting/headers/broker-config.ts'
 import { writeJson } from '../../../remoting/json.ts'
-import { brokerSchema, meaningOf, parseSetting, readProperties, settingsText } from '../../../tunables/index.ts'
-import { bodyProcessor, done, refuse } from './processor.ts'
+import {
+  brokerSchema,
+  meaningOf,
+  type Properties,
+  parseSetting,
+  readProperties,
+  settingsText,
+} from '../../../tunables/index.ts'
+import { bodyProcessor, done, type Response, refuse } from './processor.ts'
 
 export const getBrokerConfig = bodyProcessor(RequestCode.GET_BROKER_CONFIG, ({ settings, topics }) => ({
   ...done,
@@ -12,36 +20,54 @@ export const getBrokerConfig = bodyProcessor(RequestCode.GET_BROKER_CONFIG, ({ s
 }))
 
 /**
- * Changes settings while the broker runs: all that the request names, or none. They last until the broker stops: what
- * is to stay belongs into its settings file.
+ * Changes settings while the broker runs: all that the request names, or none; and keeps them in brokerConfigPath. Where
+ * that cannot be written, as in a mounted ConfigMap, they hold until the process ends; the log says so.
  */
 export const updateBrokerConfig = bodyProcessor(RequestCode.UPDATE_BROKER_CONFIG, async (broker, { body }) => {
-  const settings = broker.settings as unknown as Record<string, unknown>
   const properties = readProperties(body.toString('utf8'), 'request')
-  const changes: Record<string, unknown> = {}
-  const blackList = broker.settings.configBlackList.split(';').map((key) => key.trim())
+  const changes = checkedChanges(properties, broker.settings.configBlackList)
+  if (!(changes instanceof Map)) return changes
+  const { brokerPermission, namesrvAddr, registrationHeld } = broker.settings
+  Object.assign(broker.settings, Object.fromEntries(changes))
+  broker.log.info({ changes: Object.fromEntries(changes) }, 'settings changed by request')
+  try {
+    broker.saveSettings(properties)
+  } catch (error) {
+    const fields = { path: broker.settings.brokerConfigPath, err: messageOf(error) }
+    broker.log.warn(fields, 'changed settings could not be saved and end with this process')
+  }
+  const isPermissionChanged = broker.settings.brokerPermission !== brokerPermission
+  const isReleased = registrationHeld && !broker.settings.registrationHeld
+  if (isPermissionChanged) broker.topics.bumpDataVersion()
+  if (isPermissionChanged || isReleased) await broker.announceAll()
+  if (broker.settings.namesrvAddr !== namesrvAddr) await broker.refreshNameServers()
+  return done
+})
+
+/** The values by key, or why the first one that does not fit is refused. */
+function checkedChanges(properties: Properties, configBlackList: string): Map<string, unknown> | Response {
+  const blackList = configBlackList.split(';').map((key) => key.trim())
+  const changes = new Map<string, unknown>()
   for (const [key, { value, from }] of properties) {
     if (blackList.includes(key))
       return refuse(ResponseCode.NO_PERMISSION, `Can not update config in black list: ${key}`)
     if (!Object.hasOwn(brokerSchema.shape, key)) {
-      return refuse(ResponseCode.INVALID_PARAMETER, `this broker has no setting ${key}`)
+      return refuse(ResponseCode.INVALID_PARAMETER, `this broker has no setting ${key}${hint(key)}`)
     }
     if (!meaningOf(brokerSchema.shape[key as 'brokerName']).live) {
       return refuse(ResponseCode.INVALID_PARAMETER, `the setting ${key} cannot change while the broker runs`)
     }
     try {
-      changes[key] = parseSetting(brokerSchema, key, value, from)
+      changes.set(key, parseSetting(brokerSchema, key, value, from))
     } catch (error) {
       if (!isOperatingError(error, 'SETTING_INVALID')) throw error
       return refuse(ResponseCode.INVALID_PARAMETER, error.message)
     }
   }
-  const isPermissionChanged =
-    'brokerPermission' in changes && changes.brokerPermission !== broker.settings.brokerPermission
-  const isReleased = changes.registrationHeld === false && broker.settings.registrationHeld
-  Object.assign(settings, changes)
-  broker.log.info({ changes }, 'settings changed by request')
-  if (isPermissionChanged) broker.topics.bumpDataVersion()
-  if (isPermissionChanged || isReleased) await broker.announceAll()
-  return done
-})
+  return changes
+}
+
+function hint(key: string): string {
+  const meant = nearest(key, Object.keys(brokerSchema.shape))
+  return meant === undefined ? '' : `; did you mean ${meant}?`
+}
