@@ -11,6 +11,7 @@ export type { TopicConfig, TopicConfigTable } from '../remoting/body/topic-confi
 export { Perm, ResponseCode } from '../remoting/codes.ts'
 export { Admin, type AdminOptions, type QueueLag } from './admin.ts'
 export { isRefusal } from './answers.ts'
+export type { AutoBatchOptions } from './auto-batch.ts'
 export { type ReceiveManyOptions, receiveMany, type SendManyOptions, sendMany } from './bulk.ts'
 export type { ClusterOptions } from './cluster.ts'
 export type { Message, MessageQueue, ReceivedMessage } from './message.ts'
@@ -27,3 +28,9 @@ export {
 export { productionDoors } from './production-doors.ts'
 export { PushConsumer, type PushConsumerOptions } from './push-consumer.ts'
 export { QueueTally } from './tally.ts'
+export {
+  type TransactionOutcome,
+  TransactionProducer,
+  type TransactionProducerOptions,
+  type TransactionSendResult,
+} from './transaction-producer.ts'

@@ -58,19 +58,21 @@ export function compareText(a: string, b: string): number {
 
 /**
  * The body's bytes and the properties' text of a message.
+ * @param more properties of RocketMQ's own, besides those that follow from the message
  * @throws OperatingError MESSAGE_ILLEGAL when it breaks a limit
  */
 export function encodeMessage(
   message: Message,
   msgId: string | undefined,
   bodyBytesMax: number,
+  more: readonly [string, string][] = [],
 ): { body: Buffer; properties: string } {
   checkName(message.topic, 'topic')
   const body = bytesOf(message.body)
   if (body.length === 0 || body.length > bodyBytesMax) {
     throw new OperatingError('MESSAGE_ILLEGAL', { topic: message.topic, bodyBytes: body.length, bodyBytesMax })
   }
-  const properties = propertiesOf(message, msgId)
+  const properties = propertiesOf(message, msgId, more)
   if (3 * properties.length > propertiesBytesMax && Buffer.byteLength(properties) > propertiesBytesMax) {
     throw new OperatingError('MESSAGE_ILLEGAL', { topic: message.topic, propertiesBytesMax })
   }
@@ -90,8 +92,8 @@ function bytesOf(body: Uint8Array | string): Buffer {
   return Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
 }
 
-function propertiesOf(message: Message, msgId: string | undefined): string {
-  const pairs: [string, string][] = []
+function propertiesOf(message: Message, msgId: string | undefined, more: readonly [string, string][]): string {
+  const pairs: [string, string][] = [...more]
   for (const [name, value] of Object.entries(message.properties ?? {})) {
     if (name === '' || reservedNames.has(name)) throw new OperatingError('MESSAGE_ILLEGAL', { propertyName: name })
     pairs.push([name, value])

@@ -5,7 +5,7 @@ import { decodeMessage, MessageSysFlag } from '../remoting/message/index.ts'
 import { sendMany } from './bulk.ts'
 import type { Message } from './message.ts'
 import { Producer, type ProducerOptions, queueByKey } from './producer.ts'
-import { FakeCluster, testDoors } from './testing/fake-cluster.ts'
+import { eventually, FakeCluster, testDoors } from './testing/fake-cluster.ts'
 
 let cluster: FakeCluster
 let closing: Producer[]
@@ -215,8 +215,127 @@ test.each([
   ],
   ['a delay', [{ topic: 'orders', body: 'x', delayLevel: 1 }]],
   ['nothing', []],
+  [
+    'differing waitsForFlush',
+    [
+      { topic: 'orders', body: 'x' },
+      { topic: 'orders', body: 'x', waitsForFlush: false },
+    ],
+  ],
+  ['a retry topic', [{ topic: '%RETRY%G', body: 'x' }]],
 ])('a batch with %s is refused', async (_, messages: Message[]) => {
   await expect(producer().sendBatch(messages)).rejects.toMatchObject({ code: 'MESSAGE_ILLEGAL' })
+})
+
+test('a batch that need not wait for the flush says so as a whole', async () => {
+  const properties: (string | undefined)[] = []
+  for (const broker of cluster.brokers) {
+    broker.intercept = ({ extFields }) => {
+      properties.push(extFields.i)
+      return undefined
+    }
+  }
+  const one = producer()
+  await one.writeQueues('orders')
+  properties.length = 0
+  await one.sendBatch([{ topic: 'orders', body: 'x', waitsForFlush: false }])
+  expect(properties).toContain('WAIT\u0001false\u0002')
+})
+
+/** How many records each batch of a broker had. */
+function batchSizes(): number[] {
+  return cluster.brokers
+    .flatMap(({ batches }) => batches)
+    .map((batch) => {
+      let count = 0
+      for (let at = 0; at < batch.length; at += batch.readInt32BE(at)) count++
+      return count
+    })
+}
+
+test('autoBatch gathers what is sent at a time, and each send learns its own offset', async () => {
+  const one = producer({ autoBatch: { batchCount: 10 } })
+  const sent = await Promise.all(Array.from({ length: 25 }, () => one.send({ topic: 'orders', body: 'x' })))
+  expect(batchSizes().sort((a, b) => a - b)).toEqual([5, 10, 10])
+  expect(sent.slice(0, 10).map(({ queueOffset }) => queueOffset)).toEqual(Array.from({ length: 10 }, (_, at) => at))
+  expect(new Set(sent.map(({ msgId }) => msgId)).size).toBe(25)
+})
+
+test('autoBatch sends a batch that is large enough, and one that waited long enough', async () => {
+  const one = producer({ autoBatch: { batchBytes: 250, holdMs: 20 } })
+  const sending = [1, 2, 3].map(() => one.send({ topic: 'orders', body: 'x'.repeat(100) }))
+  await Promise.all(sending)
+  expect(batchSizes().sort()).toEqual([1, 2])
+})
+
+test('autoBatch keeps apart what no batch may mix, and leaves delays alone', async () => {
+  const one = producer({ autoBatch: {} })
+  cluster.addTopic('bills', 1)
+  await Promise.all([
+    one.send({ topic: 'orders', body: 'x' }),
+    one.send({ topic: 'bills', body: 'x' }),
+    one.send({ topic: 'orders', body: 'x', tags: 'A' }),
+    one.send({ topic: 'orders', body: 'x', waitsForFlush: false }),
+    one.send({ topic: 'orders', body: 'x', delayLevel: 1 }),
+  ])
+  expect(batchSizes()).toEqual([1, 1, 1, 1])
+  expect(stored('orders')).toHaveLength(1)
+})
+
+test('a message that is illegal does not spoil the batch', async () => {
+  const one = producer({ autoBatch: {} })
+  const illegal = one.send({ topic: 'orders', body: '' })
+  const legal = one.send({ topic: 'orders', body: 'x' })
+  await expect(illegal).rejects.toMatchObject({ code: 'MESSAGE_ILLEGAL' })
+  expect(await legal).toMatchObject({ status: 'SEND_OK' })
+})
+
+test('a batch that fails fails all its sends, and close sends what waits', async () => {
+  const one = producer({ autoBatch: { holdMs: 60_000 }, sendTimeoutMs: 300 })
+  const waiting = one.send({ topic: 'orders', body: 'x' })
+  await one.close()
+  expect(await waiting).toMatchObject({ status: 'SEND_OK' })
+  await Promise.all(cluster.brokers.map((broker) => broker.stop()))
+  const failing = producer({ autoBatch: {}, sendTimeoutMs: 300 })
+  const outcomes = await Promise.allSettled([1, 2].map(() => failing.send({ topic: 'orders', body: 'x' })))
+  expect(outcomes).toMatchObject([{ reason: { code: 'SEND_FAILED' } }, { reason: { code: 'SEND_FAILED' } }])
+})
+
+test('a message not stored safely goes to another broker too with retryAnotherBrokerWhenNotStoreOK', async () => {
+  const [unsafe, safe] = cluster.brokers
+  unsafe!.intercept = ({ code }) =>
+    code === RequestCode.SEND_MESSAGE_V2
+      ? { code: ResponseCode.SLAVE_NOT_AVAILABLE, extFields: { msgId: 'x', queueId: '0', queueOffset: '0' } }
+      : undefined
+  const one = producer({ retryAnotherBrokerWhenNotStoreOK: true })
+  const results = [await one.send({ topic: 'orders', body: 'x' }), await one.send({ topic: 'orders', body: 'x' })]
+  expect(results.map(({ status, queue }) => status + queue.brokerName)).toEqual(['SEND_OKbroker-1', 'SEND_OKbroker-1'])
+  expect(safe!.count('orders')).toBe(2)
+  const only = await one.send({ topic: 'orders', body: 'x' }, { topic: 'orders', brokerName: 'broker-0', queueId: 0 })
+  expect(only.status).toBe('SLAVE_NOT_AVAILABLE')
+})
+
+test('a broker that hangs uses up one try only, with tryTimeoutMs', async () => {
+  const [hanging, other] = cluster.brokers
+  hanging!.hangs = true
+  const one = producer({ tryTimeoutMs: 50, sendTimeoutMs: 3_000 })
+  for (let count = 0; count < 4; count++) await one.send({ topic: 'orders', body: 'x' })
+  expect(other!.count('orders')).toBe(4)
+})
+
+test('a broker that failed is passed by until it answers a probe, with startDetectorEnable', async () => {
+  const [failing, other] = cluster.brokers
+  const one = producer({ startDetectorEnable: true })
+  await failing!.stop()
+  for (let count = 0; count < 4; count++) await one.send({ topic: 'orders', body: 'x' })
+  expect(other!.count('orders')).toBe(4)
+  await failing!.start()
+  await eventually(() => {
+    expect(failing!.requestCodes).toContain(RequestCode.GET_MAX_OFFSET)
+  })
+  await testDoors.clock.sleep(50)
+  for (let count = 0; count < 4; count++) await one.send({ topic: 'orders', body: 'x' })
+  expect(failing!.count('orders')).toBe(2)
 })
 
 test('oneway messages arrive', async () => {

@@ -128,6 +128,15 @@ export class Routes {
     this.fetch(topic).catch((error: unknown) => this.#log.debug({ topic, err: error }, 'route not refreshed'))
   }
 
+  /** A broker group's master, and a topic in use that it has. */
+  placeOf(brokerName: string): { topic: string; address: string } | undefined {
+    for (const [topic, { route }] of this.#entries) {
+      const address = route.masterOf(brokerName)
+      if (address !== undefined) return { topic, address }
+    }
+    return undefined
+  }
+
   /** Addresses of all brokers of the topics in use. */
   brokerAddresses(which: 'masters' | 'all'): Set<string> {
     return new Set([...this.#entries.values()].flatMap(({ route }) => route.addresses(which)))

@@ -105,6 +105,8 @@ export class FakeBroker {
   /** Answers instead of the fake, where it returns a response. */
   intercept: (request: Request) => Response | undefined = () => undefined
   requestCodes: number[] = []
+  /** Sends and pulls get no answer. */
+  hangs = false
   #server: Server | undefined
   #port = 0
   #phyOffset = 0
@@ -177,6 +179,7 @@ export class FakeBroker {
     const { extFields } = request
     const intercepted = this.intercept(request)
     if (intercepted !== undefined) return intercepted
+    if (this.hangs && hanging.has(request.code)) return undefined
     switch (request.code) {
       case RequestCode.SEND_MESSAGE_V2: {
         const { topic, queueId, properties = '', sysFlag } = sendMessageRequestV2.decode(extFields)
@@ -256,6 +259,8 @@ export class FakeBroker {
     return { ...success(pullMessageResponse.encode(offsets)), body: found }
   }
 }
+
+const hanging: ReadonlySet<number> = new Set([RequestCode.SEND_MESSAGE_V2, RequestCode.PULL_MESSAGE])
 
 function success(extFields: Record<string, string>): Response {
   return { code: ResponseCode.SUCCESS, extFields }
