@@ -20,25 +20,26 @@ export interface TestCluster {
  * the kit beside this checkout: three nodes on this machine (needs root), and the image is built and loaded.
  */
 export async function openCluster(): Promise<TestCluster> {
-  if (process.env.KUBECONFIG) {
-    say(`using the cluster of KUBECONFIG=${process.env.KUBECONFIG}`)
-    await command('kubectl', ['get', '--raw=/readyz'], { env: process.env })
-    if (process.env.E2E_IMAGE !== 'present') await loadImage(process.env)
-    return { env: process.env, close: async () => {} }
+  const outside = withoutNpm(process.env)
+  if (outside.KUBECONFIG) {
+    say(`using the cluster of KUBECONFIG=${outside.KUBECONFIG}`)
+    await command('kubectl', ['get', '--raw=/readyz'], { env: outside })
+    if (outside.E2E_IMAGE !== 'present') await loadImage(outside)
+    return { env: outside, close: async () => {} }
   }
   if (!existsSync(kitDir)) throw new Error(`set KUBECONFIG, or put the kit at ${kitDir}`)
   const wasThere = existsSync(join(process.env.KUBE_STATE ?? '/var/lib/host-kube', 'kubeconfig'))
   say('starting Kubernetes with three nodes (builds it first where that was not done yet)')
-  const env = { ...process.env, NODES: '3' }
+  const env = { ...outside, NODES: '3' }
   const kubeconfig = (await command(join(kitDir, 'kube-up'), [], { env, timeoutMs: clusterTimeoutMs }))
     .trim()
     .split('\n')
     .at(-1)!
   const cache = process.env.KUBE_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'host-kube')
   const kubeEnv = {
-    ...process.env,
+    ...outside,
     KUBECONFIG: kubeconfig,
-    PATH: `${join(cache, 'bin')}:${kitDir}:${process.env.PATH}`,
+    PATH: `${join(cache, 'bin')}:${kitDir}:${outside.PATH}`,
   }
   await loadImage(kubeEnv)
   return {
@@ -48,6 +49,16 @@ export async function openCluster(): Promise<TestCluster> {
       else await command(join(kitDir, 'kube-down'), [], { env: kubeEnv, timeoutMs: 120_000 })
     },
   }
+}
+
+/**
+ * npm gives its scripts this project's settings and its Node: ignore-scripts would leave the base image without a Node, and
+ * `npm root -g` would look for npm beside ours.
+ */
+function withoutNpm(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const kept = Object.entries(env).filter(([name]) => !name.toLowerCase().startsWith('npm_'))
+  const path = env.PATH?.split(':').filter((folder) => !folder.split('/').includes('node_modules'))
+  return { ...Object.fromEntries(kept), ...(path && { PATH: path.join(':') }) }
 }
 
 /** The image that deploy/install.yaml names, built from the Dockerfile and put on every node. */
