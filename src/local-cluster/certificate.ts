@@ -19,6 +19,8 @@ export function makeCertificate(options: {
   serial: Buffer
   nowMs: number
   validDays: number
+  /** What it proves; a server, where nothing is said. */
+  purpose?: 'server' | 'client'
 }): Certificate {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const name = sequence(set(sequence(oid('2.5.4.3'), utf8String(options.commonName))))
@@ -42,7 +44,10 @@ export function makeCertificate(options: {
   }
 }
 
-function extensions(options: { addresses: readonly string[]; dnsNames: readonly string[] }, key: KeyObject): Buffer[] {
+function extensions(
+  options: { addresses: readonly string[]; dnsNames: readonly string[]; purpose?: 'server' | 'client' },
+  key: KeyObject,
+): Buffer[] {
   const keyId = createHash('sha1')
     .update(createPublicKey(key.export({ type: 'spki', format: 'pem' })).export({ type: 'spki', format: 'der' }))
     .digest()
@@ -54,10 +59,13 @@ function extensions(options: { addresses: readonly string[]; dnsNames: readonly 
     extension('2.5.29.14', false, value(0x04, keyId)), // subjectKeyIdentifier
     extension('2.5.29.19', true, sequence(boolean(true), integer(Buffer.from([0])))), // basicConstraints: CA, no others below
     extension('2.5.29.15', true, value(0x03, Buffer.from([2, 0x84]))), // keyUsage: digitalSignature, keyCertSign
-    extension('2.5.29.37', false, sequence(oid('1.3.6.1.5.5.7.3.1'))), // extKeyUsage: serverAuth
+    extension('2.5.29.37', false, sequence(oid(options.purpose === 'client' ? clientAuth : serverAuth))), // extKeyUsage
     extension('2.5.29.17', false, sequence(...names)), // subjectAltName
   ]
 }
+
+const serverAuth = '1.3.6.1.5.5.7.3.1'
+const clientAuth = '1.3.6.1.5.5.7.3.2'
 
 function extension(id: string, isCritical: boolean, content: Buffer): Buffer {
   return sequence(oid(id), ...(isCritical ? [boolean(true)] : []), value(0x04, content))

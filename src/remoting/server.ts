@@ -1,6 +1,6 @@
 import type { Timer } from '../base/clock.ts'
 import type { Doors } from '../base/doors.ts'
-import type { Address, Listener, Socket } from '../base/network.ts'
+import type { Address, Listener, ListenerTls, Socket } from '../base/network.ts'
 import { ResponseCode } from './codes.ts'
 import { type Connection, connectionLimits, RemotingConnection } from './connection.ts'
 import { frameBytesMax } from './frame.ts'
@@ -13,6 +13,7 @@ export type { Handler, Request, Response } from './request.ts'
 export interface ServerOptions {
   listen: Address // port 0: any free one
   handle: Handler
+  tls?: ListenerTls | undefined // plain connections only without it
   idleMs?: number // a connection without traffic for so long is closed; 120 s
   connectionsMax?: number
   frameBytesMax?: number
@@ -60,7 +61,8 @@ class RemotingServer implements Server {
   }
 
   async listen(): Promise<void> {
-    this.#listener = await this.#doors.network.listen(this.#options.listen, (socket) => this.#accept(socket))
+    const { listen, tls } = this.#options
+    this.#listener = await this.#doors.network.listen(listen, (socket) => this.#accept(socket), tls)
     const idleMs = this.#options.idleMs ?? idleMsDefault
     this.#idleTimer = this.#doors.clock.every(idleMs / idleChecks, () => this.#closeIdle(idleMs))
   }
@@ -111,7 +113,7 @@ class RemotingServer implements Server {
   }
 
   #limits() {
-    const { handle, listen, idleMs, connectionsMax, ...limits } = this.#options
+    const { handle, listen, tls, idleMs, connectionsMax, ...limits } = this.#options
     return limits
   }
 

@@ -1,6 +1,6 @@
 /**
  * The keys that a broker and a NameServer of Apache RocketMQ 5.5.0 print (GET_BROKER_CONFIG, GET_NAMESRV_CONFIG), and the
- * few that they accept without printing, less those of brokerSchema and namesrvSchema. Setting one is no mistake, but it
+ * few that they accept without printing, and those of TlsSystemConfig, less those of brokerSchema and namesrvSchema. Setting one is no mistake, but it
  * has no effect here; a key leaves its list when it gets an effect.
  */
 function words(text: string): ReadonlySet<string> {
@@ -117,6 +117,8 @@ export const otherBrokerKeys: ReadonlySet<string> = words(`
   waitTimeMillsInAckQueue waitTimeMillsInAdminBrokerQueue waitTimeMillsInHeartbeatQueue waitTimeMillsInLitePullQueue
   waitTimeMillsInPullQueue waitTimeMillsInSendQueue waitTimeMillsInTransactionQueue wakeCommitWhenPutMessage
   wakeFlushWhenPutMessage warmMapedFileEnable writeBufferHighWaterMark writeBufferLowWaterMark writeWithoutMmap
+  tls.ciphers tls.client.authServer tls.client.certPath tls.client.keyPassword tls.client.keyPath
+  tls.client.trustCertPath tls.config.file tls.enable tls.protocols tls.test.mode.enable
 `)
 
 /** NameServer keys without effect here. */
@@ -127,4 +129,6 @@ export const otherNamesrvKeys: ReadonlySet<string> = words(`
   serverOnewaySemaphoreValue serverPooledByteBufAllocatorEnable serverSelectorThreads serverSocketBacklog
   serverSocketRcvBufSize serverSocketSndBufSize serverWorkerThreads shutdownWaitTimeSeconds supportActingMaster
   unRegisterBrokerQueueCapacity useEpollNativeSelector writeBufferHighWaterMark writeBufferLowWaterMark
+  tls.ciphers tls.client.authServer tls.client.certPath tls.client.keyPassword tls.client.keyPath
+  tls.client.trustCertPath tls.config.file tls.enable tls.protocols tls.test.mode.enable
 `)

@@ -5,6 +5,7 @@ import type { Machine } from './machine.ts'
 import type { Properties } from './properties.ts'
 import { replicationFields } from './replication.ts'
 import { setting, settingsOf } from './settings.ts'
+import { tlsFields, tlsPathsOf } from './tls.ts'
 import * as z from './values.ts'
 
 /** Settings of a broker, under the keys of Apache RocketMQ. */
@@ -145,6 +146,7 @@ export const brokerSchema = z.object({
     { unit: '%' },
   ),
   ...replicationFields,
+  ...tlsFields,
   fileReservedTime: setting(
     z.int32().min(1).max(87_600).default(72),
     'A segment that was last written this long ago has expired.',
@@ -257,6 +259,7 @@ export function brokerSettingsOf(properties: Properties, machine: Machine, confi
   const storePathRootDir = machine.path(given.storePathRootDir)
   return {
     ...given,
+    ...tlsPathsOf(given, machine),
     brokerId: isSlave ? given.brokerId : 0,
     brokerName: given.brokerName ?? machine.hostName,
     namesrvAddr: given.namesrvAddr ?? machine.namesrvAddr ?? '',

@@ -84,10 +84,17 @@ export function readSettings<S>(program: Program<S>, line: CommandLine, files: F
   return program.settingsOf(properties, machine, configPath)
 }
 
-/** Settings as properties text, sorted by key: what -p and -m print, and GET_BROKER_CONFIG answers. */
+/** Settings as properties text, sorted by key, secrets empty: what -p and -m print, and GET_BROKER_CONFIG answers. */
 export function settingsText(schema: SettingsSchema, settings: object, only: 'all' | 'important' = 'all'): string {
   const keys = Object.keys(schema.shape).filter((key) => only === 'all' || meaningOf(schema.shape[key]!).important)
-  return writeProperties(keys.sort().map((key) => [key, textOf((settings as Record<string, unknown>)[key])]))
+  return writeProperties(
+    keys
+      .sort()
+      .map((key) => [
+        key,
+        meaningOf(schema.shape[key]!).secret ? '' : textOf((settings as Record<string, unknown>)[key]),
+      ]),
+  )
 }
 
 export function usageOf(program: Program<unknown>): string {

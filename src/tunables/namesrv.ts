@@ -3,6 +3,7 @@ import { address, healthPort, port } from './fields.ts'
 import type { Machine } from './machine.ts'
 import type { Properties } from './properties.ts'
 import { setting, settingsOf } from './settings.ts'
+import { tlsFields, tlsPathsOf } from './tls.ts'
 import * as z from './values.ts'
 
 /** Settings of a NameServer, under the keys of Apache RocketMQ. */
@@ -59,6 +60,7 @@ export const namesrvSchema = z.object({
     z.string().default('configBlackList;configStorePath;kvConfigPath'),
     'Keys that UPDATE_NAMESRV_CONFIG refuses, separated by `;`.',
   ),
+  ...tlsFields,
 })
 
 export type NamesrvSettings = z.infer<typeof namesrvSchema> & { kvConfigPath: string; configStorePath: string }
@@ -72,6 +74,7 @@ export function namesrvSettingsOf(properties: Properties, machine: Machine, conf
   const given = settingsOf(namesrvSchema, properties, otherNamesrvKeys, machine.log)
   return {
     ...given,
+    ...tlsPathsOf(given, machine),
     kvConfigPath: machine.path(given.kvConfigPath ?? '$HOME/namesrv/kvConfig.json'),
     configStorePath: machine.path(given.configStorePath ?? configPath ?? '$HOME/namesrv/namesrv.properties'),
   }

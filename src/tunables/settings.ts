@@ -16,6 +16,8 @@ export interface Meaning {
   live?: boolean
   /** Printed by -m. */
   important?: boolean
+  /** Never printed, logged or sent. */
+  secret?: boolean
 }
 
 /** Gives a field its meaning. */

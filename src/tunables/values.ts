@@ -90,6 +90,7 @@ export interface Facts {
   standIn?: string
   live?: boolean
   important?: boolean
+  secret?: boolean
 }
 
 const booleans: Readonly<Record<string, boolean>> = Object.assign(Object.create(null), { true: true, false: false })

@@ -2,20 +2,25 @@ import { lookup } from 'node:dns'
 import * as net from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { OperatingError } from '../errors.ts'
-import type { Address, Listener, Network, Socket } from '../network.ts'
+import type { Address, Listener, ListenerTls, Network, Socket, TlsMaterial } from '../network.ts'
+import type { NodeTlsContext } from './tls.ts'
 
 function plainHost(host: string | undefined): string {
   if (host === undefined) return ''
   return host.startsWith('::ffff:') ? host.slice('::ffff:'.length) : host // an IPv4 peer of a dual-stack listener
 }
 
+type Events = Parameters<Socket['handle']>[0]
+
 class NodeSocket implements Socket {
   readonly remote: Address
   readonly local: Address
-  readonly #socket: net.Socket
+  readonly #tls: ListenerTls | undefined
+  #socket: net.Socket
   #failure: Error | undefined
 
-  constructor(socket: net.Socket) {
+  constructor(socket: net.Socket, tls?: ListenerTls) {
+    this.#tls = tls
     this.#socket = socket
     this.remote = { host: plainHost(socket.remoteAddress), port: socket.remotePort ?? 0 }
     this.local = { host: plainHost(socket.localAddress), port: socket.localPort ?? 0 }
@@ -29,11 +34,43 @@ class NodeSocket implements Socket {
 
   handle(events: { data(chunk: Buffer): void; drained(): void; closed(error?: Error): void }): void {
     const socket = this.#socket
-    socket.on('data', (chunk: Buffer) => events.data(chunk))
+    if (this.#tls === undefined) socket.on('data', (chunk: Buffer) => events.data(chunk))
+    else socket.once('data', (first: Buffer) => this.#choose(first, events, this.#tls!))
     socket.on('drain', () => events.drained())
     socket.on('close', () => events.closed(this.#failure))
     if (socket.destroyed) queueMicrotask(() => events.closed(this.#failure))
     else socket.resume()
+  }
+
+  /** The peer speaks first in this protocol: its first byte says plain or TLS, once for each connection. */
+  #choose(first: Buffer, events: Events, tls: ListenerTls): void {
+    const socket = this.#socket
+    const refuse = (why: string) => {
+      tls.refused(this.remote, why)
+      socket.destroy()
+    }
+    if (first[0] !== tlsHandshakeRecord) {
+      if (tls.servesPlain) {
+        socket.on('data', (chunk: Buffer) => events.data(chunk))
+        events.data(first)
+      } else refuse('plain bytes, and only TLS is served')
+      return
+    }
+    const context = tls.context() as NodeTlsContext | undefined
+    if (context === undefined) {
+      refuse('a TLS hello, and no certificate is set')
+      return
+    }
+    socket.pause()
+    socket.unshift(first)
+    context.accept(socket, refuse, (secure) => {
+      secure.on('error', (error) => {
+        this.#failure = error // its 'close' closes the socket below
+      })
+      secure.on('data', (chunk: Buffer) => events.data(chunk))
+      secure.on('drain', () => events.drained())
+      this.#socket = secure
+    })
   }
 
   write(bytes: Uint8Array): boolean {
@@ -62,9 +99,9 @@ class NodeSocket implements Socket {
 }
 
 export const nodeNetwork: Network = {
-  listen(address, accept) {
+  listen(address, accept, tls) {
     return new Promise<Listener>((resolve, reject) => {
-      const server = net.createServer({ allowHalfOpen: false }, (socket) => accept(new NodeSocket(socket)))
+      const server = net.createServer({ allowHalfOpen: false }, (socket) => accept(new NodeSocket(socket, tls)))
       server.once('error', (cause) => reject(new OperatingError('LISTEN_FAILED', { ...address }, cause)))
       server.listen({ host: address.host, port: address.port, backlog: listenBacklog }, () => {
         const bound = server.address() as net.AddressInfo
@@ -74,6 +111,10 @@ export const nodeNetwork: Network = {
         })
       })
     })
+  },
+  async tlsContext(material: TlsMaterial, handshakeTimeoutMs: number) {
+    const { NodeTlsContext } = await import('./tls.ts') // only who serves TLS pays for it
+    return new NodeTlsContext(material, handshakeTimeoutMs)
   },
   connect(address, timeoutMs) {
     return new Promise<Socket>((resolve, reject) => {
@@ -113,5 +154,6 @@ export const nodeNetwork: Network = {
   },
 }
 
+const tlsHandshakeRecord = 0x16
 const keepAliveMs = 60_000
 const listenBacklog = 1024

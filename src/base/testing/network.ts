@@ -1,5 +1,5 @@
 import { OperatingError } from '../errors.ts'
-import type { Address, Listener, Network, Socket } from '../network.ts'
+import type { Address, Listener, Network, Socket, TlsContext } from '../network.ts'
 
 type Events = Parameters<Socket['handle']>[0]
 
@@ -130,6 +130,11 @@ export class MemoryNetwork implements Network {
     this.sockets.push(near)
     accept(far)
     return near
+  }
+
+  /** Nothing is encrypted in memory. */
+  async tlsContext(): Promise<TlsContext> {
+    throw new OperatingError('TLS_INVALID', { part: 'network' })
   }
 
   async resolve(host: string): Promise<string[]> {

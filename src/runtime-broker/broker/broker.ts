@@ -11,6 +11,7 @@ import { type Handler, type Server, startServer } from '../../remoting/server.ts
 import { ourVersionDescription } from '../../remoting/version.ts'
 import { type BrokerSettings, saveChangedSettings } from '../../tunables/index.ts'
 import { openStore, type StoreSettings } from '../store/index.ts'
+import { openTls, type ServerTls } from '../tls.ts'
 import { Clients } from './clients.ts'
 import { ConsumerOffsets } from './consumer-offsets.ts'
 import type { Broker } from './context.ts'
@@ -58,6 +59,7 @@ export async function startBroker(given: BrokerSettings, doors: Doors): Promise<
   const delayLevels = new DelayLevels(settings.messageDelayLevel)
   const bootTimestamp = clock.now()
   const startedAtMs = clock.monotonicMs()
+  const tls = await openTls(settings, doors)
   const store = await openStore(storeSettings(settings, delayLevels), doors)
 
   const tables = { storage: tableStorage(`${settings.storePathRootDir}/config`, files, log), clock, log }
@@ -73,7 +75,7 @@ export async function startBroker(given: BrokerSettings, doors: Doors): Promise<
   const pullHold = new PullHold(clock, (topic, queueId) => store.maxOffset(topic, queueId))
   const stats = new Stats(clock)
 
-  const main = await listen(settings, settings.listenPort, doors)
+  const main = await listen(settings, settings.listenPort, doors, tls)
   const brokerAddr = formatAddress({ host: brokerIp, port: main.server.address.port })
   const storeHost = encodeHost({ host: brokerIp, port: main.server.address.port })
   const schedule = new Schedule(delayLevels, store, storeHost, tables)
@@ -123,7 +125,7 @@ export async function startBroker(given: BrokerSettings, doors: Doors): Promise<
   main.serve(mainHandler(broker))
   // Any free port has no second one at a known distance.
   const fast =
-    settings.listenPort === 0 ? undefined : await listen(settings, settings.listenPort - fastPortDistance, doors)
+    settings.listenPort === 0 ? undefined : await listen(settings, settings.listenPort - fastPortDistance, doors, tls)
   fast?.serve(fastHandler(broker))
   const timers = [
     clock.every(settings.flushConsumerOffsetInterval, () => save(log, consumerOffsets, topics, groups)),
@@ -147,6 +149,7 @@ export async function startBroker(given: BrokerSettings, doors: Doors): Promise<
       schedule.close()
       await Promise.all(servers)
       for (const timer of timers) timer.cancel()
+      tls?.close()
       await slaveSync.close()
       await replication.close()
       stats.close()
@@ -181,12 +184,13 @@ interface Listening {
 }
 
 /** Listens at once, to know its port; requests are refused until serve says who answers them. */
-async function listen(settings: BrokerSettings, port: number, doors: Doors): Promise<Listening> {
+async function listen(settings: BrokerSettings, port: number, doors: Doors, tls?: ServerTls): Promise<Listening> {
   let handler: Handler = () => ({ code: ResponseCode.SERVICE_NOT_AVAILABLE, remark: 'the broker is starting' })
   const server = await startServer(
     {
       listen: { host: settings.bindAddress, port },
       handle: (request) => handler(request),
+      tls: tls?.listener,
       idleMs: settings.serverChannelMaxIdleTimeSeconds * 1000,
     },
     doors,

@@ -3,6 +3,7 @@ import type { Address } from '../../base/network.ts'
 import { RequestCode } from '../../remoting/codes.ts'
 import { type Connection, type Request, startServer } from '../../remoting/server.ts'
 import type { NamesrvSettings } from '../../tunables/index.ts'
+import { openTls } from '../tls.ts'
 import { KvConfig } from './kv-config.ts'
 import { LiveSettings } from './live-settings.ts'
 import { metricsOf } from './metrics.ts'
@@ -21,7 +22,7 @@ export interface NameServer {
 
 const stopGraceMs = 3000 // for the answers under way: each takes milliseconds
 
-/** Serves routes. @throws OperatingError LISTEN_FAILED, STORE_CORRUPT (kvConfigPath) */
+/** Serves routes. @throws OperatingError LISTEN_FAILED, STORE_CORRUPT (kvConfigPath), SETTING_INVALID (tls.*) */
 export async function startNameServer(given: NamesrvSettings, doors: Doors): Promise<NameServer> {
   const { clock, files, log } = doors
   const settings = new LiveSettings(given, files, log)
@@ -44,10 +45,12 @@ export async function startNameServer(given: NamesrvSettings, doors: Doors): Pro
     if (request.code === RequestCode.REGISTER_BROKER) watch(request.connection)
     return answer(request, state)
   }
+  const tls = await openTls(given, doors)
   const server = await startServer(
     {
       listen: { host: given.bindAddress, port: given.listenPort },
       handle,
+      tls: tls?.listener,
       idleMs: given.serverChannelMaxIdleTimeSeconds * 1000,
     },
     doors,
@@ -66,6 +69,7 @@ export async function startNameServer(given: NamesrvSettings, doors: Doors): Pro
     metrics: metricsOf({ routes, requestCounts, connections: server.connections }),
     async stop() {
       scan.cancel()
+      tls?.close()
       await server.close(stopGraceMs)
       log.info({}, 'NameServer stopped')
     },
