@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { expect, test } from '@jest/globals'
 
-const deadlineMs = 10_000
+const deadlineMs = 15_000
 
 interface Ran {
   code: number | null
