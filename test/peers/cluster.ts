@@ -41,6 +41,9 @@ export interface Cluster {
   killBroker(): Promise<void>
   stopBroker(): Promise<void>
   stop(): Promise<void>
+  /** SIGSTOP and SIGCONT of both processes: a frozen cluster takes nothing from the one that is measured. */
+  freeze(): void
+  thaw(): void
   /** The last lines of what the processes printed. */
   output(): string
 }
@@ -78,6 +81,9 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
 
   const nameServer = await launch('namesrv', namesrvPort)
   let broker: ChildProcess | undefined
+  const signal = (name: NodeJS.Signals) => {
+    for (const child of [broker, nameServer]) child?.kill(name)
+  }
   const cluster: Cluster = {
     namesrv,
     brokerAddr: `127.0.0.1:${brokerPort}`,
@@ -89,7 +95,10 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     },
     killBroker: () => end(broker, 'SIGKILL'),
     stopBroker: () => end(broker, 'SIGTERM'),
+    freeze: () => signal('SIGSTOP'),
+    thaw: () => signal('SIGCONT'),
     async stop() {
+      signal('SIGCONT')
       await end(broker, 'SIGTERM')
       await end(nameServer, 'SIGTERM')
     },
