@@ -6,6 +6,7 @@ export const errorTable = {
   CONNECT_FAILED: { says: 'no connection to the address could be made', retriable: true },
   RESOLVE_FAILED: { says: 'the host name has no address', retriable: true },
   TLS_INVALID: { says: 'a certificate or a private key cannot be used', retriable: false },
+  TLS_FAILED: { says: 'no TLS connection to the address could be made', retriable: true },
   HTTP_FAILED: { says: 'an HTTP request got no complete answer', retriable: true },
   HTTP_BODY_TOO_LARGE: { says: 'an HTTP body is larger than allowed', retriable: false },
   DEADLINE_EXCEEDED: { says: 'something did not finish in the time given to it', retriable: true },

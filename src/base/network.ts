@@ -43,6 +43,31 @@ export interface TlsMaterial {
 /** Checked material, ready for connections. */
 export interface TlsContext {
   readonly isTls: true
+  /** When the certificate is valid no more: ms since 1970. */
+  readonly validToMs: number
+}
+
+/** PEM texts that a client proves itself with, and whom it trusts. */
+export interface TlsClientMaterial {
+  cert: string // empty: none, and no key
+  key: string
+  keyPassword: string // empty: none
+  /**
+   * Authorities of servers, whose name or address does not matter then. 'public': whom Node trusts, and the name must be
+   * the certificate's: anybody gets one of those. undefined: any certificate is good.
+   */
+  trust: string | 'public' | undefined
+}
+
+/**
+ * Why a server was not trusted: its certificate is not of an authority that is (untrusted), is not valid today (expired,
+ * tooEarly), is for another name (name); or the server speaks no TLS, or refused (handshake).
+ */
+export type TlsProblem = 'untrusted' | 'expired' | 'tooEarly' | 'name' | 'handshake'
+
+/** Checked material, ready for connections to servers. */
+export interface TlsClientContext {
+  readonly isTlsClient: true
 }
 
 /** How a listener tells TLS from plain connections: by their first byte. Without it, it does not look. */
@@ -63,8 +88,13 @@ export interface Network {
    * @throws OperatingError TLS_INVALID: part (cert, key, trust)
    */
   tlsContext(material: TlsMaterial, handshakeTimeoutMs: number): Promise<TlsContext>
-  /** @throws OperatingError CONNECT_FAILED after timeoutMs at the latest */
-  connect(address: Address, timeoutMs: number): Promise<Socket>
+  /** As tlsContext, for connect. @throws OperatingError TLS_INVALID: part (cert, key, trust) */
+  tlsClientContext(material: TlsClientMaterial): Promise<TlsClientContext>
+  /**
+   * @param tls with it the promise resolves after the handshake, with whom it trusts
+   * @throws OperatingError CONNECT_FAILED after timeoutMs at the latest; TLS_FAILED: problem (of TlsProblem), detail
+   */
+  connect(address: Address, timeoutMs: number, tls?: TlsClientContext): Promise<Socket>
   /** IPv4 and IPv6 addresses of a host name, an address as it is. @throws OperatingError RESOLVE_FAILED */
   resolve(host: string): Promise<string[]>
   /** Non-loopback addresses of this machine, IPv4 first. */

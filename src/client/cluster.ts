@@ -1,5 +1,6 @@
 import type { Doors } from '../base/doors.ts'
 import { RemotingClient } from '../remoting/client.ts'
+import { ClientTls } from '../remoting/client-tls.ts'
 import type { Command, CommandContent } from '../remoting/command.ts'
 import { uniqKeys } from '../remoting/message/index.ts'
 import type { Request, Response } from '../remoting/server.ts'
@@ -17,6 +18,21 @@ export interface ClusterOptions {
   requestTimeoutMs?: number
   /** How long a connection may take to come about (1,000). */
   connectTimeoutMs?: number
+  /** Whether NameServers and brokers are spoken to with TLS (where tls is given). */
+  useTLS?: boolean
+  tls?: TlsOptions
+}
+
+/** Apache's tls.client.* by their last names. Files are read again when they change. */
+export interface TlsOptions {
+  /** Whether servers must prove themselves (true); false: any certificate is good, as with Apache's default. */
+  authServer?: boolean
+  /** PEM file: the authorities of servers. Without it: those that Node trusts, and for the name that is dialled. */
+  trustCertPath?: string
+  /** PEM files: the certificate for servers that ask for one, and its private key. */
+  certPath?: string
+  keyPath?: string
+  keyPassword?: string
 }
 
 /** What a broker may ask of a client, and what it means when a connection goes. */
@@ -37,7 +53,7 @@ export class Cluster {
   /** The next UNIQ_KEY. */
   readonly nextMsgId: () => string
 
-  /** @throws OperatingError SETTING_INVALID when namesrvAddr is no list of addresses */
+  /** @throws OperatingError SETTING_INVALID when namesrvAddr is no list of addresses, or tls has half of a pair */
   constructor(options: ClusterOptions, doors: Doors, events: ClusterEvents = {}) {
     const { connectTimeoutMs = 1_000, requestTimeoutMs = 3_000, routeRefreshMs = 30_000 } = options
     const addresses = parseNameServers(options.namesrvAddr)
@@ -46,7 +62,7 @@ export class Cluster {
     this.requestTimeoutMs = requestTimeoutMs
     this.clientId = `${ip}@${process.pid}#${doors.random.bytes(6).toString('hex')}`
     this.nextMsgId = uniqKeys(ip, process.pid, doors.clock, doors.random)
-    this.remoting = new RemotingClient({ connectTimeoutMs, ...events }, doors)
+    this.remoting = new RemotingClient({ connectTimeoutMs, tls: tlsOf(options, doors), ...events }, doors)
     this.nameServers = new NameServers(addresses, this.remoting, doors.random.int(addresses.length))
     this.routes = new Routes(this.nameServers, { refreshMs: routeRefreshMs, timeoutMs: requestTimeoutMs }, doors)
   }
@@ -60,4 +76,10 @@ export class Cluster {
     this.routes.close()
     await this.remoting.close()
   }
+}
+
+function tlsOf({ tls, useTLS = tls !== undefined }: ClusterOptions, doors: Doors): ClientTls | undefined {
+  if (!useTLS) return undefined
+  const plain = { authServer: true, trustCertPath: '', certPath: '', keyPath: '', keyPassword: '' }
+  return new ClientTls({ ...plain, ...tls }, 'tls.', doors)
 }

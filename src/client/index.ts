@@ -13,7 +13,7 @@ export { Admin, type AdminOptions, type QueueLag } from './admin.ts'
 export { isRefusal } from './answers.ts'
 export type { AutoBatchOptions } from './auto-batch.ts'
 export { type ReceiveManyOptions, receiveMany, type SendManyOptions, sendMany } from './bulk.ts'
-export type { ClusterOptions } from './cluster.ts'
+export type { ClusterOptions, TlsOptions } from './cluster.ts'
 export type { Message, MessageQueue, ReceivedMessage } from './message.ts'
 export { type OffsetStore, offsetsInMemory } from './offset-store.ts'
 export {

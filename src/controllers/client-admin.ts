@@ -1,5 +1,5 @@
 import type { Doors } from '../base/doors.ts'
-import { Admin } from '../client/index.ts'
+import { Admin, type TlsOptions } from '../client/index.ts'
 import type { BrokerGroup, BrokerPlace, BrokerTopic, MqAdmin } from './admin.ts'
 import { SharedTables } from './shared-tables.ts'
 import { unreadAt } from './unread.ts'
@@ -8,13 +8,18 @@ const requestTimeoutMs = 3000
 const connectTimeoutMs = 2000
 const peersMax = 1024
 
-/** MqAdmin over this project's own client: one for each NameServer and broker, those used last kept. */
-export function clientAdmin(doors: Doors): MqAdmin {
+/**
+ * MqAdmin over this project's own client: one for each NameServer and broker, those used last kept.
+ * @param tls speak TLS with all of them
+ */
+export function clientAdmin(doors: Doors, tls?: TlsOptions): MqAdmin {
   const admins = new Map<string, Admin>()
 
   /** The client that talks to this address alone: NameServers do not talk to each other, so each is asked. */
   function at(address: string): Admin {
-    const admin = admins.get(address) ?? new Admin({ namesrvAddr: address, requestTimeoutMs, connectTimeoutMs }, doors)
+    const admin =
+      admins.get(address) ??
+      new Admin({ namesrvAddr: address, requestTimeoutMs, connectTimeoutMs, ...(tls && { tls }) }, doors)
     admins.delete(address)
     admins.set(address, admin) // to the end: the first one is the one used longest ago
     const [oldest] = admins

@@ -17,6 +17,7 @@ import { Election, findAccess, isRefused, KubeClient } from '../kube/index.ts'
 import { clientAdmin } from './client-admin.ts'
 import { OperatorMetrics } from './metrics.ts'
 import { Operator } from './operator.ts'
+import { readTlsOptions } from './tls-options.ts'
 
 const crdsWaitMs = 30_000 // they may be applied together with the operator
 const crdsPollMs = 1000
@@ -30,6 +31,9 @@ Runs NameServers, brokers and topics as their resources say. Uses the pod's serv
   --namespace NAME       look at this namespace only; may be repeated; default: all
   --runtime-image IMAGE  image of NameServers and brokers whose resource names none; default: ${releaseImage}
   --lease NAMESPACE/NAME  work only while this Lease is held, as the others with the same flag do; default: alone
+  --tls.enable           speak TLS with NameServers and brokers; default: plain
+  --tls.config.file FILE the tls.client.* keys of Apache's clients, and TLS; default: servers prove themselves to
+                         public authorities
   --health-port PORT     serve /livez, /readyz and /metrics; default: 0, not at all
   --log-level LEVEL      ${logLevels.join(', ')}; default: info
   -h, --help             this text
@@ -38,7 +42,7 @@ Runs NameServers, brokers and topics as their resources say. Uses the pod's serv
 /**
  * The operator as a process, until SIGTERM or SIGINT.
  * @returns the exit code
- * @throws UsageError; OperatingError KUBE_CONFIG_INVALID, CRDS_MISSING, KUBE_REFUSED, HTTP_FAILED
+ * @throws UsageError; OperatingError KUBE_CONFIG_INVALID, CRDS_MISSING, KUBE_REFUSED, HTTP_FAILED, SETTING_INVALID, FILE_FAILED
  */
 export async function run(args: string[]): Promise<number> {
   const flags = readFlags(args)
@@ -54,7 +58,7 @@ export async function run(args: string[]): Promise<number> {
   const access = await findAccess(flags.kubeconfig, process.env, doors.files, doors.clock)
   const client = new KubeClient(access, http, operatorName)
   const metrics = new OperatorMetrics()
-  const admin = clientAdmin(doors)
+  const admin = clientAdmin(doors, flags.isTls ? readTlsOptions(flags.tlsConfigFile, doors.files) : undefined)
   const operator = new Operator(
     { client, admin, namespaces: flags.namespaces, runtimeImage: flags.runtimeImage, metrics },
     doors,
@@ -109,6 +113,8 @@ interface Flags {
   namespaces: string[]
   runtimeImage: string
   lease: { namespace: string; name: string } | undefined
+  isTls: boolean
+  tlsConfigFile: string | undefined
   healthPort: number
   logLevel: LogLevel
 }
@@ -131,6 +137,8 @@ function readFlags(args: string[]): Flags {
     namespaces: [...new Set(values.namespace)],
     runtimeImage: values['runtime-image'],
     lease: values.lease === undefined ? undefined : { namespace: leaseNamespace, name: leaseName },
+    isTls: values['tls.enable'] || values['tls.config.file'] !== undefined,
+    tlsConfigFile: values['tls.config.file'],
     healthPort,
     logLevel,
   }
@@ -146,6 +154,8 @@ function parse(args: string[]) {
         namespace: { type: 'string', multiple: true, default: [] },
         'runtime-image': { type: 'string', default: releaseImage },
         lease: { type: 'string' },
+        'tls.enable': { type: 'boolean', default: false },
+        'tls.config.file': { type: 'string' },
         'health-port': { type: 'string', default: '0' },
         'log-level': { type: 'string', default: 'info' },
       },

@@ -1,6 +1,7 @@
 import type { Doors } from '../base/doors.ts'
 import { OperatingError } from '../base/errors.ts'
 import { parseAddress } from './address.ts'
+import type { ClientTls } from './client-tls.ts'
 import { ResponseCode } from './codes.ts'
 import type { Command, CommandContent } from './command.ts'
 import { connectionLimits, RemotingConnection } from './connection.ts'
@@ -11,6 +12,8 @@ export interface RemotingClientOptions {
   connectTimeoutMs?: number // 3 s
   idleMs?: number // a connection without traffic for so long is closed; 120 s
   connectionsMax?: number
+  /** Speaks TLS with every server; undefined: with none. */
+  tls?: ClientTls | undefined
   /** Answers requests that servers send; without it they are told REQUEST_CODE_NOT_SUPPORTED. */
   onRequest?: Handler
   /** The connection to this address was lost, or closed because it was idle. */
@@ -45,7 +48,7 @@ export class RemotingClient {
    * Sends one request. Any response code resolves.
    * @param address `host:port`, an IPv6 host in brackets
    * @param timeoutMs for everything: connecting, sending, the answer
-   * @throws OperatingError CONNECT_FAILED, CONNECTION_CLOSED, REQUEST_TIMEOUT, TOO_MANY_REQUESTS, FRAME_TOO_LARGE
+   * @throws OperatingError CONNECT_FAILED, TLS_FAILED, CONNECTION_CLOSED, REQUEST_TIMEOUT, TOO_MANY_REQUESTS, FRAME_TOO_LARGE
    */
   call(address: string, command: CommandContent, timeoutMs: number): Promise<Command> {
     const connection = this.#open.get(address)
@@ -97,7 +100,7 @@ export class RemotingClient {
     if (parsed === undefined) throw new OperatingError('CONNECT_FAILED', { address, why: 'no host:port' })
     if (this.#isClosed) throw new OperatingError('CONNECTION_CLOSED', { address, why: 'the client is closed' })
     if (this.#open.size >= connectionsMax) throw new OperatingError('TOO_MANY_REQUESTS', { address, connectionsMax })
-    const socket = await network.connect(parsed, connectTimeoutMs)
+    const socket = await (this.#options.tls ?? network).connect(parsed, connectTimeoutMs)
     if (this.#isClosed) {
       socket.destroy()
       throw new OperatingError('CONNECTION_CLOSED', { address, why: 'the client is closed' })
@@ -110,6 +113,7 @@ export class RemotingClient {
       limits: { frameBytesMax, ...connectionLimits },
       handle: this.#options.onRequest ?? notSupported,
       side: 'client',
+      silentCloseHint: this.#options.tls ? closedUnderTls : closedInPlain,
     })
     this.#open.set(address, connection)
     connection.onClose(() => {
@@ -125,6 +129,9 @@ export class RemotingClient {
     for (const connection of this.#open.values()) if (connection.lastActiveMs < oldestMs) connection.destroy()
   }
 }
+
+const closedInPlain = 'it closed without a word: it may serve TLS only (tls.enable)'
+const closedUnderTls = 'it closed without a word: it may not trust the certificate of this client (tls.client.certPath)'
 
 const notSupported: Handler = ({ code }) => ({
   code: ResponseCode.REQUEST_CODE_NOT_SUPPORTED,

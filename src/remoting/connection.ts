@@ -70,6 +70,8 @@ interface Parts {
    * not: its peer need not answer what it is asked.
    */
   side: 'server' | 'client'
+  /** What it may mean that a server closes without ever having said a word. */
+  silentCloseHint?: string
 }
 
 const silentMsMin = 1_000 // a peer that paused for less is not silent
@@ -88,6 +90,7 @@ export class RemotingConnection implements Connection {
   readonly #decoder: FrameDecoder
   readonly #calls: Calls
   readonly #closeTasks: (() => void)[] = []
+  readonly #silentCloseHint: string | undefined
   #state: 'open' | 'closing' | 'closed' = 'open'
   #isPaused = false
   #requests = 0
@@ -95,8 +98,9 @@ export class RemotingConnection implements Connection {
   #frameBytes = 0
   #lastActiveMs: number
   #lastReadMs: number
+  #hasRead = false
 
-  constructor({ id, socket, clock, log, limits, handle, side }: Parts) {
+  constructor({ id, socket, clock, log, limits, handle, side, silentCloseHint }: Parts) {
     this.id = id
     this.#socket = socket
     this.#clock = clock
@@ -105,6 +109,7 @@ export class RemotingConnection implements Connection {
     this.#handle = handle
     this.#decoder = new FrameDecoder(limits.frameBytesMax)
     this.#side = side
+    this.#silentCloseHint = silentCloseHint
     this.#calls = new Calls(clock, limits.callsMax, (sinceMs) => this.#expired(sinceMs))
     this.#lastActiveMs = clock.monotonicMs()
     this.#lastReadMs = this.#lastActiveMs
@@ -117,6 +122,7 @@ export class RemotingConnection implements Connection {
       data: (chunk) => {
         this.#lastReadMs = this.#clock.monotonicMs()
         this.#lastActiveMs = this.#lastReadMs
+        this.#hasRead = true
         try {
           this.#decoder.push(chunk, receive)
         } catch (error) {
@@ -312,7 +318,12 @@ export class RemotingConnection implements Connection {
   }
 
   #closedError(code: number, cause?: Error): OperatingError {
-    return new OperatingError('CONNECTION_CLOSED', { remote: formatAddress(this.remote), code }, cause)
+    const hint = this.#hasRead ? undefined : this.#silentCloseHint
+    return new OperatingError(
+      'CONNECTION_CLOSED',
+      { remote: formatAddress(this.remote), code, ...(hint !== undefined && { hint }) },
+      cause,
+    )
   }
 }
 

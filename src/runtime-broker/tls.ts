@@ -1,8 +1,12 @@
+import type { Clock } from '../base/clock.ts'
 import type { Doors } from '../base/doors.ts'
-import { isOperatingError, OperatingError } from '../base/errors.ts'
+import { OperatingError } from '../base/errors.ts'
+import type { Log } from '../base/log.ts'
 import type { ListenerTls, TlsContext, TlsMaterial } from '../base/network.ts'
 import { formatAddress } from '../remoting/address.ts'
-import type { TlsSettings } from '../tunables/index.ts'
+import { ClientTls } from '../remoting/client-tls.ts'
+import { readPem, TlsFiles, tlsReloadPeriodMs, tlsSettingError } from '../remoting/tls-files.ts'
+import type { TlsClientSettings, TlsSettings } from '../tunables/index.ts'
 
 /** TLS on the ports of one role. */
 export interface ServerTls {
@@ -11,9 +15,10 @@ export interface ServerTls {
   close(): void
 }
 
-/** Kubernetes swaps the files of a Secret about once a minute; whoever replaces them by hand should see it work. */
-const reloadPeriodMs = 5_000
 const handshakeTimeoutMs = 10_000
+/** What ends within this time is said. */
+const expiryNoticeMs = 14 * 86_400_000
+const dayMs = 86_400_000
 
 /**
  * Reads the certificate, and again whenever its files change: connections from then on get the new one. Material that
@@ -27,10 +32,10 @@ export async function openTls(
 ): Promise<ServerTls | undefined> {
   const mode = settings['tls.server.mode']
   if (mode === 'disabled') return undefined
-  let context: TlsContext | undefined
+  let material: TlsFiles<TlsMaterial, TlsContext> | undefined
   const listener: ListenerTls = {
     servesPlain: mode === 'permissive',
-    context: () => context,
+    context: () => material?.context,
     refused: (remote, why) =>
       log.warn({ remote: formatAddress(remote), why, 'tls.server.mode': mode }, 'closing a connection: TLS'),
   }
@@ -39,35 +44,62 @@ export async function openTls(
   if (settings['tls.server.need.client.auth'] !== 'none' && !settings['tls.server.authClient']) {
     log.warn({}, 'client certificates are asked for but not checked: tls.server.authClient is false')
   }
-  const read = () => materialOf(settings, (key) => readText(settings, key, (path) => files.readText(path)))
-  const load = (material: TlsMaterial) =>
-    network.tlsContext(material, handshakeTimeoutMs).catch((error) => Promise.reject(said(settings, error)))
-  let tried = read()
-  context = await load(tried)
-  let problem = ''
-  let isLoading = false
-  const reload = async () => {
-    if (isLoading) return
-    isLoading = true
-    try {
-      const material = read()
-      if (JSON.stringify(material) === JSON.stringify(tried) && problem === '') return
-      tried = material
-      context = await load(material)
-      problem = ''
-      log.info({ path: settings['tls.server.certPath'] }, 'TLS certificate reloaded')
-    } catch (error) {
-      if (!isOperatingError(error)) throw error
-      if (error.message !== problem)
-        log.error({ err: error }, 'TLS files cannot be used; the certificate stays as it was')
-      problem = error.message
-    } finally {
-      isLoading = false
-    }
-  }
-  const timer = clock.every(reloadPeriodMs, () => void reload())
+  const path = settings['tls.server.certPath']
+  material = await TlsFiles.open({
+    read: () => materialOf(settings, (key) => readPem(files, key, settings[key])),
+    load: (texts) =>
+      network
+        .tlsContext(texts, handshakeTimeoutMs)
+        .catch((error) => Promise.reject(tlsSettingError(error, partsOf(settings)))),
+    log,
+    path,
+  })
+  const opened = material
+  const notice = expiryNotice(path, clock, log)
+  notice(opened.context)
+  const timer = clock.every(tlsReloadPeriodMs, () => void opened.reload().then(() => notice(opened.context)))
   timer.unref()
   return { listener, close: () => timer.cancel() }
+}
+
+/**
+ * How a role speaks with others.
+ * @returns undefined: plain
+ * @throws OperatingError SETTING_INVALID: the key, the path and what is wrong with the file
+ */
+export async function openClientTls(
+  settings: TlsClientSettings,
+  doors: Pick<Doors, 'clock' | 'files' | 'network' | 'log'>,
+): Promise<ClientTls | undefined> {
+  if (!settings['tls.enable']) return undefined
+  const tls = new ClientTls(
+    {
+      authServer: settings['tls.client.authServer'],
+      trustCertPath: settings['tls.client.trustCertPath'],
+      certPath: settings['tls.client.certPath'],
+      keyPath: settings['tls.client.keyPath'],
+      keyPassword: settings['tls.client.keyPassword'],
+    },
+    'tls.client.',
+    doors,
+  )
+  await tls.open()
+  return tls
+}
+
+/** Says that a certificate expires soon, or did: once, and again each day. */
+function expiryNotice(path: string, clock: Clock, log: Log): (context: TlsContext) => void {
+  let saidAtMs = Number.NEGATIVE_INFINITY
+  let saidOfMs: number | undefined
+  return ({ validToMs }) => {
+    const nowMs = clock.now()
+    if (validToMs - nowMs > expiryNoticeMs || (validToMs === saidOfMs && nowMs - saidAtMs < dayMs)) return
+    saidAtMs = nowMs
+    saidOfMs = validToMs
+    const facts = { path, validTo: new Date(validToMs).toISOString(), remedy: 'replace the file: no restart is needed' }
+    if (validToMs > nowMs) log.warn(facts, 'the certificate of tls.server.certPath expires soon')
+    else log.error(facts, 'the certificate of tls.server.certPath has expired: clients that check it do not connect')
+  }
 }
 
 type PathKey = 'tls.server.certPath' | 'tls.server.keyPath' | 'tls.server.trustCertPath'
@@ -96,31 +128,14 @@ function materialOf(settings: TlsSettings, text: (key: PathKey) => string): TlsM
   }
 }
 
-function readText(settings: TlsSettings, key: PathKey, read: (path: string) => string): string {
-  try {
-    return read(settings[key])
-  } catch (cause) {
-    const fits = 'the path of a PEM file that this process may read'
-    throw new OperatingError('SETTING_INVALID', { key, value: settings[key], fits }, cause)
+function partsOf(settings: TlsSettings) {
+  const part = (key: PathKey, fits: string) => ({ key, path: settings[key], fits })
+  return {
+    cert: part('tls.server.certPath', 'a file with a PEM certificate (BEGIN CERTIFICATE)'),
+    key: part(
+      'tls.server.keyPath',
+      'a file with the PEM private key of tls.server.certPath, and its password in tls.server.keyPassword if it has one',
+    ),
+    trust: part('tls.server.trustCertPath', 'a file with PEM certificates (BEGIN CERTIFICATE)'),
   }
-}
-
-const filesOf: Record<string, { key: PathKey; fits: string }> = {
-  cert: { key: 'tls.server.certPath', fits: 'a file with a PEM certificate (BEGIN CERTIFICATE)' },
-  key: {
-    key: 'tls.server.keyPath',
-    fits: 'a file with the PEM private key of tls.server.certPath, and its password in tls.server.keyPassword if it has one',
-  },
-  trust: { key: 'tls.server.trustCertPath', fits: 'a file with PEM certificates (BEGIN CERTIFICATE)' },
-}
-
-/** Names the setting whose file is wrong. */
-function said(settings: TlsSettings, error: unknown): unknown {
-  const file = isOperatingError(error, 'TLS_INVALID') ? filesOf[String(error.facts.part)] : undefined
-  if (file === undefined) return error
-  return new OperatingError(
-    'SETTING_INVALID',
-    { key: file.key, value: settings[file.key], fits: file.fits },
-    (error as Error).cause,
-  )
 }

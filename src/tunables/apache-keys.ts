@@ -117,8 +117,7 @@ export const otherBrokerKeys: ReadonlySet<string> = words(`
   waitTimeMillsInAckQueue waitTimeMillsInAdminBrokerQueue waitTimeMillsInHeartbeatQueue waitTimeMillsInLitePullQueue
   waitTimeMillsInPullQueue waitTimeMillsInSendQueue waitTimeMillsInTransactionQueue wakeCommitWhenPutMessage
   wakeFlushWhenPutMessage warmMapedFileEnable writeBufferHighWaterMark writeBufferLowWaterMark writeWithoutMmap
-  tls.ciphers tls.client.authServer tls.client.certPath tls.client.keyPassword tls.client.keyPath
-  tls.client.trustCertPath tls.config.file tls.enable tls.protocols tls.test.mode.enable
+  tls.ciphers tls.protocols tls.test.mode.enable
 `)
 
 /** NameServer keys without effect here. */
@@ -130,5 +129,5 @@ export const otherNamesrvKeys: ReadonlySet<string> = words(`
   serverSocketRcvBufSize serverSocketSndBufSize serverWorkerThreads shutdownWaitTimeSeconds supportActingMaster
   unRegisterBrokerQueueCapacity useEpollNativeSelector writeBufferHighWaterMark writeBufferLowWaterMark
   tls.ciphers tls.client.authServer tls.client.certPath tls.client.keyPassword tls.client.keyPath
-  tls.client.trustCertPath tls.config.file tls.enable tls.protocols tls.test.mode.enable
+  tls.client.trustCertPath tls.enable tls.protocols tls.test.mode.enable
 `)

@@ -5,7 +5,7 @@ import type { Machine } from './machine.ts'
 import type { Properties } from './properties.ts'
 import { replicationFields } from './replication.ts'
 import { setting, settingsOf } from './settings.ts'
-import { tlsFields, tlsPathsOf } from './tls.ts'
+import { tlsClientFields, tlsClientPathsOf, tlsFields, tlsPathsOf } from './tls.ts'
 import * as z from './values.ts'
 
 /** Settings of a broker, under the keys of Apache RocketMQ. */
@@ -147,6 +147,7 @@ export const brokerSchema = z.object({
   ),
   ...replicationFields,
   ...tlsFields,
+  ...tlsClientFields,
   fileReservedTime: setting(
     z.int32().min(1).max(87_600).default(72),
     'A segment that was last written this long ago has expired.',
@@ -238,6 +239,7 @@ export type BrokerSettings = z.infer<typeof brokerSchema> & {
   haListenPort: number
   storePathCommitLog: string
   brokerConfigPath: string // empty: none
+  'tls.enable': boolean
 }
 
 /**
@@ -260,6 +262,7 @@ export function brokerSettingsOf(properties: Properties, machine: Machine, confi
   return {
     ...given,
     ...tlsPathsOf(given, machine),
+    ...tlsClientPathsOf(given, machine),
     brokerId: isSlave ? given.brokerId : 0,
     brokerName: given.brokerName ?? machine.hostName,
     namesrvAddr: given.namesrvAddr ?? machine.namesrvAddr ?? '',

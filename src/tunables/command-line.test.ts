@@ -5,7 +5,7 @@ import { expect, test } from '@jest/globals'
 import { silentLog } from '../base/log.ts'
 import { nodeFiles } from '../base/node/index.ts'
 import { UsageError } from '../base/usage.ts'
-import { parseCommandLine, readSettings, settingsText, usageOf } from './command-line.ts'
+import { type Program, parseCommandLine, readSettings, settingsText, usageOf } from './command-line.ts'
 import { expandPath } from './machine.ts'
 import { brokerProgram, namesrvProgram } from './programs.ts'
 import { readProperties } from './properties.ts'
@@ -36,6 +36,36 @@ test('flags win over the file, the file over the environment and defaults', () =
   } finally {
     rmSync(directory, { recursive: true })
   }
+})
+
+test('tls.config.file wins over all, but for what Apache reads elsewhere', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'tunables-'))
+  const file = join(directory, 'tls.properties')
+  writeFileSync(
+    file,
+    'tls.server.certPath=/file.crt\ntls.client.trustCertPath=/ca.crt\ntls.server.mode=disabled\nlistenPort=1\n',
+  )
+  const warned: unknown[] = []
+  const log = { ...silentLog, warn: ({ setting }: { setting?: unknown }) => void warned.push(setting) }
+  const given = ['--set', `tls.config.file=${file}`, '--set', 'tls.server.certPath=/flag.crt']
+  const read = <S>(program: Program<S>, args: string[]) =>
+    readSettings(program, parseCommandLine(program, args), nodeFiles, { ...machine, log })
+  try {
+    expect(read(brokerProgram, [...given, '--set', 'tls.server.mode=enforcing'])).toMatchObject({
+      'tls.server.certPath': '/file.crt',
+      'tls.client.trustCertPath': '/ca.crt',
+      'tls.server.mode': 'enforcing',
+      'tls.enable': true, // who insists on TLS speaks it
+      listenPort: 10911,
+    })
+    expect(read(brokerProgram, given)).toMatchObject({ 'tls.enable': false })
+    warned.length = 0
+    expect(read(namesrvProgram, given)).toMatchObject({ 'tls.server.certPath': '/file.crt' })
+    expect(warned).toEqual(['tls.server.mode', 'listenPort'])
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+  expect(() => read(brokerProgram, given)).toThrow(`key=tls.config.file, value=${file}`)
 })
 
 test('a missing file is an error, not an empty file', () => {

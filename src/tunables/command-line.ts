@@ -5,6 +5,7 @@ import { UsageError } from '../base/usage.ts'
 import type { Machine } from './machine.ts'
 import { type Properties, readProperties, writeProperties } from './properties.ts'
 import { meaningOf, type SettingsSchema, textOf } from './settings.ts'
+import { addTlsFile } from './tls.ts'
 
 /** A role that is configured by a properties file: the NameServer, the broker. */
 export interface Program<S> {
@@ -73,14 +74,15 @@ function explain(error: Error & { code?: string }, names: string[]): string {
 }
 
 /**
- * The settings that a command line means: flags win over the file, the file over defaults.
- * @throws OperatingError SETTING_INVALID, FILE_FAILED (the file of -c)
+ * The settings that a command line means: flags win over the file, the file over defaults; tls.config.file over all.
+ * @throws OperatingError SETTING_INVALID, FILE_FAILED (the file of -c, or of tls.config.file)
  */
 export function readSettings<S>(program: Program<S>, line: CommandLine, files: Files, machine: Machine): S {
   const configPath = line.configPath === undefined ? undefined : machine.path(line.configPath)
   const properties: Properties =
     configPath === undefined ? new Map() : readProperties(files.readText(configPath), line.configPath!)
   for (const [key, property] of line.given) properties.set(key, property)
+  addTlsFile(properties, program.schema, files, machine)
   return program.settingsOf(properties, machine, configPath)
 }
 

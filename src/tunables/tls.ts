@@ -1,8 +1,11 @@
+import { OperatingError } from '../base/errors.ts'
+import type { Files } from '../base/files.ts'
 import type { Machine } from './machine.ts'
-import { setting } from './settings.ts'
+import { type Properties, readProperties } from './properties.ts'
+import { type SettingsSchema, setting } from './settings.ts'
 import * as z from './values.ts'
 
-/** Settings of both roles about TLS on their port: Apache's TlsSystemConfig, which reads them from system properties. */
+/** Settings of both roles about TLS on their port: Apache's TlsSystemConfig. */
 export const tlsFields = {
   'tls.server.mode': setting(
     z.enum(['disabled', 'permissive', 'enforcing']).default('permissive'),
@@ -37,9 +40,46 @@ export const tlsFields = {
     'PEM file: the authorities of clients (tls.server.authClient).',
     { standIn: "Node's list of public authorities" },
   ),
+  'tls.config.file': setting(
+    z.string().default(''),
+    'Properties file, read at the start: its tls.server.* and tls.client.* keys win over those given elsewhere, as with Apache.',
+    { standIn: '`/etc/rocketmq/tls.properties`, where it exists' },
+  ),
+}
+
+/** Settings of a role that connects to others: what it proves itself with, and whom it trusts. */
+export const tlsClientFields = {
+  'tls.enable': setting(
+    z.boolean().optional(),
+    'Whether this broker speaks TLS with NameServers and, as a slave, with its master.',
+    { standIn: '`true` where tls.server.mode is enforcing' },
+  ),
+  'tls.client.authServer': setting(
+    z.boolean().default(false),
+    "Whether a server's certificate must come from an authority of tls.client.trustCertPath. false: any is good, as with Apache.",
+  ),
+  'tls.client.trustCertPath': setting(
+    z.string().default(''),
+    'PEM file: the authorities of servers (tls.client.authServer).',
+    { standIn: "Node's list of public authorities" },
+  ),
+  'tls.client.certPath': setting(
+    z.string().default(''),
+    'PEM file: the certificate that this broker shows to servers that ask for one, then those above it.',
+    { standIn: 'none' },
+  ),
+  'tls.client.keyPath': setting(z.string().default(''), 'PEM file: the private key of tls.client.certPath.', {
+    standIn: 'none',
+  }),
+  'tls.client.keyPassword': setting(
+    z.string().default(''),
+    'Password of tls.client.keyPath. Never printed: -p and GET_BROKER_CONFIG leave it empty.',
+    { standIn: 'none', secret: true },
+  ),
 }
 
 export type TlsSettings = z.infer<z.Schema<typeof tlsFields>>
+export type TlsClientSettings = z.infer<z.Schema<typeof tlsClientFields>>
 
 /** TLS settings with absolute paths. */
 export function tlsPathsOf(given: TlsSettings, machine: Machine) {
@@ -48,5 +88,45 @@ export function tlsPathsOf(given: TlsSettings, machine: Machine) {
     'tls.server.certPath': path(given['tls.server.certPath']),
     'tls.server.keyPath': path(given['tls.server.keyPath']),
     'tls.server.trustCertPath': path(given['tls.server.trustCertPath']),
+  }
+}
+
+/** As tlsPathsOf, for a role that connects; who insists on TLS speaks it too. */
+export function tlsClientPathsOf(given: TlsSettings & TlsClientSettings, machine: Machine) {
+  const path = (text: string) => (text === '' ? '' : machine.path(text))
+  return {
+    'tls.enable': given['tls.enable'] ?? given['tls.server.mode'] === 'enforcing',
+    'tls.client.certPath': path(given['tls.client.certPath']),
+    'tls.client.keyPath': path(given['tls.client.keyPath']),
+    'tls.client.trustCertPath': path(given['tls.client.trustCertPath']),
+  }
+}
+
+const tlsConfigFileDefault = '/etc/rocketmq/tls.properties'
+/** As with Apache, which reads the first two from elsewhere. */
+const notInTlsFile: ReadonlySet<string> = new Set(['tls.server.mode', 'tls.enable', 'tls.config.file'])
+
+/**
+ * Adds what the properties file of tls.config.file says: it wins over all else, as with Apache. The default file may be
+ * missing, one that was named may not. Keys of a client in the file of a role without one mean nothing to it.
+ * @throws OperatingError SETTING_INVALID, FILE_FAILED
+ */
+export function addTlsFile(
+  properties: Properties,
+  schema: SettingsSchema,
+  files: Pick<Files, 'exists' | 'readText'>,
+  machine: Machine,
+): void {
+  const named = properties.get('tls.config.file')
+  const path = machine.path(named?.value.trim() || tlsConfigFileDefault)
+  if (!files.exists(path)) {
+    if (!named?.value.trim()) return
+    const fits = 'the path of a properties file with tls.server.* and tls.client.* keys'
+    throw new OperatingError('SETTING_INVALID', { key: 'tls.config.file', value: path, from: named.from, fits })
+  }
+  for (const [key, property] of readProperties(files.readText(path), path)) {
+    if (!key.startsWith('tls.') || notInTlsFile.has(key))
+      machine.log.warn({ setting: key, from: property.from }, 'this setting has no effect in tls.config.file')
+    else if (Object.hasOwn(schema.shape, key) || !key.startsWith('tls.client.')) properties.set(key, property)
   }
 }

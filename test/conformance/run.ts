@@ -12,11 +12,15 @@ import { apachePeer, type Cluster, ourPeer, type Peer, projectDir, startCluster 
 import { type JavaProject, prepareJava } from './java.ts'
 import { type AdminCommand, adminStages, mqadmin } from './mqadmin.ts'
 import { followCase } from './replication.ts'
+import { ourClientCase, startTlsCluster } from './tls.ts'
 
 const workDir = join(projectDir, '.work/conformance')
 const killCount = 10
 const crashPrefix = 'kill -9'
 const replicationPrefix = 'replication:'
+const tlsPrefix = 'TLS:'
+/** Cases that are run where TLS is all that is served. */
+const tlsCases = '^(sendSync|sendBatch|pullWakesOnArrival|pushClustering|adminTopicStats)$'
 const suiteTimeoutMs = 8 * 60_000
 /** Leaves what the mqadmin commands are asked about. */
 const fixtureCase = 'mqadminFixture'
@@ -54,6 +58,7 @@ async function main(): Promise<number> {
     if (peers.includes(ourPeer)) {
       await crashPhase(results)
       await replicationPhase(peers, results)
+      await tlsPhase(java, peers, results)
     }
     const failed = report(results, peers)
     if (failed > 0) for (const cluster of clusters.values()) console.error(cluster.output())
@@ -189,6 +194,36 @@ async function replicationPhase(peers: readonly Peer[], results: Results): Promi
   }
 }
 
+/** Apache's client and ours at clusters of both implementations, and of one of each, that serve TLS alone. Recorded as ours. */
+async function tlsPhase(java: JavaProject, peers: readonly Peer[], results: Results): Promise<void> {
+  if (!new RegExp(flags.only).test(tlsPrefix)) return
+  for (const namesrvPeer of peers) {
+    for (const brokerPeer of peers) {
+      const where = `NameServer of ${namesrvPeer.name}, broker of ${brokerPeer.name}`
+      say(`${tlsPrefix} ${where}`)
+      const started = performance.now()
+      const cluster = await startTlsCluster(
+        namesrvPeer,
+        brokerPeer,
+        join(workDir, `tls-${namesrvPeer.name}-${brokerPeer.name}`),
+      )
+      try {
+        const args = ['--namesrv', cluster.namesrv, '--only', tlsCases]
+        const outcomes = await runSuite(java, args, cluster.javaProperties)
+        for (const [name, outcome] of outcomes) record(results, `${tlsPrefix} ${name}, ${where}`, ourPeer, outcome)
+        const outcome = await ourClientCase(cluster).then(
+          (problems) => ({ passed: problems.length === 0, error: problems.join('\n') }),
+          (error: Error) => ({ passed: false, error: error.message }),
+        )
+        const ms = Math.round(performance.now() - started)
+        record(results, `${tlsPrefix} our client, ${where}`, ourPeer, { ...outcome, ms })
+      } finally {
+        await cluster.stop()
+      }
+    }
+  }
+}
+
 async function runSuite(java: JavaProject, args: string[], properties: string[] = []): Promise<Map<string, Outcome>> {
   const { stdout, stderr } = await java.java('conformance.Main', args, { timeoutMs: suiteTimeoutMs, properties })
   const outcomes = new Map<string, Outcome>()
@@ -212,7 +247,8 @@ function report(results: Results, peers: Peer[]): number {
   let failed = 0
   const lines: string[] = []
   for (const [name, byPeer] of results) {
-    const needed = name.startsWith(crashPrefix) || name.startsWith(replicationPrefix) ? [ourPeer] : peers
+    const isOurs = [crashPrefix, replicationPrefix, tlsPrefix].some((prefix) => name.startsWith(prefix))
+    const needed = isOurs ? [ourPeer] : peers
     const passed = needed.every((peer) => byPeer.get(peer.name)?.passed === true)
     if (!passed) failed++
     const times = needed.map((peer) => `${peer.name} ${byPeer.get(peer.name)?.ms ?? '-'} ms`).join(', ')

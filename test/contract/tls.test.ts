@@ -1,72 +1,42 @@
 import { createPrivateKey, randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import * as net from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as tls from 'node:tls'
 import { afterEach, expect, test } from '@jest/globals'
-import { type Log, type LogFields, silentLog } from '../../src/base/log.ts'
 import type { ListenerTls } from '../../src/base/network.ts'
 import { nodeClock, nodeDoors, nodeNetwork } from '../../src/base/node/index.ts'
-import { makeCertificate } from '../../src/local-cluster/certificate.ts'
 import type { Command } from '../../src/remoting/command.ts'
 import { encodeCommand, FrameDecoder } from '../../src/remoting/frame.ts'
 import { type ServerOptions, startServer } from '../../src/remoting/server.ts'
 import { openTls } from '../../src/runtime-broker/tls.ts'
-import { namesrvSchema, namesrvSettingsOf, type Properties, settingsText } from '../../src/tunables/index.ts'
+import { namesrvSchema, namesrvSettingsOf, settingsText } from '../../src/tunables/index.ts'
+import { certificate, Folders, keptLog, propertiesOf, testMachine } from './tls-stage.ts'
 
-const certificate = (commonName: string, purpose: 'server' | 'client' = 'server') =>
-  makeCertificate({
-    commonName,
-    addresses: ['127.0.0.1'],
-    dnsNames: [],
-    serial: randomBytes(8),
-    nowMs: Date.now(),
-    validDays: 2,
-    purpose,
-  })
 const first = certificate('first')
 const second = certificate('second')
 const friend = certificate('friend', 'client')
 const stranger = certificate('stranger', 'client')
 
+const folders = new Folders()
 const undo: (() => unknown)[] = []
 afterEach(async () => {
   for (const task of undo.splice(0).reverse()) await task()
+  folders.clear()
 })
 
-/** A folder with these files. */
-function folder(files: Record<string, string>): string {
-  const path = mkdtempSync(join(tmpdir(), 'tls-test-'))
-  undo.push(() => rmSync(path, { recursive: true }))
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(path, name), text)
-  return path
-}
-
-function settingsOf(given: Record<string, string>) {
-  const properties: Properties = new Map(Object.entries(given).map(([key, value]) => [key, { value, from: 'test' }]))
-  const machine = {
-    hostName: 'box',
-    address: '127.0.0.1',
-    namesrvAddr: undefined,
-    path: (p: string) => p,
-    log: silentLog,
-  }
-  return namesrvSettingsOf(properties, machine)
-}
+const settingsOf = (given: Record<string, string>) => namesrvSettingsOf(propertiesOf(given), testMachine)
 
 /** The settings of `first` in a folder of its own. */
 function withFirst(more: Record<string, string> = {}) {
-  const path = folder({ 'tls.crt': first.cert, 'tls.key': first.key, 'ca.crt': friend.cert })
+  const path = folders.make({ 'tls.crt': first.cert, 'tls.key': first.key, 'ca.crt': friend.cert })
   const given = { 'tls.server.certPath': join(path, 'tls.crt'), 'tls.server.keyPath': join(path, 'tls.key'), ...more }
   return { path, given }
 }
 
 /** An echo server with TLS as these settings say. */
 async function start(given: Record<string, string>, more: Partial<ServerOptions> & { listenerTls?: ListenerTls } = {}) {
-  const lines: [string, LogFields][] = []
-  const keep = (fields: LogFields, message: string) => void lines.push([message, fields])
-  const log: Log = { ...silentLog, warn: keep, error: keep, info: keep, with: () => log }
+  const { log, lines } = keptLog()
   const reloads: (() => void)[] = []
   const every = (periodMs: number, task: () => void) => {
     reloads.push(task)
@@ -202,6 +172,26 @@ test('a changed certificate is served to new connections, the open ones stay', a
     'TLS files cannot be used; the certificate stays as it was',
     'TLS certificate reloaded',
   ])
+})
+
+test.each([
+  ['soon', -80, 'the certificate of tls.server.certPath expires soon'],
+  ['already', -120, 'the certificate of tls.server.certPath has expired: clients that check it do not connect'],
+])('a certificate that expires %s is said once, and again when another one comes', async (_, startsInDays, said) => {
+  const { path, given } = withFirst()
+  const old = certificate('old', 'server', startsInDays)
+  writeFileSync(join(path, 'tls.crt'), old.cert)
+  writeFileSync(join(path, 'tls.key'), old.key)
+
+  const { reload, lines } = await start(given)
+  await reload()
+  const next = certificate('next', 'server', startsInDays + 1)
+  writeFileSync(join(path, 'tls.crt'), next.cert)
+  writeFileSync(join(path, 'tls.key'), next.key)
+  await reload()
+
+  expect(lines.map(([message]) => message)).toEqual([said, 'TLS certificate reloaded', said])
+  expect(lines[0]![1]).toMatchObject({ path: join(path, 'tls.crt'), validTo: expect.any(String) })
 })
 
 test('a file that goes missing changes nothing', async () => {

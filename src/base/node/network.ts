@@ -2,8 +2,9 @@ import { lookup } from 'node:dns'
 import * as net from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { OperatingError } from '../errors.ts'
-import type { Address, Listener, ListenerTls, Network, Socket, TlsMaterial } from '../network.ts'
+import type { Address, Listener, ListenerTls, Network, Socket, TlsClientMaterial, TlsMaterial } from '../network.ts'
 import type { NodeTlsContext } from './tls.ts'
+import type { NodeTlsClientContext } from './tls-client.ts'
 
 function plainHost(host: string | undefined): string {
   if (host === undefined) return ''
@@ -116,7 +117,14 @@ export const nodeNetwork: Network = {
     const { NodeTlsContext } = await import('./tls.ts') // only who serves TLS pays for it
     return new NodeTlsContext(material, handshakeTimeoutMs)
   },
-  connect(address, timeoutMs) {
+  async tlsClientContext(material: TlsClientMaterial) {
+    const { NodeTlsClientContext } = await import('./tls-client.ts')
+    return new NodeTlsClientContext(material)
+  },
+  connect(address, timeoutMs, tls) {
+    if (tls !== undefined) {
+      return (tls as NodeTlsClientContext).connect(address, timeoutMs).then((socket) => new NodeSocket(socket))
+    }
     return new Promise<Socket>((resolve, reject) => {
       const socket = net.connect({ host: address.host, port: address.port, noDelay: true })
       const fail = (cause?: Error) => {

@@ -12,6 +12,7 @@ interface Upgrade {
 /** The server's side of TLS for sockets that a listener accepted; it listens nowhere itself. */
 export class NodeTlsContext implements TlsContext {
   readonly isTls = true
+  readonly validToMs: number
   readonly #server: tls.Server
   /** Handshakes under way, by the client's address: a listener has accepted each of them, and has a limit. */
   readonly #upgrades = new Map<string, Upgrade>()
@@ -19,7 +20,7 @@ export class NodeTlsContext implements TlsContext {
   /** @throws OperatingError TLS_INVALID */
   constructor(material: TlsMaterial, handshakeTimeoutMs: number) {
     const { cert, key, keyPassword, clientAuth, trust } = material
-    checked('cert', () => new X509Certificate(cert))
+    this.validToMs = checked('cert', () => Date.parse(new X509Certificate(cert).validTo))
     checked('key', () => createPrivateKey({ key, passphrase: keyPassword }))
     if (trust !== undefined && trust !== 'public') checked('trust', () => new X509Certificate(trust))
     const options: tls.TlsOptions = {
@@ -80,7 +81,7 @@ function refusalOf(secure: tls.TLSSocket, { clientAuth, trust }: TlsMaterial): s
   return `the client certificate is not trusted: ${secure.authorizationError}`
 }
 
-function checked<T>(part: 'cert' | 'key' | 'trust', make: () => T): T {
+export function checked<T>(part: 'cert' | 'key' | 'trust', make: () => T): T {
   try {
     return make()
   } catch (cause) {

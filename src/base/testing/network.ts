@@ -137,6 +137,10 @@ export class MemoryNetwork implements Network {
     throw new OperatingError('TLS_INVALID', { part: 'network' })
   }
 
+  tlsClientContext(): Promise<never> {
+    return Promise.reject(new OperatingError('TLS_INVALID', { part: 'network' }))
+  }
+
   async resolve(host: string): Promise<string[]> {
     return [host]
   }

@@ -11,7 +11,7 @@ import { type Handler, type Server, startServer } from '../../remoting/server.ts
 import { ourVersionDescription } from '../../remoting/version.ts'
 import { type BrokerSettings, saveChangedSettings } from '../../tunables/index.ts'
 import { openStore, type StoreSettings } from '../store/index.ts'
-import { openTls, type ServerTls } from '../tls.ts'
+import { openClientTls, openTls, type ServerTls } from '../tls.ts'
 import { Clients } from './clients.ts'
 import { ConsumerOffsets } from './consumer-offsets.ts'
 import type { Broker } from './context.ts'
@@ -60,6 +60,7 @@ export async function startBroker(given: BrokerSettings, doors: Doors): Promise<
   const bootTimestamp = clock.now()
   const startedAtMs = clock.monotonicMs()
   const tls = await openTls(settings, doors)
+  const clientTls = await openClientTls(settings, doors)
   const store = await openStore(storeSettings(settings, delayLevels), doors)
 
   const tables = { storage: tableStorage(`${settings.storePathRootDir}/config`, files, log), clock, log }
@@ -80,8 +81,8 @@ export async function startBroker(given: BrokerSettings, doors: Doors): Promise<
   const storeHost = encodeHost({ host: brokerIp, port: main.server.address.port })
   const schedule = new Schedule(delayLevels, store, storeHost, tables)
   const replication = await startReplication(settings, store, doors)
-  const slaveSync = new SlaveSync({ topics, groups, consumerOffsets, schedule }, replication, doors)
-  const registration = new Registration(settings, brokerAddr, topics, doors, {
+  const slaveSync = new SlaveSync({ topics, groups, consumerOffsets, schedule }, replication, doors, clientTls)
+  const registration = new Registration(settings, brokerAddr, topics, doors, clientTls, {
     haServerAddr: formatAddress({ host: settings.brokerIP2, port: replication.haPort }),
     onMaster(haServerAddr, masterAddr) {
       if (settings.haMasterAddress === '') replication.slave?.follow(haServerAddr)

@@ -6,6 +6,7 @@ import { readKvTable } from '../../remoting/body/lists.ts'
 import { writeRegisterBrokerBody } from '../../remoting/body/register-broker.ts'
 import type { TopicConfig } from '../../remoting/body/topic-config.ts'
 import { RemotingClient } from '../../remoting/client.ts'
+import type { ClientTls } from '../../remoting/client-tls.ts'
 import { Perm, RequestCode, ResponseCode } from '../../remoting/codes.ts'
 import {
   queryDataVersionRequest,
@@ -61,13 +62,21 @@ export class Registration {
   #isStopped = false
   #changes: { topics: Set<string>; told: Promise<void> } | undefined
 
-  constructor(settings: BrokerSettings, brokerAddr: string, topics: Topics, doors: Doors, ha: HaIdentity) {
+  /** @param tls how it speaks with NameServers */
+  constructor(
+    settings: BrokerSettings,
+    brokerAddr: string,
+    topics: Topics,
+    doors: Doors,
+    tls: ClientTls | undefined,
+    ha: HaIdentity,
+  ) {
     this.#ha = ha
     this.#settings = settings
     this.#brokerAddr = brokerAddr
     this.#topics = topics
     this.#doors = doors
-    this.#client = new RemotingClient({ onClose: (address) => this.#connectionLost(address) }, doors)
+    this.#client = new RemotingClient({ tls, onClose: (address) => this.#connectionLost(address) }, doors)
     this.#names = new NamesrvNames(
       () => namesrvAddresses(settings.namesrvAddr),
       () => {

@@ -8,6 +8,7 @@ import { readMasterMaxOffset } from '../../remoting/body/ha-status.ts'
 import { readSubscriptionGroupTable, type SubscriptionGroupConfig } from '../../remoting/body/subscription-group.ts'
 import { readTopicConfigTable, type TopicConfig } from '../../remoting/body/topic-config.ts'
 import { RemotingClient } from '../../remoting/client.ts'
+import type { ClientTls } from '../../remoting/client-tls.ts'
 import { RequestCode, ResponseCode } from '../../remoting/codes.ts'
 import type { Command } from '../../remoting/command.ts'
 import { readJson } from '../../remoting/json.ts'
@@ -50,11 +51,17 @@ export class SlaveSync {
   readonly #topicsSeen = new VersionSeen()
   readonly #groupsSeen = new VersionSeen()
 
-  constructor(tables: Tables, replication: Replication, doors: Pick<Doors, 'clock' | 'network' | 'log'>) {
+  /** @param tls how it speaks with the master */
+  constructor(
+    tables: Tables,
+    replication: Replication,
+    doors: Pick<Doors, 'clock' | 'network' | 'log'>,
+    tls?: ClientTls,
+  ) {
     this.#tables = tables
     this.#replication = replication
     this.#doors = doors
-    this.#client = new RemotingClient({}, doors)
+    this.#client = new RemotingClient({ tls }, doors)
   }
 
   start(): void {

@@ -1,0 +1,63 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Log, type LogFields, silentLog } from '../../src/base/log.ts'
+import { type Certificate, makeCertificate } from '../../src/local-cluster/certificate.ts'
+import type { Machine, Properties } from '../../src/tunables/index.ts'
+
+const dayMs = 86_400_000
+
+/** A certificate of 127.0.0.1 that is its own authority, good for 90 days from an hour before its start. */
+export function certificate(
+  commonName: string,
+  purpose: 'server' | 'client' = 'server',
+  startsInDays = 0,
+): Certificate {
+  return makeCertificate({
+    commonName,
+    addresses: ['127.0.0.1'],
+    dnsNames: [],
+    serial: randomBytes(8),
+    nowMs: Date.now() + startsInDays * dayMs,
+    validDays: 90,
+    purpose,
+  })
+}
+
+/** Folders that last until clear. */
+export class Folders {
+  readonly #paths: string[] = []
+
+  /** A folder with these files. */
+  make(files: Record<string, string>): string {
+    const path = mkdtempSync(join(tmpdir(), 'tls-test-'))
+    this.#paths.push(path)
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(path, name), text)
+    return path
+  }
+
+  clear(): void {
+    for (const path of this.#paths.splice(0)) rmSync(path, { recursive: true, force: true })
+  }
+}
+
+/** A log that keeps what a person would see. */
+export function keptLog(): { log: Log; lines: [string, LogFields][] } {
+  const lines: [string, LogFields][] = []
+  const keep = (fields: LogFields, message: string) => void lines.push([message, fields])
+  const log: Log = { ...silentLog, warn: keep, error: keep, info: keep, with: () => log }
+  return { log, lines }
+}
+
+export const testMachine: Machine = {
+  hostName: 'box',
+  address: '127.0.0.1',
+  namesrvAddr: undefined,
+  path: (path) => path,
+  log: silentLog,
+}
+
+export function propertiesOf(given: Record<string, unknown>): Properties {
+  return new Map(Object.entries(given).map(([key, value]) => [key, { value: String(value), from: 'test' }]))
+}
