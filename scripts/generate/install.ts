@@ -1,8 +1,9 @@
-import { group, releaseImage as image, operatorName } from '../../src/crds/index.ts'
+import { definitions, group, releaseImage as image, operatorName } from '../../src/crds/index.ts'
 
 const namespace = operatorName
 const labels = { 'app.kubernetes.io/name': operatorName, 'app.kubernetes.io/part-of': operatorName }
 const healthPort = 8080
+const plurals = definitions.map(({ plural }) => plural)
 
 /** Everything that `kubectl apply -f deploy/install.yaml` brings into a cluster, in the order it is needed. */
 export function installObjects(crds: unknown[]): unknown[] {
@@ -36,17 +37,17 @@ const clusterRole = {
   rules: [
     {
       apiGroups: [group],
-      resources: ['nameservers', 'brokersets', 'topics'],
-      verbs: ['get', 'list', 'watch', 'patch'], // patch: the finalizer of a Topic
+      resources: plurals,
+      verbs: ['get', 'list', 'watch', 'patch'], // patch: finalizers
     },
     {
       apiGroups: [group],
-      resources: ['nameservers/status', 'brokersets/status', 'topics/status'],
+      resources: plurals.map((plural) => `${plural}/status`),
       verbs: ['patch'],
     },
     {
       apiGroups: [group], // clusters that check it ask for this before an owner may block the deletion of its children
-      resources: ['nameservers/finalizers', 'brokersets/finalizers', 'topics/finalizers'],
+      resources: plurals.map((plural) => `${plural}/finalizers`),
       verbs: ['update'],
     },
     { apiGroups: ['apps'], resources: ['statefulsets'], verbs: made },

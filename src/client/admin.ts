@@ -1,10 +1,12 @@
 import type { Doors } from '../base/doors.ts'
 import { type ConsumerConnection, readConsumerConnection } from '../remoting/body/connections.ts'
 import { readKvTable, readTopicList } from '../remoting/body/lists.ts'
+import type { QueueTable } from '../remoting/body/message-queue.ts'
 import { type ClusterInfo, readClusterInfo, readTopicRouteData, type TopicRouteData } from '../remoting/body/route.ts'
 import {
   type ConsumeStats,
   readConsumeStats,
+  readResetOffsets,
   readTopicStatsTable,
   type TopicStatsTable,
 } from '../remoting/body/stats.ts'
@@ -24,6 +26,7 @@ import { RequestCode } from '../remoting/codes.ts'
 import type { Command, CommandContent } from '../remoting/command.ts'
 import { getConsumeStatsRequest } from '../remoting/headers/consume-stats.ts'
 import { consumerGroupRequest, deleteSubscriptionGroupRequest } from '../remoting/headers/consumer-group.ts'
+import { resetOffsetRequest } from '../remoting/headers/consumer-offset.ts'
 import { createTopicRequest } from '../remoting/headers/create-topic.ts'
 import { getRouteInfoRequest } from '../remoting/headers/get-route-info.ts'
 import { deleteTopicInNamesrvRequest, topicRequest } from '../remoting/headers/topic.ts'
@@ -184,6 +187,31 @@ export class Admin {
   async deleteSubscriptionGroup(brokerAddr: string, consumerGroup: string, isOffsetCleaned = false): Promise<void> {
     const extFields = deleteSubscriptionGroupRequest.encode({ consumerGroup, isOffsetCleaned })
     await this.#cluster.call(brokerAddr, { code: RequestCode.DELETE_SUBSCRIPTIONGROUP, extFields })
+  }
+
+  /**
+   * Sends a group elsewhere in a topic; members that are online go on from there, too.
+   * @param timestampMs the first message stored then or later is next; negative: the group goes to the end
+   * @returns where each queue goes on. Refused with TOPIC_NOT_EXIST (17) where there is no such topic
+   */
+  async resetOffset(
+    brokerAddr: string,
+    { consumerGroup, topic, timestampMs }: { consumerGroup: string; topic: string; timestampMs: number },
+  ): Promise<QueueTable<number>> {
+    const header = {
+      group: consumerGroup,
+      topic,
+      timestamp: timestampMs,
+      isForce: true,
+      queueId: -1,
+      offset: undefined,
+    }
+    const extFields = resetOffsetRequest.encode(header)
+    const { body } = await this.#cluster.call(brokerAddr, {
+      code: RequestCode.INVOKE_BROKER_TO_RESET_OFFSET,
+      extFields,
+    })
+    return readResetOffsets(body)
   }
 
   /**

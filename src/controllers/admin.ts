@@ -20,6 +20,11 @@ export interface Unread {
   count: number
 }
 
+export interface GroupUse {
+  clients: number
+  topics: string[]
+}
+
 export interface BrokerPlace {
   clusterName: string
   brokerName: string
@@ -42,7 +47,18 @@ export interface MqAdmin {
   deleteRoute(namesrvAddr: string, topic: string, clusterName: string): Promise<void>
   /** All consumer groups of a broker, by name. */
   groups(brokerAddr: string): Promise<ReadonlyMap<string, BrokerGroup>>
-  createGroup(brokerAddr: string, group: BrokerGroup): Promise<void>
+  /** Creates the group or changes it; what is not given has Apache's defaults. */
+  createGroup(brokerAddr: string, group: Partial<BrokerGroup> & { groupName: string }): Promise<void>
+  /** @param isOffsetCleaned whether the broker forgets how far the group is */
+  deleteGroup(brokerAddr: string, consumerGroup: string, isOffsetCleaned: boolean): Promise<void>
+  /** Who of a group is connected to a broker, and the topics that it has consumed there. */
+  groupUse(brokerAddr: string, consumerGroup: string): Promise<GroupUse>
+  /**
+   * Sends a group elsewhere in a topic at one broker: to the first message stored at timestampMs or later, or, where that
+   * is negative, to the end.
+   * @returns how many queues; 0: the broker has no such topic
+   */
+  resetOffset(brokerAddr: string, consumerGroup: string, topic: string, timestampMs: number): Promise<number>
   /** Whether the broker waits to be let go before it registers at NameServers. */
   isHeld(brokerAddr: string): Promise<boolean>
   /** Lets it register. */

@@ -1,5 +1,5 @@
 import type { Doors } from '../base/doors.ts'
-import { Admin, type TlsOptions } from '../client/index.ts'
+import { Admin, isRefusal, ResponseCode, subscriptionGroupConfig, type TlsOptions } from '../client/index.ts'
 import type { BrokerGroup, BrokerPlace, BrokerTopic, MqAdmin } from './admin.ts'
 import { SharedTables } from './shared-tables.ts'
 import { unreadAt } from './unread.ts'
@@ -61,8 +61,28 @@ export function clientAdmin(doors: Doors, tls?: TlsOptions): MqAdmin {
     groups: (brokerAddr) => groups.get(brokerAddr),
     async createGroup(brokerAddr, group) {
       await at(brokerAddr).createSubscriptionGroup(brokerAddr, group)
-      groups.changed(brokerAddr, group.groupName, group)
+      groups.changed(brokerAddr, group.groupName, subscriptionGroupConfig(group.groupName, group))
     },
+    async deleteGroup(brokerAddr, consumerGroup, isOffsetCleaned) {
+      await at(brokerAddr).deleteSubscriptionGroup(brokerAddr, consumerGroup, isOffsetCleaned)
+      groups.changed(brokerAddr, consumerGroup, undefined)
+    },
+    async groupUse(brokerAddr, consumerGroup) {
+      const admin = at(brokerAddr)
+      const [clients, { offsetTable }] = await Promise.all([
+        unless(ResponseCode.CONSUMER_NOT_ONLINE, 0, async () => {
+          const { connectionSet } = await admin.consumerConnection(brokerAddr, consumerGroup)
+          return connectionSet.length
+        }),
+        admin.consumeStats(brokerAddr, consumerGroup),
+      ])
+      return { clients, topics: [...new Set([...offsetTable].map(([{ topic }]) => topic))] }
+    },
+    resetOffset: (brokerAddr, consumerGroup, topic, timestampMs) =>
+      unless(ResponseCode.TOPIC_NOT_EXIST, 0, async () => {
+        const offsets = await at(brokerAddr).resetOffset(brokerAddr, { consumerGroup, topic, timestampMs })
+        return [...offsets].length
+      }),
     async isHeld(brokerAddr) {
       return (await at(brokerAddr).brokerConfig(brokerAddr)).get('registrationHeld') === 'true'
     },
@@ -77,5 +97,15 @@ export function clientAdmin(doors: Doors, tls?: TlsOptions): MqAdmin {
       await Promise.all([...admins.values()].map((admin) => admin.close()))
       admins.clear()
     },
+  }
+}
+
+/** The call's answer, or `instead` where the broker refuses it with this code. */
+async function unless<T>(responseCode: number, instead: T, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call()
+  } catch (error) {
+    if (isRefusal(error, responseCode)) return instead
+    throw error
   }
 }

@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import type { Doors } from '../base/doors.ts'
 import { messageOf } from '../base/errors.ts'
-import { brokerSetSpec, label, nameServerSpec, operatorName, topicSpec } from '../crds/index.ts'
+import { brokerSetSpec, consumerGroupSpec, label, nameServerSpec, operatorName, topicSpec } from '../crds/index.ts'
 import {
   controllerOf,
   EventRecorder,
@@ -15,13 +15,14 @@ import {
 import type { MqAdmin } from './admin.ts'
 import { reconcileBrokerSet } from './brokerset/reconcile.ts'
 import { readiness } from './conditions.ts'
+import { reconcileConsumerGroup } from './consumergroup/reconcile.ts'
 import type { OperatorMetrics } from './metrics.ts'
 import { reconcileNameServer } from './nameserver/reconcile.ts'
 import { writeStatus } from './perform.ts'
-import { brokerSets, nameServers, type Topic, topics } from './resources.ts'
+import { brokerSets, type ConsumerGroup, consumerGroups, nameServers, type Topic, topics } from './resources.ts'
 import type { Reconcile, Shell } from './shell.ts'
 import { reconcileTopic } from './topic/reconcile.ts'
-import { claimOf, type Sight, World } from './world.ts'
+import { claimOf, groupClaimOf, type Sight, World } from './world.ts'
 
 const workers = 4
 const passTimeoutMs = 60_000
@@ -35,13 +36,13 @@ export interface OperatorOptions {
   metrics: OperatorMetrics
 }
 
-/** Keeps every NameServer, BrokerSet and Topic as its resource says, until it is stopped. */
+/** Keeps every NameServer, BrokerSet, Topic and ConsumerGroup as its resource says, until it is stopped. */
 export class Operator {
   readonly #options: OperatorOptions
   readonly #doors: Pick<Doors, 'clock' | 'random' | 'log'>
   readonly #world: World
   readonly #recorder: EventRecorder
-  readonly #queues: { nameServers: WorkQueue; brokerSets: WorkQueue; topics: WorkQueue }
+  readonly #queues: Record<'nameServers' | 'brokerSets' | 'topics' | 'consumerGroups', WorkQueue>
   readonly #stop = new AbortController()
   #running: Promise<unknown> = Promise.resolve()
   #leads = false
@@ -56,6 +57,7 @@ export class Operator {
       nameServers: this.#queueOf(world.nameServers, nameServerSpec, reconcileNameServer),
       brokerSets: this.#queueOf(world.brokerSets, brokerSetSpec, reconcileBrokerSet),
       topics: this.#queueOf(world.topics, topicSpec, reconcileTopic),
+      consumerGroups: this.#queueOf(world.consumerGroups, consumerGroupSpec, reconcileConsumerGroup),
     }
     this.#wakeOnChanges()
   }
@@ -73,6 +75,9 @@ export class Operator {
     for (const { metadata } of world.nameServers.all()) this.#queues.nameServers.add(keyOf({ metadata }), 'resync')
     for (const { metadata } of world.brokerSets.all()) this.#queues.brokerSets.add(keyOf({ metadata }), 'resync')
     for (const { metadata } of world.topics.all()) this.#queues.topics.add(keyOf({ metadata }), 'resync')
+    for (const { metadata } of world.consumerGroups.all()) {
+      this.#queues.consumerGroups.add(keyOf({ metadata }), 'resync')
+    }
   }
 
   /** Kinds that the API server has not shown yet; [] when the operator is at work. */
@@ -167,11 +172,13 @@ export class Operator {
       nameServers: waker(this.#queues.nameServers),
       brokerSets: waker(this.#queues.brokerSets),
       topics: waker(this.#queues.topics),
+      consumerGroups: waker(this.#queues.consumerGroups),
     }
     const byKind: Record<string, { add(key: string): void }> = {
       [nameServers.kind]: queues.nameServers,
       [brokerSets.kind]: queues.brokerSets,
       [topics.kind]: queues.topics,
+      [consumerGroups.kind]: queues.consumerGroups,
     }
     world.nameServers.onChange(({ before, after }) => {
       const key = keyOf((after ?? before) as KubeObject)
@@ -182,6 +189,7 @@ export class Operator {
       const key = keyOf((after ?? before) as KubeObject)
       if (asksForMore(before, after)) queues.brokerSets.add(key)
       for (const dependent of world.topics.by('brokerSet', key)) queues.topics.add(keyOf(dependent))
+      for (const dependent of world.consumerGroups.by('brokerSet', key)) queues.consumerGroups.add(keyOf(dependent))
     })
     world.topics.onChange(({ before, after }) => {
       if (!asksForMore(before, after)) return
@@ -189,6 +197,14 @@ export class Operator {
       queues.topics.add(keyOf(changed))
       // of several that speak for one topic, another one may have to now
       for (const other of world.topics.by('claim', claimOf(changed))) queues.topics.add(keyOf(other))
+    })
+    world.consumerGroups.onChange(({ before, after }) => {
+      if (!asksForMore(before, after)) return
+      const changed = (after ?? before) as ConsumerGroup
+      queues.consumerGroups.add(keyOf(changed))
+      for (const other of world.consumerGroups.by('claim', groupClaimOf(changed))) {
+        queues.consumerGroups.add(keyOf(other))
+      }
     })
     for (const sight of world.children) {
       sight.onChange(({ before, after }) => {

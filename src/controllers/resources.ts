@@ -2,6 +2,9 @@ import {
   type BrokerSetSpec,
   type BrokerSetStatus,
   brokerSetDefinition,
+  type ConsumerGroupSpec,
+  type ConsumerGroupStatus,
+  consumerGroupDefinition,
   type NameServerSpec,
   type NameServerStatus,
   nameServerDefinition,
@@ -15,10 +18,12 @@ import type { Resource } from '../kube/index.ts'
 export type NameServer = Resource<NameServerSpec, NameServerStatus>
 export type BrokerSet = Resource<BrokerSetSpec, BrokerSetStatus>
 export type Topic = Resource<TopicSpec, TopicStatus>
+export type ConsumerGroup = Resource<ConsumerGroupSpec, ConsumerGroupStatus>
 
 export const nameServers = resourceType(nameServerDefinition)
 export const brokerSets = resourceType(brokerSetDefinition)
 export const topics = resourceType(topicDefinition)
+export const consumerGroups = resourceType(consumerGroupDefinition)
 
 /** Ports inside the pods. */
 export const namesrvPort = 9876

@@ -19,7 +19,17 @@ import {
   services,
   statefulSets,
 } from '../kube/index.ts'
-import { type BrokerSet, brokerSets, type NameServer, nameServers, type Topic, topics } from './resources.ts'
+import { groupNameOf } from './consumergroup/plan.ts'
+import {
+  type BrokerSet,
+  brokerSets,
+  type ConsumerGroup,
+  consumerGroups,
+  type NameServer,
+  nameServers,
+  type Topic,
+  topics,
+} from './resources.ts'
 import { topicNameOf } from './topic/plan.ts'
 
 const ours = `${label.managedBy}=${operatorName}`
@@ -37,11 +47,17 @@ export function claimOf(topic: Topic): string {
   return `${topic.metadata.namespace}/${topic.spec.brokerSetRef.name}/${topicNameOf(topic)}`
 }
 
+/** What a ConsumerGroup speaks for. */
+export function groupClaimOf(group: ConsumerGroup): string {
+  return `${group.metadata.namespace}/${group.spec.brokerSetRef.name}/${groupNameOf(group)}`
+}
+
 /** All that the operator sees of Kubernetes: caches that follow the API server in some namespaces, or in all. */
 export class World {
   readonly nameServers: Sight<NameServer>
   readonly brokerSets: Sight<BrokerSet>
   readonly topics: Sight<Topic>
+  readonly consumerGroups: Sight<ConsumerGroup>
   readonly statefulSets: Sight<StatefulSet>
   readonly services: Sight<Service>
   readonly configMaps: Sight<ConfigMap>
@@ -71,6 +87,10 @@ export class World {
       brokerSet: (topic) => near(topic, topic.spec.brokerSetRef.name),
       claim: (topic) => [claimOf(topic)],
     })
+    this.consumerGroups = sight<ConsumerGroup>(consumerGroups, {
+      brokerSet: (group) => near(group, group.spec.brokerSetRef.name),
+      claim: (group) => [groupClaimOf(group)],
+    })
     this.statefulSets = sight<StatefulSet>(statefulSets, owner, ours)
     this.services = sight<Service>(services, owner, ours)
     this.configMaps = sight<ConfigMap>(configMaps, owner, ours)
@@ -87,6 +107,7 @@ export class World {
       this.nameServers,
       this.brokerSets,
       this.topics,
+      this.consumerGroups,
       this.statefulSets,
       this.services,
       this.configMaps,

@@ -66,7 +66,7 @@ test('every field is explained', () => {
 })
 
 test('the quickstart is valid, and so is the smallest of each kind', () => {
-  expect(samples.map(({ kind }) => kind)).toEqual(['NameServer', 'BrokerSet', 'Topic'])
+  expect(samples.map(({ kind }) => kind)).toEqual(['NameServer', 'BrokerSet', 'Topic', 'ConsumerGroup'])
   for (const one of samples) expect([one.kind, problemsOf(one)]).toEqual([one.kind, []])
   expect(problemsOf({ ...sample('NameServer'), spec: {} })).toEqual([])
 })
@@ -83,6 +83,15 @@ test.each<[string, string, object, string]>([
   ['a topic of RocketMQ itself', 'Topic', { topicName: 'TBW102' }, 'keeps these for itself'],
   ['a retry topic', 'Topic', { topicName: '%RETRY%billing' }, 'keeps these for itself'],
   ['no queue', 'Topic', { queues: { perBroker: 0 } }, '1'],
+  ['a group of RocketMQ itself', 'ConsumerGroup', { groupName: 'CID_RMQ_SYS_TRANS' }, 'keeps these for itself'],
+  ['a group name too long for a retry topic', 'ConsumerGroup', { groupName: 'g'.repeat(121) }, '120'],
+  ['a reset to no time', 'ConsumerGroup', { resetOffset: { requestId: 'a', to: 'Timestamp' } }, 'timestamp goes with'],
+  [
+    'a reset to a time and the end',
+    'ConsumerGroup',
+    { resetOffset: { requestId: 'a', to: 'Latest', timestamp: '2026-01-01T00:00:00Z' } },
+    'timestamp goes with',
+  ],
   ['an unknown permission', 'Topic', { permission: 'Everything' }, 'ReadWrite'],
 ])('%s is refused', (_, kind, spec, says) => {
   const object = JSON.parse(JSON.stringify(withSpec(sample(kind), spec)))
@@ -94,6 +103,7 @@ test.each<[string, string, object, string]>([
   ['clusterName', 'BrokerSet', { clusterName: 'other' }, 'clusterName cannot be changed'],
   ['the storage size', 'BrokerSet', { storage: { size: '3Gi' } }, 'storage cannot be changed'],
   ['topicName', 'Topic', { topicName: 'other' }, 'topicName cannot be changed'],
+  ['groupName', 'ConsumerGroup', { groupName: 'other' }, 'groupName cannot be changed'],
   ['brokerSetRef', 'Topic', { brokerSetRef: { name: 'other' } }, 'brokerSetRef cannot be changed'],
 ])('%s cannot be changed', (_, kind, spec, says) => {
   const old = sample(kind)

@@ -3,7 +3,7 @@ import * as fs from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
-import { nodeFiles } from './files.ts'
+import { makeDirectory, nodeFiles } from './files.ts'
 
 let home: string
 beforeEach(() => {
@@ -16,6 +16,14 @@ test('a directory is made with its parents, and is no error where it is', () => 
   nodeFiles.makeDirectory(`${home}/a/b/c`)
 
   expect(fs.statSync(`${home}/a/b/c`).isDirectory()).toBe(true)
+})
+
+test('a directory and the parents made with it have the mode that was asked for', () => {
+  makeDirectory(`${home}/private/below`, 0o700)
+
+  expect(['private', 'private/below'].map((path) => fs.statSync(`${home}/${path}`).mode & 0o777)).toEqual([
+    0o700, 0o700,
+  ])
 })
 
 test('no directory is made through a file', () => {

@@ -108,16 +108,16 @@ function syncDirectory(directory: string): void {
  * Node's own recursive mkdir never returns, and no signal reaches it, where a directory that is there cannot take new
  * ones: a mounted volume whose folder was removed answers ENOENT for ever. Here the parent is made once, then asked again.
  */
-function makeDirectory(directory: string): void {
+export function makeDirectory(directory: string, mode = 0o750): void {
   try {
-    fs.mkdirSync(directory, { mode: 0o750 })
+    fs.mkdirSync(directory, { mode })
   } catch (error) {
     if (isDirectory(directory)) return
     const parent = dirname(directory)
     if (!isMissing(error) || parent === directory) throw error
-    makeDirectory(parent)
+    makeDirectory(parent, mode)
     try {
-      fs.mkdirSync(directory, { mode: 0o750 })
+      fs.mkdirSync(directory, { mode })
     } catch (again) {
       if (!isDirectory(directory)) throw again
     }

@@ -1,6 +1,6 @@
 export { nodeClock } from './clock.ts'
 export { nodeDoors } from './doors.ts'
-export { nodeFiles } from './files.ts'
+export { makeDirectory, nodeFiles } from './files.ts'
 export { createHttpClient, listenHttp } from './http.ts'
 export { createLog, type LogLevel, logLevels } from './log.ts'
 export { nodeNetwork } from './network.ts'

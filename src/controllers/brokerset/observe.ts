@@ -1,5 +1,6 @@
 import { messageOf } from '../../base/errors.ts'
-import { annotation, label, topicSpec } from '../../crds/index.ts'
+import { subscriptionGroupConfig } from '../../client/index.ts'
+import { annotation, consumerGroupSpec, label, topicSpec } from '../../crds/index.ts'
 import {
   controllerOf,
   isRefused,
@@ -11,6 +12,8 @@ import {
   storageClasses,
 } from '../../kube/index.ts'
 import type { BrokerGroup, BrokerTopic, Unread } from '../admin.ts'
+import { isSpeaker as isGroupSpeaker } from '../consumergroup/observe.ts'
+import { wantedGroup } from '../consumergroup/plan.ts'
 import { handsOver, isPodReady } from '../pods.ts'
 import { type BrokerSet, brokerPort, hostPort, namesrvPort, type Topic } from '../resources.ts'
 import type { Shell } from '../shell.ts'
@@ -192,7 +195,7 @@ function addressesOf({ status }: BrokerSet, except: string): string[] {
   return (status?.groupStatuses ?? []).flatMap(({ name, address }) => (name === except ? [] : (address ?? [])))
 }
 
-/** What a broker that waits to be let go lacks: topics of resources, and the consumer groups that another broker has. */
+/** What a broker that waits to be let go lacks: topics and groups of resources, and the groups that another broker has. */
 async function observeHeld(brokerAddr: string, desired: BrokerSet, shell: Shell): Promise<ObservedGroup['held']> {
   try {
     if (!(await shell.admin.isHeld(brokerAddr))) return undefined
@@ -200,14 +203,22 @@ async function observeHeld(brokerAddr: string, desired: BrokerSet, shell: Shell)
     const peer = desired.status?.groupStatuses?.find(
       ({ state, address }) => state === 'Serving' && address !== brokerAddr,
     )
-    const peerGroups = peer?.address === undefined ? [] : [...(await shell.admin.groups(peer.address)).values()]
+    const groups = new Map(peer?.address === undefined ? [] : await shell.admin.groups(peer.address))
+    for (const resource of shell.world.consumerGroups.by('brokerSet', keyOf(desired))) {
+      if (!isGroupSpeaker(resource, shell)) continue
+      const wanted = wantedGroup({ ...resource, spec: consumerGroupSpec.parse(resource.spec) })
+      groups.set(
+        wanted.groupName,
+        subscriptionGroupConfig(wanted.groupName, { ...groups.get(wanted.groupName), ...wanted }),
+      )
+    }
     const topics = shell.world.topics
       .by('brokerSet', keyOf(desired))
       .filter((topic) => topic.metadata.deletionTimestamp === undefined && isSpeaker(topic, shell))
       .map((topic) => wantedTopic({ ...topic, spec: topicSpec.parse(topic.spec) }))
     return {
       topics: topics.filter(({ topicName }) => !has.has(topicName)),
-      groups: peerGroups.filter(({ groupName }) => !hasGroups.has(groupName)),
+      groups: [...groups.values()].filter(({ groupName }) => !hasGroups.has(groupName)),
     }
   } catch (error) {
     shell.log.debug({ brokerAddr, err: messageOf(error) }, 'the broker does not answer yet')

@@ -1,5 +1,6 @@
 import { silentLog } from '../../base/log.ts'
 import { createHttpClient, listenHttp, nodeClock, nodeRandom } from '../../base/node/index.ts'
+import { subscriptionGroupConfig } from '../../client/index.ts'
 import { apiVersion, customResourceDefinition, definitions, label } from '../../crds/index.ts'
 import { KubeClient, type KubeObject, type Pod, type ResourceType, type Service } from '../../kube/index.ts'
 import { Catalog } from '../../local-cluster/api-server/catalog.ts'
@@ -8,12 +9,13 @@ import { createApiHandler } from '../../local-cluster/api-server/server.ts'
 import { ObjectStore } from '../../local-cluster/api-server/store.ts'
 import { startControllers } from '../../local-cluster/workloads/controllers.ts'
 import { clusterIpAdmission } from '../../local-cluster/workloads/services.ts'
-import type { BrokerGroup, BrokerTopic, MqAdmin, Unread } from '../admin.ts'
+import type { BrokerGroup, BrokerTopic, GroupUse, MqAdmin, Unread } from '../admin.ts'
 import { OperatorMetrics } from '../metrics.ts'
 import { Operator } from '../operator.ts'
 import { brokerPort } from '../resources.ts'
 
 const namespace = 'shop'
+type Kind = 'nameservers' | 'brokersets' | 'topics' | 'consumergroups'
 const deadlineMs = 10_000
 const pollMs = 10
 
@@ -21,9 +23,14 @@ const pollMs = 10
 export interface PretendedBroker {
   topics: Map<string, BrokerTopic>
   groups: Map<string, BrokerGroup>
+  /** How groups are used there, by name. */
+  uses: Map<string, GroupUse>
+  resets: { consumerGroup: string; topic: string; timestampMs: number }[]
   isHeld: boolean
   /** Topics that it had when it was let go. */
   registeredWith: string[] | undefined
+  /** And consumer groups. */
+  registeredGroups: string[]
   permission: number
   unread: Unread[]
 }
@@ -71,11 +78,26 @@ export async function startCluster({ leads = true } = {}) {
         }),
     topics: async (brokerAddr) => ofAddress(brokerAddr).topics,
     groups: async (brokerAddr) => ofAddress(brokerAddr).groups,
-    createGroup: async (brokerAddr, group) => void ofAddress(brokerAddr).groups.set(group.groupName, group),
+    createGroup: async (brokerAddr, group) => {
+      ofAddress(brokerAddr).groups.set(group.groupName, subscriptionGroupConfig(group.groupName, group))
+    },
+    deleteGroup: async (brokerAddr, consumerGroup, isOffsetCleaned) => {
+      ofAddress(brokerAddr).groups.delete(consumerGroup)
+      if (isOffsetCleaned) ofAddress(brokerAddr).uses.delete(consumerGroup)
+    },
+    groupUse: async (brokerAddr, consumerGroup) =>
+      ofAddress(brokerAddr).uses.get(consumerGroup) ?? { clients: 0, topics: [] },
+    resetOffset: async (brokerAddr, consumerGroup, topic, timestampMs) => {
+      const { resets, topics } = ofAddress(brokerAddr)
+      const queues = topics.get(topic)?.readQueueNums ?? 0
+      if (queues > 0) resets.push({ consumerGroup, topic, timestampMs })
+      return queues
+    },
     isHeld: async (brokerAddr) => ofAddress(brokerAddr).isHeld,
     release: async (brokerAddr) => {
       const broker = ofAddress(brokerAddr)
       broker.registeredWith = [...broker.topics.keys()]
+      broker.registeredGroups = [...broker.groups.keys()]
       broker.isHeld = false
     },
     createTopic: async (brokerAddr, topic) => void ofAddress(brokerAddr).topics.set(topic.topicName, topic),
@@ -100,8 +122,11 @@ export async function startCluster({ leads = true } = {}) {
         brokers.set(group, {
           topics: new Map(),
           groups: new Map(),
+          uses: new Map(),
+          resets: [],
           isHeld: true,
           registeredWith: undefined,
+          registeredGroups: [],
           permission: 6,
           unread: [],
         })
@@ -131,10 +156,12 @@ export async function startCluster({ leads = true } = {}) {
     metadata: { name: namespace },
   } as KubeObject)
 
-  const operator = new Operator(
-    { client, admin, namespaces: [namespace], runtimeImage: 'localhost/mq:1', metrics: new OperatorMetrics() },
-    doors,
-  )
+  const newOperator = () =>
+    new Operator(
+      { client, admin, namespaces: [namespace], runtimeImage: 'localhost/mq:1', metrics: new OperatorMetrics() },
+      doors,
+    )
+  let operator = newOperator()
   await operator.follow()
   if (leads) operator.lead()
 
@@ -142,18 +169,23 @@ export async function startCluster({ leads = true } = {}) {
     admin,
     brokers,
     client,
-    create: (kind: 'nameservers' | 'brokersets' | 'topics', name: string, spec: object) =>
-      create(typeOf(kind), name, spec),
-    change: (kind: 'nameservers' | 'brokersets' | 'topics', name: string, patch: object) =>
-      client.merge(typeOf(kind), { name, namespace }, patch),
-    remove: (kind: 'nameservers' | 'brokersets' | 'topics', name: string) =>
-      client.delete(typeOf(kind), { name, namespace }),
+    create: (kind: Kind, name: string, spec: object) => create(typeOf(kind), name, spec),
+    change: (kind: Kind, name: string, patch: object) => client.merge(typeOf(kind), { name, namespace }, patch),
+    remove: (kind: Kind, name: string) => client.delete(typeOf(kind), { name, namespace }),
     /** Objects of one kind as they are now, the newest version of each. */
     list: (collection: string) => store.list(collection) as unknown as KubeObject[],
-    get: <T extends KubeObject>(kind: 'nameservers' | 'brokersets' | 'topics', name: string) =>
+    get: <T extends KubeObject>(kind: Kind, name: string) =>
       store.get(`${apiVersion.split('/')[0]}/${kind}`, namespace, name) as unknown as T | undefined,
     revision: () => store.revision,
     lead: () => operator.lead(),
+    /** Ends the operator in the middle of whatever it does, and starts another one. */
+    async replaceOperator(): Promise<void> {
+      const stopped = operator.stop()
+      operator = newOperator()
+      await stopped
+      await operator.follow()
+      operator.lead()
+    },
     async eventually(holds: () => boolean): Promise<void> {
       const endMs = nodeClock.monotonicMs() + deadlineMs
       while (!holds()) {
@@ -171,7 +203,7 @@ export async function startCluster({ leads = true } = {}) {
   }
 }
 
-function typeOf(plural: 'nameservers' | 'brokersets' | 'topics'): ResourceType {
+function typeOf(plural: Kind): ResourceType {
   const definition = definitions.find((one) => one.plural === plural)
   return { apiVersion, kind: definition?.kind ?? '', plural }
 }

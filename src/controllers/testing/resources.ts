@@ -3,12 +3,13 @@ import {
   apiVersion,
   type BrokerSetStatus,
   brokerSetSpec,
+  consumerGroupSpec,
   type NameServerStatus,
   nameServerSpec,
   topicSpec,
 } from '../../crds/index.ts'
 import type { Pod, Service, StatefulSet } from '../../kube/index.ts'
-import type { BrokerSet, NameServer, Topic } from '../resources.ts'
+import type { BrokerSet, ConsumerGroup, NameServer, Topic } from '../resources.ts'
 
 /** Resources and children as the API server would show them, for tests. */
 const metadata = (name: string) => ({ name, namespace: 'shop', uid: `uid-${name}`, generation: 1 })
@@ -27,6 +28,12 @@ export function brokerSet(spec: object = {}, status?: BrokerSetStatus): BrokerSe
 export function topic(spec: object = {}): Topic {
   const parsed = topicSpec.parse({ brokerSetRef: { name: 'b' }, ...spec })
   return { apiVersion, kind: 'Topic', metadata: metadata('orders'), spec: parsed }
+}
+
+export function consumerGroup(spec: object = {}, status?: ConsumerGroup['status']): ConsumerGroup {
+  const parsed = consumerGroupSpec.parse({ brokerSetRef: { name: 'b' }, ...spec })
+  const resource = { apiVersion, kind: 'ConsumerGroup', metadata: metadata('billing'), spec: parsed }
+  return status ? { ...resource, status } : resource
 }
 
 export function pod(name: string, { ready = true, hash = '', ip = '10.0.0.1' } = {}): Pod {

@@ -1,5 +1,6 @@
 import * as fs from 'node:fs'
 import { dirname } from 'node:path'
+import { makeDirectory } from '../../base/node/index.ts'
 
 const sizeBytesMax = 8 * 1024 * 1024 // then the file becomes the one before, and what that held is gone
 
@@ -13,7 +14,7 @@ export class LogFile {
 
   constructor(path: string) {
     this.#path = path
-    fs.mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    makeDirectory(dirname(path), 0o700)
     this.#fd = fs.openSync(path, 'a', 0o600)
     this.#sizeBytes = fs.fstatSync(this.#fd).size
   }

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import * as fs from 'node:fs'
+import { makeDirectory } from '../../base/node/index.ts'
 
 const logBytesMax = 8 * 1024 * 1024 // at a start; what was there before is kept once
 
@@ -36,7 +37,7 @@ export function makeTemporaryFolder(prefix: string): string {
 
 /** A folder that only this user can look into: the cluster's token starts processes. */
 export function makePrivateFolder(path: string): void {
-  fs.mkdirSync(path, { recursive: true, mode: 0o700 })
+  makeDirectory(path, 0o700)
   fs.chmodSync(path, 0o700)
 }
 

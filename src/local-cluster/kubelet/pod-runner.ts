@@ -2,6 +2,7 @@ import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Clock } from '../../base/clock.ts'
+import { makeDirectory } from '../../base/node/index.ts'
 import { timestamp } from '../api-server/object.ts'
 import type { Condition, Container, Pod, PodStatus } from '../workloads/objects.ts'
 import { type Command, ContainerRunner } from './container.ts'
@@ -129,7 +130,7 @@ export class PodRunner {
     const located = (text: string) => mapPaths(expand(text, variables), mounts)
     const words = [...(container.command?.map(located) ?? image), ...(container.args ?? []).map(located)]
     const [file = process.execPath, ...args] = words
-    fs.mkdirSync(folders.pod, { recursive: true, mode: 0o700 })
+    makeDirectory(folders.pod, 0o700)
     const mapped = Object.fromEntries(Object.entries(variables).map(([name, value]) => [name, mapPaths(value, mounts)]))
     const temporary = mounts.find(({ mountPath }) => mountPath === '/tmp')?.folder
     return {

@@ -1,5 +1,6 @@
 import * as fs from 'node:fs'
 import { dirname, join, resolve, sep } from 'node:path'
+import { makeDirectory } from '../../base/node/index.ts'
 import type { Container, Pod, Volume } from '../workloads/objects.ts'
 import { ConfigurationProblem, type Mount, type ReadData } from './environment.ts'
 
@@ -15,7 +16,7 @@ export function makeVolumes(pod: Pod, folders: VolumeFolders, read: ReadData): M
   const made = new Map<string, string>()
   for (const volume of pod.spec.volumes ?? []) {
     const folder = folderOf(volume, folders)
-    fs.mkdirSync(folder, { recursive: true, mode: 0o700 })
+    makeDirectory(folder, 0o700)
     if (volume.configMap !== undefined) fill(folder, 'configMap', volume.configMap.name, volume.configMap, read)
     if (volume.secret !== undefined) fill(folder, 'secret', volume.secret.secretName, volume.secret, read)
     made.set(volume.name, folder)
@@ -50,7 +51,7 @@ function fill(
   const data = read(kind, name)
   if (data === undefined && optional !== true) throw new ConfigurationProblem(`${kind} "${name}" not found`)
   fs.rmSync(folder, { recursive: true, force: true })
-  fs.mkdirSync(folder, { recursive: true, mode: 0o700 })
+  makeDirectory(folder, 0o700)
   for (const { key, path } of items ?? Object.keys(data ?? {}).map((key) => ({ key, path: key }))) {
     const file = resolve(folder, path)
     if (!file.startsWith(folder + sep)) throw new ConfigurationProblem(`path "${path}" leaves its volume`)
@@ -59,7 +60,7 @@ function fill(
       if (optional === true) continue
       throw new ConfigurationProblem(`${kind} "${name}" has no key ${key}`)
     }
-    fs.mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+    makeDirectory(dirname(file), 0o700)
     fs.writeFileSync(file, bytes, { mode: 0o600 })
   }
 }
@@ -72,7 +73,7 @@ export function mountsOf(container: Container, volumes: ReadonlyMap<string, stri
     if (subPath === undefined) return { mountPath, folder }
     const below = resolve(folder, subPath)
     if (!below.startsWith(folder + sep)) throw new ConfigurationProblem(`subPath "${subPath}" leaves its volume`)
-    if (!fs.existsSync(below)) fs.mkdirSync(below, { recursive: true, mode: 0o700 })
+    if (!fs.existsSync(below)) makeDirectory(below, 0o700) // it may be a file
     return { mountPath, folder: below }
   })
 }

@@ -1,0 +1,183 @@
+import { z } from 'zod'
+import type { Definition } from './definition.ts'
+import { commonStatus, objectName, rules } from './fields.ts'
+
+/** Groups that RocketMQ uses itself. Source: Apache RocketMQ 5, MixAll#isSysConsumerGroup and its constants. */
+const reservedGroups = [
+  'DEFAULT_CONSUMER',
+  'TOOLS_CONSUMER',
+  'FILTERSRV_CONSUMER',
+  'SELF_TEST_C_GROUP',
+  'CID_ONS-HTTP-PROXY',
+  'CID_ONSAPI_PERMISSION',
+  'CID_ONSAPI_OWNER',
+  'CID_ONSAPI_PULL',
+  'CID_SYS_RMQ_TRANS',
+]
+const reservedPrefix = 'CID_RMQ_SYS_'
+
+/** CEL over the name that brokers will see. */
+const groupNameInUse = '(has(self.spec.groupName) ? self.spec.groupName : self.metadata.name)'
+
+export const consumerGroupSpec = z
+  .object({
+    brokerSetRef: z
+      .object({ name: objectName.describe('Name of a BrokerSet in the same namespace.') })
+      .describe('The brokers that have the group: all of them, those added later too. Cannot be changed.'),
+    groupName: z
+      .string()
+      .max(120) // with %RETRY% before it, it is a topic's name
+      .regex(/^[%|a-zA-Z0-9_-]+$/)
+      .describe("Name that clients use. Default: the resource's name. Cannot be changed.")
+      .optional(),
+    consumeEnabled: z.boolean().default(true).describe('Whether members of the group get messages.'),
+    broadcastEnabled: z.boolean().default(true).describe('Whether members may consume in broadcasting mode.'),
+    orderly: z
+      .boolean()
+      .default(false)
+      .describe('Whether proxies deliver to gRPC clients of the group in order; remoting clients decide themselves.'),
+    retry: z
+      .object({
+        maxTimes: z
+          .int32()
+          .min(-1)
+          .max(128)
+          .default(16)
+          .describe('How often a message is tried again before the dead-letter topic gets it; -1: never given up.'),
+        queues: z.int32().min(1).max(128).default(1).describe("Queues of the group's retry topic on each broker."),
+      })
+      .describe('What happens to messages that consumers send back.')
+      .prefault({}),
+    slowConsumeBrokerId: z
+      .int32()
+      .min(0)
+      .max(16)
+      .default(1)
+      .describe('Where consumers that are far behind are sent to read: the brokerId of a slave, or 0, the master.'),
+    resetOffset: z
+      .object({
+        requestId: z
+          .string()
+          .min(1)
+          .max(63)
+          .describe('Any text. A reset is done once for each: another reset takes another text.'),
+        to: z.enum(['Earliest', 'Latest', 'Timestamp']).describe('Where the group goes on.'),
+        timestamp: z
+          .string()
+          .max(40)
+          .describe('For Timestamp: the first message stored at this time or later is next, RFC 3339.')
+          .meta({ format: 'date-time' })
+          .optional(),
+        topics: z
+          .array(z.string().min(1).max(127))
+          .max(64)
+          .describe('Only these topics. Default: all that the group has consumed.')
+          .optional(),
+        force: z
+          .boolean()
+          .default(false)
+          .describe('Whether to do it while consumers are online; else it waits until the last one is gone.'),
+      })
+      .describe('Sends the group elsewhere in its topics, once.')
+      .meta(
+        rules({
+          rule: "(self.to == 'Timestamp') == has(self.timestamp)",
+          message: 'timestamp goes with to: Timestamp, and only with it',
+        }),
+      )
+      .optional(),
+    deletionPolicy: z
+      .enum(['Retain', 'Delete'])
+      .default('Retain')
+      .describe('Whether the group goes from the brokers with this resource.'),
+    deleteOffsets: z
+      .boolean()
+      .default(false)
+      .describe('Whether deletionPolicy Delete forgets how far the group is, too.'),
+  })
+  .meta(
+    rules(
+      { rule: 'self.brokerSetRef.name == oldSelf.brokerSetRef.name', message: 'brokerSetRef cannot be changed' },
+      {
+        rule: "(has(self.groupName) ? self.groupName : '') == (has(oldSelf.groupName) ? oldSelf.groupName : '')",
+        message: 'groupName cannot be changed',
+      },
+    ),
+  )
+export type ConsumerGroupSpec = z.infer<typeof consumerGroupSpec>
+
+export const consumerGroupStatus = z.object({
+  ...commonStatus,
+  groupName: z.string().max(253).describe('Name that clients use.').optional(),
+  brokers: z
+    .object({
+      desired: z.int32().describe('Brokers that should have the group.'),
+      synced: z.int32().describe('Brokers that have it as wanted.'),
+    })
+    .describe('Where the group is.')
+    .optional(),
+  failing: z
+    .array(
+      z.object({
+        broker: z.string().max(261).describe('The brokerName.'),
+        reason: z.string().max(1024).describe('What the broker said.'),
+      }),
+    )
+    .max(8)
+    .describe('Brokers where the group could not be made.')
+    .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['broker'] })
+    .optional(),
+  lastReset: z
+    .object({
+      requestId: z.string().max(63).describe('The requestId that it was done for.'),
+      result: z
+        .enum(['Running', 'Done', 'Failed', 'Interrupted'])
+        .describe('Interrupted: the operator ended in the middle, so some queues may have been reset and others not.'),
+      message: z.string().max(1024).describe('What was reset, or why not.'),
+      time: z.string().describe('When it was begun.').meta({ format: 'date-time' }),
+    })
+    .describe('The last reset of offsets.')
+    .optional(),
+})
+export type ConsumerGroupStatus = z.infer<typeof consumerGroupStatus>
+export type LastReset = NonNullable<ConsumerGroupStatus['lastReset']>
+
+export const consumerGroupDefinition: Definition = {
+  kind: 'ConsumerGroup',
+  plural: 'consumergroups',
+  singular: 'consumergroup',
+  shortName: 'mqcg',
+  describes: 'A consumer group on every broker of a BrokerSet; what someone changes by hand is changed back.',
+  spec: consumerGroupSpec,
+  status: consumerGroupStatus,
+  rules: [
+    {
+      rule: `!(${groupNameInUse} in [${reservedGroups.map((name) => `'${name}'`).join(', ')}]) && !${groupNameInUse}.startsWith('${reservedPrefix}')`,
+      message: `RocketMQ keeps these for itself: ${reservedGroups.join(', ')}, ${reservedPrefix}*`,
+    },
+    {
+      rule: `${groupNameInUse}.matches('^[%|a-zA-Z0-9_-]{1,120}$')`,
+      message: 'a group name has at most 120 of a-z, A-Z, 0-9, _, -, % and |: set spec.groupName',
+    },
+  ],
+  columns: [
+    { name: 'Group', type: 'string', jsonPath: '.status.groupName', describes: 'Name that clients use' },
+    { name: 'BrokerSet', type: 'string', jsonPath: '.spec.brokerSetRef.name', describes: 'Brokers that have it' },
+    { name: 'Retries', type: 'integer', jsonPath: '.spec.retry.maxTimes', describes: 'Tries, where given' },
+    {
+      name: 'Ready',
+      type: 'string',
+      jsonPath: '.status.conditions[?(@.type=="Ready")].status',
+      describes: 'Whether every broker has it',
+    },
+    {
+      name: 'Reason',
+      type: 'string',
+      jsonPath: '.status.conditions[?(@.type=="Ready")].reason',
+      wide: true,
+      describes: 'Why it is ready or not',
+    },
+    { name: 'Reset', type: 'string', jsonPath: '.status.lastReset.result', wide: true, describes: 'Last offset reset' },
+    { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp', describes: 'Time since creation' },
+  ],
+}
