@@ -13,6 +13,7 @@ import type { Pod, Service } from './workloads/objects.ts'
 const doors = { ...nodeDoors(silentLog), listenHttp }
 const deadlineMs = 8_000
 const pollMs = 20
+const servicePort = 8000 // ports below 1024 are for root alone
 
 // What runs in the pods: it answers with what a pod can see, and writes down that it began.
 const program = `
@@ -71,7 +72,7 @@ function readyPod(name: string): Pod | undefined {
 
 function ask(host: string | undefined): Promise<Record<string, unknown> | undefined> {
   return new Promise((resolve) => {
-    get({ host, port: 80, agent: false }, (response) => {
+    get({ host, port: servicePort, agent: false }, (response) => {
       const parts: Buffer[] = []
       response.on('data', (part) => parts.push(part))
       response.on('end', () => resolve(JSON.parse(Buffer.concat(parts).toString())))
@@ -90,7 +91,7 @@ function isAlive(pid: number): boolean {
 
 function applyWeb(): Service {
   const labels = { app: 'web' }
-  const ports = [{ name: 'http', port: 80, targetPort: 'http' }]
+  const ports = [{ name: 'http', port: servicePort, targetPort: 'http' }]
   apply('v1', 'ConfigMap', 'web', { data: { 'web.conf': 'blue' } })
   apply('v1', 'Service', 'web-headless', { spec: { clusterIP: 'None', selector: labels, ports } })
   apply('apps/v1', 'StatefulSet', 'web', {

@@ -56,7 +56,9 @@ export class ServiceProxy {
     this.#doors.set(address, door)
     door.server.on('error', (error) => {
       const { name, namespace } = service.metadata
-      this.#log.error({ namespace, name, address, err: messageOf(error) }, 'Service has no listener')
+      const isForRoot = (error as NodeJS.ErrnoException).code === 'EACCES'
+      const remedy = isForRoot ? 'a port from 1024 on: lower ones are for root here' : undefined
+      this.#log.error({ namespace, name, address, err: messageOf(error), remedy }, 'Service has no listener')
       this.#doors.delete(address)
     })
     door.server.listen({ host: service.spec.clusterIP, port })
