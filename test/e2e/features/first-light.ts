@@ -13,8 +13,10 @@ export const firstLight: Case[] = [
     async run({ operator }) {
       await operator.run(['apply', '-f', install])
       await eventually('the operator is available', 120_000, async () => {
-        const { status } = await operator.get('deployment', 'rocketmq-operator')
-        return status.availableReplicas === 1 || `${status.availableReplicas ?? 0} of 1 available`
+        const { spec, status } = await operator.get('deployment', 'rocketmq-operator')
+        return (
+          status.availableReplicas === spec.replicas || `${status.availableReplicas ?? 0} of ${spec.replicas} available`
+        )
       })
     },
   },
