@@ -113,6 +113,19 @@ test('a Topic with deletionPolicy Delete goes when it is gone from the brokers',
   expect([...cluster.brokers.values()].map(({ topics }) => topics.size)).toEqual([0, 0])
 })
 
+test('a Topic that this version cannot read says so, and goes when it is deleted', async () => {
+  await cluster.stop()
+  cluster = await startCluster({ takesAnySpec: true })
+  await createAll(1, { deletionPolicy: 'Delete' })
+  await cluster.change('topics', 'orders', { spec: { queues: 'many' } })
+  await cluster.eventually(() => readyOf(topic())?.reason === 'InvalidSpec')
+
+  await cluster.remove('topics', 'orders')
+  await cluster.eventually(() => topic() === undefined)
+
+  expect(cluster.brokers.get('0')?.topics.has('orders')).toBe(true)
+})
+
 test('of two Topics that speak for one topic the other takes it over, messages and all, when one is deleted', async () => {
   const spec = { deletionPolicy: 'Delete', topicName: 'orders' }
   await createAll(1, spec)

@@ -10,12 +10,14 @@ import {
   type KubeObject,
   keyOf,
   type Resource,
+  type ResourceType,
   WorkQueue,
 } from '../kube/index.ts'
 import type { MqAdmin } from './admin.ts'
 import { reconcileBrokerSet } from './brokerset/reconcile.ts'
 import { readiness } from './conditions.ts'
 import { reconcileConsumerGroup } from './consumergroup/reconcile.ts'
+import { hasFinalizer, keepFinalizer } from './finalizer.ts'
 import type { OperatorMetrics } from './metrics.ts'
 import { reconcileNameServer } from './nameserver/reconcile.ts'
 import { writeStatus } from './perform.ts'
@@ -114,7 +116,8 @@ export class Operator {
           const shell = this.#shellFor(resource, signal)
           const parsed = schema.safeParse(resource.spec)
           if (!parsed.success) {
-            await this.#sayInvalid(sight, resource, parsed.error, shell)
+            if (resource.metadata.deletionTimestamp !== undefined) await this.#letGo(sight.type, resource, shell)
+            else await this.#sayInvalid(sight, resource, parsed.error, shell)
             return { againAfterMs: undefined }
           }
           const { recheckAfterMs } = await reconcile({ ...resource, spec: parsed.data }, shell)
@@ -162,6 +165,14 @@ export class Operator {
     const message = `spec.${issue?.path.join('.')}: ${issue?.message}`
     const verdicts = readiness({ status: 'False', reason: 'InvalidSpec', message, isStalled: true })
     await writeStatus(sight.type, resource, { status: resource.status ?? ({} as Status), verdicts, notes: [] }, shell)
+  }
+
+  /** Nobody can tell what its deletion was to do at the brokers; it must not hang for that. */
+  async #letGo(type: ResourceType, resource: KubeObject, shell: Shell): Promise<void> {
+    if (!hasFinalizer(resource)) return
+    const message = 'its spec is not one of this version: what brokers have of it stays there'
+    shell.recorder.record(resource, { type: 'Warning', reason: 'Orphaned', message })
+    await keepFinalizer(type, resource, false, shell)
   }
 
   /** Whatever changes wakes those whose plan may depend on it, once this operator leads. */

@@ -99,7 +99,7 @@ export async function writeStatus<Status extends { conditions?: Condition[] | un
   const observedGeneration = object.metadata.generation ?? 0
   const conditions = conditionsOf(report.verdicts, object.status?.conditions, observedGeneration, shell.clock.now())
   // through JSON: undefined fields are absent ones
-  const status = JSON.parse(JSON.stringify({ observedGeneration, conditions, ...report.status })) as Status
+  const status = JSON.parse(JSON.stringify({ ...report.status, observedGeneration, conditions })) as Status
   if (!isDeepStrictEqual(object.status, status)) {
     const { namespace, name } = object.metadata
     const patch = {

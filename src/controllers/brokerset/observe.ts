@@ -67,9 +67,11 @@ export async function observe(desired: BrokerSet, shell: Shell): Promise<Observe
   const nameServers = await observeNameServers(desired, shell)
   const { world } = shell
   const { name, namespace } = desired.metadata
-  const children = world.statefulSets.by('owner', desired.metadata.uid as string)
-  const present = children
-    .filter((child) => controllerOf(child)?.uid === desired.metadata.uid)
+  const uid = desired.metadata.uid as string
+  const children = world.statefulSets.by('owner', uid)
+  // By any child: an operator that died while it removed a group has left the others of them.
+  const present = [...children, ...world.services.by('owner', uid), ...world.configMaps.by('owner', uid)]
+    .filter((child) => controllerOf(child)?.uid === uid)
     .map((child) => Number(child.metadata.labels?.[label.group]))
     .filter(Number.isInteger)
   const indexes = [...new Set([...Array(desired.spec.groups).keys(), ...present])].sort((a, b) => a - b)

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import type { BrokerSetStatus } from '../../crds/index.ts'
+import { annotation, type BrokerSetStatus } from '../../crds/index.ts'
 import type { BrokerGroup, BrokerTopic } from '../admin.ts'
 import type { BrokerSet } from '../resources.ts'
 import { brokerSet, pod, service, statefulSet } from '../testing/resources.ts'
@@ -221,6 +221,28 @@ test('a retiring group goes when all is read and producers know', () => {
     expect.arrayContaining(['delete StatefulSet b-1', 'delete Service b-1-0', 'delete ConfigMap b-1']),
   )
   expect(status.groupStatuses).toHaveLength(1)
+})
+
+test('a retiring group whose broker restarted, and took messages again, begins its quiet time anew', () => {
+  const desired = brokerSet({ groups: 1 })
+  const drainingSince = drainedAt(nowMs - 10 * drainQuietMs)
+  const leaving = group(1, desired, { drainingSince, drain: { permission: 6, unread: [] } })
+
+  const { done, steps } = look(desired, [group(0), leaving])
+
+  expect(done).toContain('permission b-1 4')
+  const applied = steps.flatMap((step) =>
+    step.do === 'apply' && step.object.kind === 'StatefulSet' ? [step.object] : [],
+  )
+  expect(applied.at(-1)?.metadata.annotations).toMatchObject({
+    [annotation.drainingSince]: drainedAt(nowMs).replace('.000', ''),
+  })
+})
+
+test('what an operator that died left of a removed group goes too', () => {
+  const { done } = look(brokerSet({ groups: 1 }), [group(0), missing(1, { service: service('b-1-0', ip(1)) })])
+
+  expect(done).toEqual(expect.arrayContaining(['delete Service b-1-0', 'delete ConfigMap b-1']))
 })
 
 test('a retiring group whose broker does not answer is kept', () => {

@@ -45,7 +45,7 @@ export function plan(desired: BrokerSet, observed: Observed, runtimeImage: strin
   const notes: Note[] = []
   const hashes = new Map<number, string>()
   for (const group of groups) {
-    const since = group === leaving ? (group.drainingSince ?? timeText(nowMs)) : undefined
+    const since = group === leaving ? quietSince(group, nowMs) : undefined
     const kept = keep(desired, group, since, nameServers.isUsable, runtimeImage)
     steps.push(...kept.steps)
     notes.push(...kept.notes)
@@ -148,6 +148,12 @@ function remove(desired: BrokerSet, { index, brokerName }: ObservedGroup): { ste
     steps: retiredObjects(desired, index).map(([type, object]) => ({ do: 'delete', type, object })),
     notes: [note('GroupRemoved', message)],
   }
+}
+
+/** Since when nobody may write to the group that leaves: from now on, if its broker takes messages (again). */
+function quietSince({ drain, drainingSince }: ObservedGroup, nowMs: number): string {
+  const takesMessages = drain !== undefined && 'permission' in drain && drain.permission !== readOnly
+  return drainingSince === undefined || takesMessages ? timeText(nowMs) : drainingSince
 }
 
 /** Looked at in each pass: a broker that restarted while it drains takes messages again. */

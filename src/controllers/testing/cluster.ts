@@ -38,8 +38,9 @@ export interface PretendedBroker {
 /**
  * An operator on the local cluster's API server. Nothing runs in the pods: they become ready as soon as they exist, and
  * a broker that was let go counts as registered everywhere.
+ * @param takesAnySpec the API server checks no spec, as if it had the definitions of another version
  */
-export async function startCluster({ leads = true } = {}) {
+export async function startCluster({ leads = true, takesAnySpec = false } = {}) {
   const doors = { clock: nodeClock, random: nodeRandom, log: silentLog }
   const store = new ObjectStore()
   const registry = new Registry(store, new Catalog(), doors)
@@ -147,9 +148,10 @@ export async function startCluster({ leads = true } = {}) {
       metadata: { name, namespace },
       spec,
     } as KubeObject)
+  const maybeLoose = takesAnySpec ? loose : (definition: object) => definition
   const definitionType = { apiVersion: 'apiextensions.k8s.io/v1', plural: 'customresourcedefinitions', kind: '' }
   for (const definition of definitions)
-    await client.create(definitionType, customResourceDefinition(definition) as never)
+    await client.create(definitionType, maybeLoose(customResourceDefinition(definition)) as never)
   await client.create({ apiVersion: 'v1', kind: 'Namespace', plural: 'namespaces' }, {
     apiVersion: 'v1',
     kind: 'Namespace',
@@ -203,7 +205,23 @@ export async function startCluster({ leads = true } = {}) {
   }
 }
 
+interface LooseDefinition {
+  spec: { versions: { schema: { openAPIV3Schema: { properties: Record<string, object> } } }[] }
+}
+
+/** A definition as another version may have had it. */
+function loose(definition: object): object {
+  const copy = structuredClone(definition) as LooseDefinition
+  for (const { schema } of copy.spec.versions) {
+    schema.openAPIV3Schema.properties.spec = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true }
+  }
+  return copy
+}
+
+function definitionOf(plural: Kind) {
+  return definitions.find((one) => one.plural === plural)!
+}
+
 function typeOf(plural: Kind): ResourceType {
-  const definition = definitions.find((one) => one.plural === plural)
-  return { apiVersion, kind: definition?.kind ?? '', plural }
+  return { apiVersion, kind: definitionOf(plural).kind, plural }
 }

@@ -1,7 +1,7 @@
 import { messageOf, OperatingError } from '../../base/errors.ts'
-import { finalizer } from '../../crds/index.ts'
 import { keyOf } from '../../kube/index.ts'
 import { clusterNameOf } from '../brokerset/objects.ts'
+import { hasFinalizer, keepFinalizer } from '../finalizer.ts'
 import { writeStatus } from '../perform.ts'
 import { type BrokerSet, hostPort, namesrvPort, type Topic, topics } from '../resources.ts'
 import type { Reconcile, Shell } from '../shell.ts'
@@ -15,7 +15,7 @@ const deletionGraceMs = 120_000
 /** One pass over a Topic: on every serving broker as wanted, or gone from all of them. */
 export const reconcileTopic: Reconcile<Topic> = async (desired, shell) => {
   if (desired.metadata.deletionTimestamp !== undefined) return cleanUp(desired, shell)
-  await keepFinalizer(desired, desired.spec.deletionPolicy === 'Delete', shell)
+  await keepFinalizer(topics, desired, desired.spec.deletionPolicy === 'Delete', shell)
   const observed = await observe(desired, shell)
   const steps = plan(desired, observed)
   const failures = new Map<string, string>()
@@ -35,21 +35,13 @@ export const reconcileTopic: Reconcile<Topic> = async (desired, shell) => {
   return { recheckAfterMs: driftPollMs }
 }
 
-async function keepFinalizer(desired: Topic, isWanted: boolean, shell: Shell): Promise<void> {
-  const { finalizers = [], resourceVersion } = desired.metadata
-  if (finalizers.includes(finalizer) === isWanted) return
-  const kept = finalizers.filter((name) => name !== finalizer)
-  const patch = { metadata: { resourceVersion, finalizers: isWanted ? [...kept, finalizer] : kept } }
-  await shell.client.merge(topics, desired.metadata, patch, shell.signal)
-}
-
 /**
  * Deletes the topic from brokers and NameServers, then lets the resource go. It never waits for what will not come: a
  * BrokerSet that is gone took the topic with it, and brokers that stay silent are given a while, not for ever. A topic
  * that another resource speaks for, too, is that one's from now on, with its messages.
  */
 async function cleanUp(desired: Topic, shell: Shell): Promise<{ recheckAfterMs: undefined }> {
-  if (!desired.metadata.finalizers?.includes(finalizer)) return { recheckAfterMs: undefined }
+  if (!hasFinalizer(desired)) return { recheckAfterMs: undefined }
   const { namespace = '' } = desired.metadata
   const brokerSet = shell.world.brokerSets.get(keyOf({ metadata: { namespace, name: desired.spec.brokerSetRef.name } }))
   if (
@@ -66,7 +58,7 @@ async function cleanUp(desired: Topic, shell: Shell): Promise<{ recheckAfterMs: 
       shell.recorder.record(desired, { type: 'Warning', reason: 'Orphaned', message })
     }
   }
-  await keepFinalizer(desired, false, shell)
+  await keepFinalizer(topics, desired, false, shell)
   return { recheckAfterMs: undefined }
 }
 
