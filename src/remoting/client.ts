@@ -1,5 +1,6 @@
 import type { Doors } from '../base/doors.ts'
 import { OperatingError } from '../base/errors.ts'
+import { Warnings } from '../base/warnings.ts'
 import { parseAddress } from './address.ts'
 import type { ClientTls } from './client-tls.ts'
 import { ResponseCode } from './codes.ts'
@@ -29,6 +30,7 @@ const connectionsMaxDefault = 4_096
 export class RemotingClient {
   readonly #options: RemotingClientOptions
   readonly #doors: Pick<Doors, 'clock' | 'network' | 'log'>
+  readonly #warnings: Warnings
   readonly #open = new Map<string, RemotingConnection>()
   readonly #opening = new Map<string, Promise<RemotingConnection>>()
   readonly #idleTimer: { cancel(): void }
@@ -38,6 +40,7 @@ export class RemotingClient {
   constructor(options: RemotingClientOptions, doors: Pick<Doors, 'clock' | 'network' | 'log'>) {
     this.#options = options
     this.#doors = doors
+    this.#warnings = new Warnings(doors.clock)
     const idleMs = options.idleMs ?? idleMsDefault
     const timer = doors.clock.every(idleMs / idleChecks, () => this.#closeIdle(idleMs))
     timer.unref()
@@ -110,6 +113,7 @@ export class RemotingClient {
       socket,
       clock,
       log,
+      warnings: this.#warnings,
       limits: { frameBytesMax, ...connectionLimits },
       handle: this.#options.onRequest ?? notSupported,
       side: 'client',

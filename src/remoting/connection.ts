@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.ts'
 import { isOperatingError, messageOf, OperatingError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import type { Address, Socket } from '../base/network.ts'
+import type { Warnings } from '../base/warnings.ts'
 import { formatAddress } from './address.ts'
 import { Calls } from './calls.ts'
 import { FrameFlag, ourLanguage, ResponseCode } from './codes.ts'
@@ -61,6 +62,8 @@ interface Parts {
   socket: Socket
   clock: Clock
   log: Log
+  /** Of all connections of one server or client. */
+  warnings: Warnings
   limits: ConnectionLimits
   handle: Handler
   /**
@@ -84,6 +87,7 @@ export class RemotingConnection implements Connection {
   readonly #socket: Socket
   readonly #clock: Clock
   readonly #log: Log
+  readonly #warnings: Warnings
   readonly #limits: ConnectionLimits
   readonly #handle: Handler
   readonly #side: 'server' | 'client'
@@ -100,11 +104,12 @@ export class RemotingConnection implements Connection {
   #lastReadMs: number
   #hasRead = false
 
-  constructor({ id, socket, clock, log, limits, handle, side, silentCloseHint }: Parts) {
+  constructor({ id, socket, clock, log, warnings, limits, handle, side, silentCloseHint }: Parts) {
     this.id = id
     this.#socket = socket
     this.#clock = clock
     this.#log = log.with({ remote: formatAddress(socket.remote), connection: id })
+    this.#warnings = warnings
     this.#limits = limits
     this.#handle = handle
     this.#decoder = new FrameDecoder(limits.frameBytesMax)
@@ -127,7 +132,7 @@ export class RemotingConnection implements Connection {
           this.#decoder.push(chunk, receive)
         } catch (error) {
           if (!isOperatingError(error)) throw error
-          this.#log.warn({ err: error }, 'closing a connection that sent no RocketMQ frame')
+          this.#warnings.warn(this.#log, { err: error }, 'closing a connection that sent no RocketMQ frame')
           this.destroy()
         }
       },
@@ -251,7 +256,7 @@ export class RemotingConnection implements Connection {
   #failed(request: Request, error: unknown): void {
     if (error instanceof BrokenRule) throw error
     const fields = { err: error, code: request.code }
-    if (isOperatingError(error)) this.#log.warn(fields, 'a request failed')
+    if (isOperatingError(error)) this.#warnings.warn(this.#log, fields, 'a request failed')
     else this.#log.error(fields, 'a request met a bug')
     if (!request.isAnswered) request.answer({ code: ResponseCode.SYSTEM_ERROR, remark: messageOf(error) })
   }
@@ -265,7 +270,7 @@ export class RemotingConnection implements Connection {
     else this.#writeJoined(frames)
     const { queuedBytes } = this.#socket
     if (queuedBytes > this.#limits.queuedBytesMax) {
-      this.#log.warn({ queuedBytes }, 'closing a connection whose peer does not read')
+      this.#warnings.warn(this.#log, { queuedBytes }, 'closing a connection whose peer does not read')
       this.destroy()
     } else if (queuedBytes > this.#limits.queuedBytesHigh && this.#side === 'server' && !this.#isPaused) {
       this.#isPaused = true

@@ -1,6 +1,7 @@
 import type { Timer } from '../base/clock.ts'
 import type { Doors } from '../base/doors.ts'
 import type { Address, Listener, ListenerTls, Socket } from '../base/network.ts'
+import { Warnings } from '../base/warnings.ts'
 import { ResponseCode } from './codes.ts'
 import { type Connection, connectionLimits, RemotingConnection } from './connection.ts'
 import { frameBytesMax } from './frame.ts'
@@ -49,6 +50,7 @@ class RemotingServer implements Server {
   readonly #options: ServerOptions
   readonly #doors: Pick<Doors, 'clock' | 'network' | 'log'>
   readonly #connections = new Set<RemotingConnection>()
+  readonly #warnings: Warnings
   #listener: Listener | undefined
   #idleTimer: Timer | undefined
   #lastId = 0
@@ -58,6 +60,7 @@ class RemotingServer implements Server {
   constructor(options: ServerOptions, doors: Pick<Doors, 'clock' | 'network' | 'log'>) {
     this.#options = options
     this.#doors = doors
+    this.#warnings = new Warnings(doors.clock)
   }
 
   async listen(): Promise<void> {
@@ -103,6 +106,7 @@ class RemotingServer implements Server {
       socket,
       clock,
       log,
+      warnings: this.#warnings,
       limits: { frameBytesMax, ...connectionLimits, ...this.#limits() },
       side: 'server',
       handle: (request) => (this.#isClosing ? refusal(request) : this.#options.handle(request)),
