@@ -31,10 +31,15 @@ export interface DiskSpace {
   freeBytes: number // for this user
 }
 
+export type OpenMode = 'reading' | 'existing' | 'create' | 'either'
+
 /** The one door to the disk. Paths are absolute. Errors as in OpenFile; a missing file says code ENOENT. */
 export interface Files {
-  /** Opens for reading and writing; 'create' makes the file (and fails where it exists), 'either' makes it if missing. */
-  open(path: string, mode: 'existing' | 'create' | 'either'): OpenFile
+  /**
+   * Opens for reading and writing; 'create' makes the file (and fails where it exists), 'either' makes it if missing.
+   * 'reading' opens one that is there to read only: it needs no right to write, and writing to it fails.
+   */
+  open(path: string, mode: OpenMode): OpenFile
   exists(path: string): boolean
   /** The directory's entries sorted by name; [] where the directory is missing. */
   list(directory: string): FileInfo[]

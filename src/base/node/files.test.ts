@@ -46,3 +46,17 @@ test('a directory that takes no new ones is an error at once', () => {
 
   expect(ran.stdout.trim()).toBe('FILE_FAILED ENOENT')
 })
+
+test('a file opened for reading needs no right to write, and takes none', () => {
+  const path = `${home}/kept`
+  fs.writeFileSync(path, 'as it was')
+  fs.chmodSync(path, 0o400)
+
+  const file = nodeFiles.open(path, 'reading')
+
+  expect(() => file.write(Buffer.from('changed'), 0)).toThrow(expect.objectContaining({ code: 'FILE_FAILED' }))
+  expect(() => file.truncate(0)).toThrow(expect.objectContaining({ code: 'FILE_FAILED' }))
+  expect(fs.readFileSync(path, 'utf8')).toBe('as it was')
+  expect(() => nodeFiles.open(`${home}/none`, 'reading')).toThrow(expect.objectContaining({ code: 'FILE_FAILED' }))
+  file.close()
+})

@@ -90,8 +90,8 @@ class NodeFile implements OpenFile {
   }
 }
 
-const { O_RDWR, O_CREAT, O_EXCL } = fs.constants
-const openFlags = { existing: O_RDWR, create: O_RDWR | O_CREAT | O_EXCL, either: O_RDWR | O_CREAT }
+const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL } = fs.constants
+const openFlags = { reading: O_RDONLY, existing: O_RDWR, create: O_RDWR | O_CREAT | O_EXCL, either: O_RDWR | O_CREAT }
 
 function syncDirectory(directory: string): void {
   attempt('fsync', directory, () => {

@@ -1,6 +1,6 @@
 import { assert } from '../assert.ts'
 import { OperatingError } from '../errors.ts'
-import type { DiskSpace, FileInfo, Files, OpenFile } from '../files.ts'
+import type { DiskSpace, FileInfo, Files, OpenFile, OpenMode } from '../files.ts'
 
 const pageBytes = 4096
 /** A disk writes whole sectors: a write that is cut by a power cut ends at the end of one. */
@@ -142,15 +142,15 @@ export class MemoryFiles implements Files {
     this.#safeNames = new Map(names)
   }
 
-  open(path: string, mode: 'existing' | 'create' | 'either'): OpenFile {
+  open(path: string, mode: OpenMode): OpenFile {
     let content = this.#names.get(path)
-    if (content === undefined && mode === 'existing') throw failed('open', path, 'ENOENT')
+    if (content === undefined && (mode === 'existing' || mode === 'reading')) throw failed('open', path, 'ENOENT')
     if (content !== undefined && mode === 'create') throw failed('open', path, 'EEXIST')
     if (content === undefined) {
       if (!this.#directories.has(parentOf(path))) throw failed('open', path, 'ENOENT')
       this.#names.set(path, (content = new Content()))
     }
-    return this.#handle(path, content)
+    return this.#handle(path, content, mode !== 'reading')
   }
 
   exists(path: string): boolean {
@@ -237,11 +237,12 @@ export class MemoryFiles implements Files {
     return this.space
   }
 
-  #handle(path: string, content: Content): OpenFile {
+  #handle(path: string, content: Content, isWritable: boolean): OpenFile {
     const epoch = this.#epoch
     let isOpen = true
     const check = (operation: string) => {
-      if (!isOpen || epoch !== this.#epoch) throw failed(operation, path, 'EBADF')
+      const isChange = operation === 'write' || operation === 'truncate'
+      if (!isOpen || epoch !== this.#epoch || (isChange && !isWritable)) throw failed(operation, path, 'EBADF')
     }
     const finishSync = (count: number) => {
       if (this.syncFailure) throw failed('fdatasync', path, this.syncFailure)

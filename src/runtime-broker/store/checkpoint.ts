@@ -36,7 +36,7 @@ export interface Checkpoint {
 export function readCheckpoint(files: Files, path: string): Checkpoint {
   const page = Buffer.alloc(pageBytes)
   if (files.exists(path)) {
-    const file = files.open(path, 'existing')
+    const file = files.open(path, 'reading')
     file.read(page, 0)
     file.close()
   }
