@@ -23,6 +23,10 @@ const roles: Record<string, { describes: string; load: () => Promise<{ run: Run 
     describes: 'local cluster: Kubernetes on this machine, and the demo',
     load: () => import('./local-cluster/role.ts'),
   },
+  log: {
+    describes: "log: looks into a broker's store, ours or Apache's, and says what is wrong with it",
+    load: () => import('./runtime-broker/store/inspect/role.ts'),
+  },
   demo: {
     describes: 'demonstration on any cluster that has the operator; npm run demo brings a cluster along',
     load: () => import('./demo/role.ts'),

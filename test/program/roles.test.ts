@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { expect, test } from '@jest/globals'
 
 const deadlineMs = 15_000
@@ -59,5 +59,28 @@ test('SIGTERM ends a role with exit code 0', async () => {
     expect(code).toBe(0)
   } finally {
     rmSync(home, { recursive: true })
+  }
+})
+
+test('log tells a good store, a damaged one and none apart by its exit code', async () => {
+  const home = mkdtempSync(join(tmpdir(), 'log-'))
+  const segment = join(home, 'store/commitlog/00000000000000000000')
+  mkdirSync(dirname(segment), { recursive: true })
+  writeFileSync(segment, Buffer.alloc(4096))
+  try {
+    const none = await run(['log', 'verify', join(home, 'nothing')])
+    const good = await run(['log', 'verify', join(home, 'store')])
+    writeFileSync(segment, Buffer.alloc(4096, 1))
+    const bad = await run(['log', 'verify', join(home, 'store')])
+    const dump = await run(['log', 'dump', join(home, 'store')])
+    const usage = await run(['log', 'verify', home, '--topic', 'T'])
+    expect(none).toMatchObject({ code: 2, out: '', err: expect.stringContaining('--commitlog') })
+    expect(good).toMatchObject({ code: 0, out: expect.stringContaining('No problem found'), err: '' })
+    expect(bad).toMatchObject({ code: 1, out: expect.stringContaining('commitlog/00000000000000000000 phyOffset 0') })
+    expect(JSON.parse(dump.out)).toMatchObject({ phyOffset: 0, damagedBytes: 4096 })
+    expect(usage).toMatchObject({ code: 2, out: '', err: expect.stringContaining('--topic is a flag of dump') })
+    expect(readdirSync(join(home, 'store'))).toEqual(['commitlog'])
+  } finally {
+    rmSync(home, { recursive: true, force: true })
   }
 })

@@ -1,0 +1,259 @@
+import { isOperatingError } from '../../../base/errors.ts'
+import type { Files } from '../../../base/files.ts'
+import {
+  MessageSysFlag,
+  PropertyName,
+  type RecordLayout,
+  readInt64,
+  readProperty,
+  recordAt,
+  tagsCodeOf,
+} from '../../../remoting/message/index.ts'
+import type { ConsumeQueue } from '../consume-queue.ts'
+import { unitBytes } from '../consume-queue.ts'
+import type { ConsumeQueues } from '../consume-queues.ts'
+import type { DeletedTopics } from '../deleted-topics.ts'
+import { scheduleTopic } from '../recovery.ts'
+import type { ScannedRecord } from '../scan.ts'
+import type { Findings } from './findings.ts'
+
+/** Units of one queue that are read at once: one page. */
+const windowUnits = 204
+/** Queues whose units are at hand; the others are read again when they are needed. */
+const windowsMax = 2048
+/** A tagsCode at or below it is the address of a unit in consumequeue_ext. Source: Apache RocketMQ 5, ConsumeQueueExt. */
+const extAddressMax = -2_147_483_649
+
+interface QueueState {
+  queue: ConsumeQueue
+  /** queueOffset that the next message must have; undefined before the first one. */
+  next: number | undefined
+  /** Messages whose unit is another one, and the first of them. */
+  wrongCount: number
+  firstWrong: { queueOffset: number; phyOffset: number } | undefined
+  /** Messages behind the queue's end. */
+  missingCount: number
+  firstMissing: { queueOffset: number; phyOffset: number } | undefined
+  lostCount: number // queueOffsets that no message has
+  firstLost: number
+  twiceCount: number // messages whose queueOffset an earlier one has
+  firstTwice: number
+}
+
+/**
+ * Holds each record against its unit. Two things make units rightly absent: a topic that was deleted, and a broker that is
+ * at work, whose newest units are in its memory.
+ */
+export class QueueCheck {
+  readonly #queues: ConsumeQueues
+  readonly #deleted: DeletedTopics
+  readonly #hasTopic: (topic: string) => boolean
+  readonly #states = new Map<ConsumeQueue, QueueState>()
+  readonly #unusable = new Set<ConsumeQueue>()
+  readonly #windows = new Map<ConsumeQueue, { first: number; count: number; units: Buffer }>()
+  agreeCount = 0
+  /** Messages that are in the log alone: of deleted topics, prepared, rolled back, inner batches. */
+  unqueuedCount = 0
+  /** Messages behind the ends of their queues. */
+  behindCount = 0
+
+  constructor(queues: ConsumeQueues, deleted: DeletedTopics, hasTopic: (topic: string) => boolean) {
+    this.#queues = queues
+    this.#deleted = deleted
+    this.#hasTopic = hasTopic
+  }
+
+  /** Reads which queues there are; a queue file that no start would take becomes a finding. */
+  load(files: Files, directory: string, logMinOffset: number, logEndOffset: number, findings: Findings): void {
+    for (const topic of files.list(directory)) {
+      if (!topic.isDirectory) continue
+      for (const { name, isDirectory } of files.list(`${directory}/${topic.name}`)) {
+        if (!isDirectory || !/^\d+$/.test(name)) continue
+        const queue = this.#queues.findOrMake(topic.name, Number(name))
+        try {
+          queue.load(logMinOffset, logEndOffset)
+        } catch (error) {
+          if (!isOperatingError(error, 'STORE_CORRUPT')) throw error
+          const { path, sizeBytes, expectedBytes, missing } = error.facts
+          const what =
+            missing !== undefined
+              ? `the file before it is missing: ${missing}`
+              : sizeBytes !== undefined
+                ? `is ${sizeBytes} bytes long, not ${expectedBytes}`
+                : 'its name is not that of a queue file'
+          findings.add({ kind: 'queue', path: String(path), what })
+          this.#unusable.add(queue)
+        }
+      }
+    }
+  }
+
+  /** End in the log of the last message that any queue has. */
+  lastEnd(): number {
+    let end = 0
+    for (const queue of this.#queues.all()) if (!this.#unusable.has(queue)) end = Math.max(end, queue.lastEnd())
+    return end
+  }
+
+  take({ buffer, position, layout, phyOffset }: ScannedRecord): void {
+    const sysFlag = buffer.readInt32BE(position + recordAt.sysFlag)
+    const transaction = sysFlag & MessageSysFlag.TRANSACTION_MASK
+    const topic = buffer.toString('utf8', layout.topicAt, layout.topicAt + layout.topicLength)
+    const isInLogAlone =
+      (transaction !== 0 && transaction !== MessageSysFlag.TRANSACTION_COMMIT) ||
+      (sysFlag & MessageSysFlag.INNER_BATCH) !== 0 || // batchconsumequeue/ has these
+      this.#deleted.has(topic, phyOffset)
+    const queueId = buffer.readInt32BE(position + recordAt.queueId)
+    if (isInLogAlone || queueId < 0) {
+      this.unqueuedCount++
+      return
+    }
+    const queue = this.#queues.findOrMake(topic, queueId)
+    if (this.#unusable.has(queue)) return
+    const state = this.#stateOf(queue)
+    const queueOffset = readInt64(buffer, position + recordAt.queueOffset)
+    if (!this.#isNext(state, queueOffset)) return
+    if (queueOffset >= queue.maxOffset) {
+      state.missingCount++
+      state.firstMissing ??= { queueOffset, phyOffset }
+      return
+    }
+    const unit = queueOffset < queue.minOffset ? undefined : this.#unit(queue, queueOffset)
+    if (unit !== undefined && isUnitOf(unit, topic, buffer, layout, phyOffset)) this.agreeCount++
+    else {
+      state.wrongCount++
+      state.firstWrong ??= { queueOffset, phyOffset }
+    }
+  }
+
+  /** @param isInUse a broker may be at work, or one died: then units that are not there yet are no finding */
+  finish(isInUse: boolean, findings: Findings): void {
+    for (const queue of this.#queues.all()) {
+      const state = this.#states.get(queue)
+      const add = (what: string, phyOffset?: number, kind: 'queue' | 'message' = 'queue') =>
+        findings.add({
+          kind,
+          path: queue.directory,
+          what,
+          ...(phyOffset !== undefined && { phyOffset }),
+        })
+      if (state === undefined) {
+        const isMultiDispatch = queue.topic.startsWith('%LMQ%') // its units are those of other topics' messages
+        const surplus = queue.maxOffset - queue.minOffset
+        if (surplus > 0 && !isMultiDispatch && !this.#unusable.has(queue)) {
+          add(`has ${surplus} units for messages that the log does not have`)
+        }
+        continue
+      }
+      const { wrongCount, firstWrong, missingCount, firstMissing } = state
+      if (wrongCount > 0) {
+        add(
+          `${wrongCount} units are not those of their messages, the first one at queueOffset ${firstWrong!.queueOffset}`,
+          firstWrong!.phyOffset,
+        )
+      }
+      if (missingCount > 0) this.#finishMissing(queue, missingCount, firstMissing!, isInUse, add)
+      if (state.lostCount > 0) {
+        add(
+          `the log lacks ${state.lostCount} messages, the first one at queueOffset ${state.firstLost}`,
+          undefined,
+          'message',
+        )
+      }
+      if (state.twiceCount > 0) {
+        add(
+          `${state.twiceCount} messages have a queueOffset that was given before, from ${state.firstTwice} on`,
+          undefined,
+          'message',
+        )
+      }
+      if (queue.maxOffset > state.next!) {
+        add(`has ${queue.maxOffset - state.next!} units behind its last message, from queueOffset ${state.next} on`)
+      }
+    }
+  }
+
+  #finishMissing(
+    queue: ConsumeQueue,
+    count: number,
+    first: { queueOffset: number; phyOffset: number },
+    isInUse: boolean,
+    add: (what: string, phyOffset?: number) => void,
+  ): void {
+    const isDeleted = queue.maxOffset === 0 && !this.#hasTopic(queue.topic)
+    if (isDeleted) this.unqueuedCount += count
+    else if (isInUse) this.behindCount += count
+    else add(`lacks the units of ${count} messages, the first one at queueOffset ${first.queueOffset}`, first.phyOffset)
+  }
+
+  #stateOf(queue: ConsumeQueue): QueueState {
+    let state = this.#states.get(queue)
+    if (state === undefined) this.#states.set(queue, (state = newState(queue)))
+    return state
+  }
+
+  /** Whether queueOffset is one that a queue goes on with; notes what is odd about it. */
+  #isNext(state: QueueState, queueOffset: number): boolean {
+    const { next } = state
+    if (next === undefined) {
+      const { minOffset, maxOffset } = state.queue
+      if (queueOffset > minOffset && maxOffset > minOffset) {
+        state.lostCount += queueOffset - minOffset
+        state.firstLost = minOffset
+      }
+    } else if (queueOffset > next) {
+      if (state.lostCount === 0) state.firstLost = next
+      state.lostCount += queueOffset - next
+    } else if (queueOffset < next && queueOffset > 0) {
+      if (state.twiceCount++ === 0) state.firstTwice = queueOffset
+      return false
+    } else if (queueOffset < next) {
+      // Its topic was deleted and made again: what was before has no units.
+      this.unqueuedCount += state.wrongCount + state.missingCount
+      Object.assign(state, newState(state.queue))
+    }
+    state.next = queueOffset + 1
+    return true
+  }
+
+  #unit(queue: ConsumeQueue, queueOffset: number): Buffer | undefined {
+    let window = this.#windows.get(queue)
+    if (window === undefined || queueOffset < window.first || queueOffset >= window.first + window.count) {
+      this.#windows.delete(queue)
+      if (window === undefined && this.#windows.size >= windowsMax) {
+        this.#windows.delete(this.#windows.keys().next().value!)
+      }
+      const units = window?.units ?? Buffer.allocUnsafeSlow(windowUnits * unitBytes)
+      window = { first: queueOffset, count: queue.readUnits(units, queueOffset, windowUnits), units }
+      this.#windows.set(queue, window)
+    }
+    const at = (queueOffset - window.first) * unitBytes
+    return window.count === 0 ? undefined : window.units.subarray(at, at + unitBytes)
+  }
+}
+
+function newState(queue: ConsumeQueue): QueueState {
+  return {
+    queue,
+    next: undefined,
+    wrongCount: 0,
+    firstWrong: undefined,
+    missingCount: 0,
+    firstMissing: undefined,
+    lostCount: 0,
+    firstLost: 0,
+    twiceCount: 0,
+    firstTwice: 0,
+  }
+}
+
+function isUnitOf(unit: Buffer, topic: string, buffer: Buffer, layout: RecordLayout, phyOffset: number): boolean {
+  if (readInt64(unit, 0) !== phyOffset || unit.readInt32BE(8) !== layout.size) return false
+  const tagsCode = readInt64(unit, 12)
+  if (tagsCode <= extAddressMax) return true
+  // A deliver time: which one depends on settings of the broker of that day.
+  if (topic === scheduleTopic) return tagsCode >= readInt64(buffer, layout.storeTimestampAt)
+  const { propertiesAt, propertiesLength } = layout
+  const properties = buffer.toString('utf8', propertiesAt, propertiesAt + propertiesLength)
+  return tagsCode === tagsCodeOf(readProperty(properties, PropertyName.TAGS))
+}

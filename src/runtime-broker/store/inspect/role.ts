@@ -1,0 +1,179 @@
+import { resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { isOperatingError, messageOf, type OperatingError } from '../../../base/errors.ts'
+import { nodeClock, nodeFiles } from '../../../base/node/index.ts'
+import { UsageError } from '../../../base/usage.ts'
+import { dumpStore } from './dump.ts'
+import { ProgressText } from './progress.ts'
+import { reportLines } from './report.ts'
+import { verifyStore } from './verify.ts'
+
+const usage = `Usage: node src/main.js log COMMAND DIR [flags]
+
+Looks into the store of a broker, ours or Apache's; DIR is its storePathRootDir. Nothing is written there, and a broker may be
+at work in it. Progress of a long read goes to the error output.
+
+Commands
+  verify   read every record and hold consume queues, key index and checkpoint against them; say what is wrong, and what
+           the next start of the broker would do about it
+  dump     the records in the order of the log, each a line of JSON; damaged places as lines of their own
+
+Flags
+  --commitlog FOLDER       storePathCommitLog, where it is not DIR/commitlog
+  --segment-bytes N        mappedFileSizeCommitLog; else as most files are
+Of verify
+  --queue-file-bytes N     mappedFileSizeConsumeQueue; else as most files are
+  --index-slots N          maxHashSlotNum, where it is not 5000000
+Of dump
+  --topic TOPIC            only messages of this topic
+  --queue N                only messages of the queue of this queueId
+  --from PHYOFFSET         only records from this byte of the log on
+  --from-queue-offset N    only messages from this queueOffset on; wants --topic
+  --key KEY                only messages with this UNIQ_KEY, or this word in KEYS
+  --count N                at most so many
+  --body                   bodies too, in base64
+  -h, --help               this text
+
+Exit code: 0 all is well, 1 verify found problems, 2 the directory or the flags cannot be used.
+`
+
+/** @returns the exit code */
+export async function run(args: string[]): Promise<number> {
+  const { command, dir, values } = readFlags(args)
+  if (values.help || command === 'help') {
+    process.stdout.write(usage)
+    return 0
+  }
+  if (command !== 'verify' && command !== 'dump') {
+    throw new UsageError(command === undefined ? 'no command named' : `unknown command ${command}`)
+  }
+  if (dir === undefined) throw new UsageError(`${command} which directory? Name the storePathRootDir of a broker`)
+  const rootDir = resolve(dir)
+  const location = { rootDir, commitLogDir: values.commitlog ? resolve(values.commitlog) : `${rootDir}/commitlog` }
+  try {
+    return await (command === 'verify' ? verify(location, values) : dump(location, values))
+  } catch (error) {
+    if (!isOperatingError(error)) throw error
+    process.stderr.write(`${saidOf(error)}\n`)
+    return 2
+  }
+}
+
+type Values = ReturnType<typeof readFlags>['values']
+type Location = { rootDir: string; commitLogDir: string }
+
+async function verify(location: Location, values: Values): Promise<number> {
+  for (const flag of ['topic', 'queue', 'from', 'from-queue-offset', 'key', 'count', 'body'] as const) {
+    if (values[flag] !== undefined) throw new UsageError(`--${flag} is a flag of dump`)
+  }
+  const progress = new ProgressText(nodeClock)
+  const report = await verifyStore(
+    {
+      ...location,
+      segmentBytes: numberOf(values, 'segment-bytes', 1),
+      consumeQueueFileBytes: numberOf(values, 'queue-file-bytes', 1),
+      slotCount: numberOf(values, 'index-slots', 1),
+      onProgress: (done, total) => tellProgress(progress.next(done, total)),
+    },
+    { files: nodeFiles, clock: nodeClock },
+  )
+  for (const line of reportLines(report, location.rootDir)) process.stdout.write(`${line}\n`)
+  return report.findings.count > 0 ? 1 : 0
+}
+
+async function dump(location: Location, values: Values): Promise<number> {
+  for (const flag of ['queue-file-bytes', 'index-slots'] as const) {
+    if (values[flag] !== undefined) throw new UsageError(`--${flag} is a flag of verify`)
+  }
+  const fromQueueOffset = numberOf(values, 'from-queue-offset', 0)
+  if (fromQueueOffset !== undefined && values.topic === undefined) {
+    throw new UsageError('--from-queue-offset wants --topic: each queue counts its own messages')
+  }
+  let isWanted = true
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+    isWanted = false // whoever read has enough: head, less
+  })
+  const progress = new ProgressText(nodeClock)
+  await dumpStore(
+    {
+      ...location,
+      segmentBytes: numberOf(values, 'segment-bytes', 1),
+      filter: {
+        topic: values.topic,
+        queueId: numberOf(values, 'queue', 0),
+        fromPhyOffset: numberOf(values, 'from', 0),
+        fromQueueOffset,
+        countMax: numberOf(values, 'count', 1) ?? Number.POSITIVE_INFINITY,
+        key: values.key,
+      },
+      withBodies: values.body ?? false,
+      onLine: (line) => {
+        process.stdout.write(`${line}\n`)
+        return isWanted
+      },
+      onProgress: (done, total) => tellProgress(progress.next(done, total)),
+    },
+    { files: nodeFiles },
+  )
+  return 0
+}
+
+function readFlags(args: string[]) {
+  let parsed: ReturnType<typeof parse>
+  try {
+    parsed = parse(args)
+  } catch (error) {
+    throw new UsageError(messageOf(error))
+  }
+  const { values, positionals } = parsed
+  const [command, dir, ...more] = positionals
+  if (more.length > 0) throw new UsageError(`one directory at a time: ${[dir, ...more].join(' ')}`)
+  return { command, dir, values }
+}
+
+function parse(args: string[]) {
+  return parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      commitlog: { type: 'string' },
+      'segment-bytes': { type: 'string' },
+      'queue-file-bytes': { type: 'string' },
+      'index-slots': { type: 'string' },
+      topic: { type: 'string' },
+      queue: { type: 'string' },
+      from: { type: 'string' },
+      'from-queue-offset': { type: 'string' },
+      key: { type: 'string' },
+      count: { type: 'string' },
+      body: { type: 'boolean' },
+      help: { type: 'boolean', short: 'h' },
+    },
+  })
+}
+
+function numberOf(
+  values: Values,
+  flag: 'segment-bytes' | 'queue-file-bytes' | 'index-slots' | 'queue' | 'from' | 'from-queue-offset' | 'count',
+  least: number,
+): number | undefined {
+  const text = values[flag]
+  if (text === undefined) return undefined
+  const value = Number(text)
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value) || value < least) {
+    throw new UsageError(`--${flag} ${text}: a whole number from ${least} on is wanted`)
+  }
+  return value
+}
+
+function tellProgress(text: string | undefined): void {
+  if (text !== undefined) process.stderr.write(`${text}\n`)
+}
+
+function saidOf(error: OperatingError): string {
+  const { operation, path, code } = error.facts
+  if (error.code !== 'FILE_FAILED') return error.message
+  const gone = 'it went while it was read: a broker that is at work may remove files; try again'
+  return `cannot ${operation} ${path}: ${code === 'ENOENT' ? gone : code}`
+}

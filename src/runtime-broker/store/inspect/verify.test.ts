@@ -1,0 +1,358 @@
+import { expect, test } from '@jest/globals'
+import { isOperatingError } from '../../../base/errors.ts'
+import type { Files } from '../../../base/files.ts'
+import { StoreBench } from '../testing/bench.ts'
+import { reportLines } from './report.ts'
+import { type VerifyReport, verifyStore } from './verify.ts'
+
+const segment = (start: number) => `/store/commitlog/${String(start).padStart(20, '0')}`
+const queueFile = '/store/consumequeue/orders/0/00000000000000000000'
+
+/** A disk that cannot be changed, as a mounted snapshot. */
+function readOnly(files: Files): Files {
+  const refuse = () => {
+    throw new Error('a read-only disk')
+  }
+  return {
+    ...Object.fromEntries(
+      ['makeDirectory', 'writeText', 'rename', 'remove', 'removeLater', 'syncDirectory', 'lock'].map((name) => [
+        name,
+        refuse,
+      ]),
+    ),
+    open: (path: string, mode: string) => (mode === 'reading' ? files.open(path, mode) : refuse()),
+    exists: (path: string) => files.exists(path),
+    list: (directory: string) => files.list(directory),
+    readText: (path: string) => files.readText(path),
+    diskSpace: (path: string) => files.diskSpace(path),
+  } as unknown as Files
+}
+
+async function verify(bench: StoreBench): Promise<VerifyReport> {
+  const work = verifyStore(
+    {
+      rootDir: '/store',
+      commitLogDir: '/store/commitlog',
+      segmentBytes: undefined,
+      consumeQueueFileBytes: undefined,
+      slotCount: 64,
+      onProgress: () => {},
+    },
+    { files: readOnly(bench.files), clock: bench.clock },
+  )
+  let isDone = false
+  const done = () => void (isDone = true)
+  work.then(done, done)
+  for (let turn = 0; turn < 2000 && !isDone; turn++) await bench.clock.advance(50)
+  return await work
+}
+
+/** Messages in three queues over several segments, with keys and tags, some not queued; all of them safe. */
+async function filled(): Promise<StoreBench> {
+  const bench = await new StoreBench().open()
+  for (let index = 0; index < 60; index++) {
+    const properties = `KEYS\u0001k${index} same\u0002TAGS\u0001TagA\u0002UNIQ_KEY\u0001id${index}\u0002`
+    await bench.appendAll([`message ${index}`], { properties, tagsCode: 2_598_919 })
+    if (index % 3 === 0) await bench.appendAll([`bill ${index}`], { topic: 'bills', queueId: index % 2 })
+    if (index % 10 === 0) await bench.appendAll(['prepared'], { topic: 'half', sysFlag: 0x4 })
+  }
+  await bench.clock.advance(11_000)
+  return bench
+}
+
+function overwrite(bench: StoreBench, path: string, position: number, bytes: Buffer): void {
+  const file = bench.files.open(path, 'existing')
+  file.write(bytes, position)
+  file.close()
+}
+
+function truncate(bench: StoreBench, path: string, sizeBytes: number): void {
+  const file = bench.files.open(path, 'existing')
+  file.truncate(sizeBytes)
+  file.close()
+}
+
+function indexFiles(bench: StoreBench): string[] {
+  return bench.files.list('/store/index').map(({ name }) => `/store/index/${name}`)
+}
+
+test.each(['stopped', 'killed', 'running'])(
+  'a sound store, %s: no problem, every unit and key agrees',
+  async (state) => {
+    const bench = await filled()
+    const end = bench.store.commitLog.maxOffset
+    if (state === 'stopped') await bench.close()
+    if (state === 'killed') bench.kill()
+
+    const report = await verify(bench)
+
+    expect(report.findings.kept).toEqual([])
+    expect(report).toMatchObject({
+      isInUse: state !== 'stopped',
+      endOffset: end,
+      recordCount: 86,
+      queueCount: 3,
+      unitsAgreed: 80,
+      unitsBehind: 0,
+      unqueued: 6,
+      index: { agreed: 60 * 4, behind: 0 },
+      nextStart: { refusal: undefined, endOffset: end, rebuildsQueues: false, indexFilesRemoved: 0 },
+    })
+  },
+)
+
+test('what a broker at work has not written yet is no problem', async () => {
+  const bench = await filled()
+  await bench.appendAll(['a', 'b', 'c'], { properties: 'KEYS\u0001late\u0002' })
+
+  const report = await verify(bench)
+
+  expect(report.findings.kept).toEqual([])
+  expect(report.unitsAgreed + report.unitsBehind).toBe(83)
+})
+
+test('an empty store is sound', async () => {
+  const bench = await new StoreBench().open()
+  await bench.close()
+
+  expect(await verify(bench)).toMatchObject({ recordCount: 0, findings: { count: 0 }, nextStart: { endOffset: 0 } })
+})
+
+type Case = [what: string, stop: 'clean' | 'killed', damage: (bench: StoreBench) => void, found: RegExp]
+
+test.each<Case>([
+  [
+    'a body changed',
+    'clean',
+    (bench) => overwrite(bench, segment(0), 88, Buffer.from('X')),
+    /^0+ phyOffset 0: .*bodyCrc/,
+  ],
+  [
+    'a body changed',
+    'killed',
+    (bench) => overwrite(bench, segment(0), 88, Buffer.from('X')),
+    /^0+ phyOffset 0: .*bodyCrc/,
+  ],
+  [
+    'a magic changed in the last segment',
+    'killed',
+    (bench) => overwrite(bench, segment(lastStart(bench)), 4, Buffer.alloc(4, 7)),
+    /^\d+ phyOffset \d+: magic 07070707 is that of no record; the next whole record begins \d+ bytes later/,
+  ],
+  [
+    'a totalSize is too long',
+    'clean',
+    (bench) => overwrite(bench, segment(4096), 0, Buffer.from([0, 0, 0xf0, 0])),
+    /totalSize 61440/,
+  ],
+  [
+    'a segment is all zeroes',
+    'clean',
+    (bench) => overwrite(bench, segment(4096), 0, Buffer.alloc(4096)),
+    /zeroes where a record/,
+  ],
+  ['a record was copied to another place', 'clean', copyRecord, /says that it lies at phyOffset 0/],
+  ['an end mark is wrong', 'clean', breakEndMark, /an end mark says/],
+  ['a segment is short', 'clean', (bench) => truncate(bench, segment(4096), 4000), /is 4000 bytes long, not 4096/],
+  [
+    'a segment is missing',
+    'killed',
+    (bench) => bench.files.remove(segment(4096)),
+    /segment before it is missing: 0+4096/,
+  ],
+  [
+    'a foreign file lies among the segments',
+    'clean',
+    (bench) => bench.files.writeText('/store/commitlog/notes.txt', 'x'),
+    /notes.txt.*name is not that of a segment/,
+  ],
+  [
+    'the list of deleted topics is none',
+    'clean',
+    (bench) => bench.files.writeText('/store/deleted-topics.json', '{'),
+    /deleted-topics.json.* no JSON/,
+  ],
+  [
+    'a unit points elsewhere',
+    'clean',
+    (bench) => overwrite(bench, queueFile, 5 * 20, Buffer.alloc(8, 1)),
+    /1 units are not those of their messages, the first one at queueOffset 5/,
+  ],
+  [
+    'a unit has the hash of another tag',
+    'clean',
+    (bench) => overwrite(bench, queueFile, 7 * 20 + 12, Buffer.alloc(8, 1)),
+    /1 units are not those .* queueOffset 7/,
+  ],
+  [
+    'a queue is missing',
+    'clean',
+    (bench) => bench.files.remove('/store/consumequeue/orders'),
+    /lacks the units of 60 messages/,
+  ],
+  [
+    'a queue file is missing',
+    'clean',
+    (bench) => bench.files.remove('/store/consumequeue/orders/0/00000000000000000320'),
+    /the file before it is missing: 0+320/,
+  ],
+  ['a queue file is short', 'killed', (bench) => truncate(bench, queueFile, 100), /is 100 bytes long, not 320/],
+  [
+    'a foreign file lies in a queue',
+    'clean',
+    (bench) => bench.files.writeText('/store/consumequeue/orders/0/core', ''.padEnd(320)),
+    /name is not that of a queue file/,
+  ],
+  [
+    'a queue has more than the log',
+    'clean',
+    (bench) => forgeUnit(bench),
+    /has 1 units behind its last message, from queueOffset 60 on/,
+  ],
+  ['an index file is short', 'clean', (bench) => truncate(bench, indexFiles(bench)[0]!, 100), /is 100 bytes long, not/],
+  [
+    'an index file is missing',
+    'clean',
+    (bench) => bench.files.remove(indexFiles(bench)[0]!),
+    /keys of messages have no entry/,
+  ],
+  [
+    'an entry is wrong',
+    'clean',
+    (bench) => overwrite(bench, indexFiles(bench)[0]!, 40 + 256 + 20 * 9, Buffer.alloc(20, 1)),
+    /do not go on with the chain/,
+  ],
+  [
+    'a slot is wrong',
+    'clean',
+    (bench) => overwrite(bench, indexFiles(bench)[0]!, 40, Buffer.alloc(256)),
+    /slots do not name the newest entry/,
+  ],
+  [
+    'a foreign file lies in the index',
+    'clean',
+    (bench) => bench.files.writeText('/store/index/lost', 'x'),
+    /lost.*name is not that of an index file/,
+  ],
+  [
+    'the checkpoint is cut',
+    'clean',
+    (bench) => truncate(bench, '/store/checkpoint', 100),
+    /checkpoint.*is 100 bytes long/,
+  ],
+  [
+    'the checkpoint is of the future',
+    'clean',
+    (bench) => overwrite(bench, '/store/checkpoint', 0, Buffer.alloc(6, 1)),
+    /physicMsgTimestamp .* is later than the newest message/,
+  ],
+])('%s (%s): it is found, and the next start does what was foretold', async (_what, stop, damage, found) => {
+  const bench = await filled()
+  if (stop === 'clean') await bench.close()
+  else bench.kill()
+  damage(bench)
+
+  const report = await verify(bench)
+
+  const lines = [...reportLines(report, '/store')].map((line) => line.trim().replace('commitlog/', ''))
+  expect(lines).toContainEqual(expect.stringMatching(found))
+  const { refusal, endOffset, steps, rebuildsQueues, indexFilesRemoved } = report.nextStart
+  const indexBefore = indexFiles(bench)
+  try {
+    await bench.reopen()
+  } catch (error) {
+    expect(isOperatingError(error, 'STORE_CORRUPT')).toBe(true)
+    expect(refusal).toBe((error as Error).message)
+    return
+  }
+  expect(refusal).toBeUndefined()
+  expect(bench.store.commitLog.maxOffset).toBe(endOffset)
+  for (const warning of bench.warnings) expect(steps).toContainEqual(expect.stringMatching(`^${warning}`))
+  expect(bench.warnings.some((text) => /rebuilding all/.test(text))).toBe(rebuildsQueues && bench.warnings.length > 0)
+  expect(indexBefore.filter((path) => !indexFiles(bench).includes(path))).toHaveLength(indexFilesRemoved)
+})
+
+test('records behind a damage in the middle are found again and held against their units', async () => {
+  const bench = await filled()
+  await bench.close()
+  overwrite(bench, segment(0), 88, Buffer.from('X'))
+
+  const report = await verify(bench)
+
+  expect(report).toMatchObject({ recordCount: 85, unitsAgreed: 79 })
+  expect(report.findings.kept.map(({ kind }) => kind)).toEqual(['record', 'message', 'index'])
+  const text = [...reportLines(report, '/store')].join('\n')
+  expect(text).toContain('do not remove index/')
+  expect(text).not.toContain('stop the broker and remove')
+})
+
+test('a torn tail is one problem, whatever old records lie behind it', async () => {
+  const bench = await filled()
+  bench.kill()
+  const end = bench.store.commitLog.maxOffset
+  overwrite(bench, segment(lastStart(bench)), end % 4096, Buffer.alloc(60, 3))
+
+  const report = await verify(bench)
+
+  expect(report.findings.kept).toMatchObject([{ kind: 'record', phyOffset: end }])
+  expect([...reportLines(report, '/store')].join('\n')).toContain(`the log is cut at phyOffset ${end}`)
+})
+
+test('a topic that was deleted needs no units', async () => {
+  const bench = await filled()
+  bench.store.deleteTopic('bills')
+  await bench.clock.advance(11_000)
+  await bench.close()
+
+  expect(await verify(bench)).toMatchObject({ findings: { count: 0 }, unitsAgreed: 60, unqueued: 26 })
+})
+
+test('what retention removed is missed by nobody', async () => {
+  const bench = await filled()
+  await bench.clock.advance(80 * 3_600_000)
+  bench.store.removeExpiredSegments()
+  await bench.clock.advance(120_000)
+  expect(bench.store.commitLog.minOffset).toBeGreaterThan(0)
+  await bench.close()
+
+  const report = await verify(bench)
+
+  expect(report.findings.kept).toEqual([])
+  expect(report.minOffset).toBeGreaterThan(0)
+})
+
+test('a directory without a store is named, and the flag that may help', async () => {
+  const bench = await new StoreBench().open()
+  bench.files.remove('/store/commitlog')
+
+  await expect(verify(bench)).rejects.toMatchObject({
+    code: 'SETTING_INVALID',
+    message: expect.stringContaining('--commitlog'),
+  })
+})
+
+function lastStart(bench: StoreBench): number {
+  return Math.max(...bench.files.list('/store/commitlog').map(({ name }) => Number(name)))
+}
+
+function copyRecord(bench: StoreBench): void {
+  const file = bench.files.open(segment(0), 'existing')
+  const bytes = Buffer.alloc(200)
+  file.read(bytes, 0)
+  file.write(bytes, bytes.readInt32BE(0))
+}
+
+function breakEndMark(bench: StoreBench): void {
+  const bytes = Buffer.alloc(4096)
+  const file = bench.files.open(segment(0), 'existing')
+  file.read(bytes, 0)
+  file.write(Buffer.from([0, 0, 9]), bytes.indexOf(Buffer.from('cbd43194', 'hex')) - 4)
+}
+
+function forgeUnit(bench: StoreBench): void {
+  const path = '/store/consumequeue/orders/0/00000000000000000960'
+  const file = bench.files.open(path, 'existing')
+  const unit = Buffer.alloc(20)
+  file.read(unit, 11 * 20)
+  file.write(unit, 12 * 20)
+}

@@ -1,0 +1,216 @@
+import type { Clock } from '../../../base/clock.ts'
+import { isOperatingError, OperatingError } from '../../../base/errors.ts'
+import type { Files } from '../../../base/files.ts'
+import { silentLog } from '../../../base/log.ts'
+import { readInt64 } from '../../../remoting/message/index.ts'
+import { unitBytes } from '../consume-queue.ts'
+import { DeletedTopics } from '../deleted-topics.ts'
+import type { ScannedRecord } from '../scan.ts'
+import { CheckpointCheck } from './checkpoint-check.ts'
+import { DryFiles } from './dry-files.ts'
+import { Findings } from './findings.ts'
+import { IndexCheck, indexShapeOf } from './index-check.ts'
+import { LogFiles, usualLength } from './log-files.ts'
+import { foreseeStart, type NextStart, queuesOf, type StorePlan } from './next-start.ts'
+import { QueueCheck } from './queue-check.ts'
+import { type Damage, walkLog } from './walk.ts'
+
+/** A record that is half there is looked at again so often, at most: a broker may be writing it. */
+const looksAgainMax = 20
+const lookAgainMs = 50
+const consumeQueueFileBytesDefault = 6_000_000
+
+export interface StoreLocation {
+  rootDir: string
+  commitLogDir: string
+}
+
+export interface VerifyOptions extends StoreLocation {
+  /** mappedFileSizeCommitLog, mappedFileSizeConsumeQueue, maxHashSlotNum; undefined: as the files are, as brokers have it. */
+  segmentBytes: number | undefined
+  consumeQueueFileBytes: number | undefined
+  slotCount: number | undefined
+  onProgress: (doneBytes: number, totalBytes: number) => void
+}
+
+export interface VerifyReport {
+  segmentCount: number
+  segmentBytes: number
+  minOffset: number
+  endOffset: number
+  /** There is an abort file: a broker is at work, or one died. */
+  isInUse: boolean
+  recordCount: number
+  /** Messages that came while the log was read are left out from here on. */
+  stoppedAt: number | undefined
+  queueCount: number
+  unitsAgreed: number
+  unitsBehind: number
+  /** Messages that need no unit. */
+  unqueued: number
+  /** undefined: there is none, or its sizes are not known. */
+  index: { fileCount: number; agreed: number; behind: number } | undefined
+  isIndexUnknown: boolean
+  checkpoint: { isThere: boolean; queuesSyncedTo: number | undefined }
+  findings: Findings
+  nextStart: NextStart
+}
+
+/**
+ * Reads a store directory, ours or Apache's, and holds its parts against each other. Writes nothing. A broker may be at work
+ * in it: then messages that come meanwhile are left out.
+ * @throws OperatingError SETTING_INVALID (no store there), FILE_FAILED
+ */
+export async function verifyStore(
+  options: VerifyOptions,
+  doors: { files: Files; clock: Clock },
+): Promise<VerifyReport> {
+  const { files, clock } = doors
+  const { rootDir, commitLogDir } = options
+  assertStore(files, options)
+  const dry = new DryFiles(files)
+  const findings = new Findings()
+  const isInUse = files.exists(`${rootDir}/abort`)
+  // In the order in which a broker writes last: what is read later knows more, never less.
+  const checkpoint = new CheckpointCheck(dry, rootDir, findings)
+  const plan = planOf(dry, options, 0)
+  const shape = plan.index
+  const pathsOfQueues = `${rootDir}/consumequeue`
+  const log = new LogFiles(dry, commitLogDir, options.segmentBytes, findings)
+  plan.segmentBytes = log.segmentBytes
+  const queues = queuesOf(plan, { files: dry, clock, log: silentLog })
+  const queueCheck = new QueueCheck(
+    queues,
+    deletedTopics(dry, rootDir, log.minOffset, findings),
+    topicsOf(files, rootDir),
+  )
+  queueCheck.load(dry, pathsOfQueues, log.minOffset, log.endOffset, findings)
+  const index =
+    shape &&
+    new IndexCheck(dry, { directory: `${rootDir}/index`, shape, logMinOffset: log.minOffset, isInUse, findings })
+  const queuesEnd = queueCheck.lastEnd()
+  const leftOutAfter = clock.now() // what queues and checkpoint know was stored before
+  let recordCount = 0
+  let looksAgain = { at: -1, count: 0 }
+  try {
+    const take = (record: ScannedRecord): boolean => {
+      const { buffer, layout, phyOffset } = record
+      const storeTimestamp = readInt64(buffer, layout.storeTimestampAt)
+      if (isInUse && storeTimestamp > leftOutAfter) return false
+      recordCount++
+      queueCheck.take(record)
+      index?.take(record)
+      checkpoint.take(phyOffset, phyOffset + layout.size, storeTimestamp)
+      return true
+    }
+    const walked = await walkLog(log, log.minOffset, true, {
+      onRecord: take,
+      onDamage: (damage) => {
+        findings.add({
+          kind: 'record',
+          path: pathIn(log, damage),
+          phyOffset: damage.phyOffset,
+          what: sayDamage(damage),
+        })
+        return damage.phyOffset >= queuesEnd && queuesEnd > 0
+      },
+      onProgress: (phyOffset) => options.onProgress(phyOffset - log.minOffset, log.endOffset - log.minOffset),
+      mayGrow: async (phyOffset) => {
+        if (!isInUse || phyOffset < queuesEnd) return false
+        looksAgain = looksAgain.at === phyOffset ? looksAgain : { at: phyOffset, count: 0 }
+        if (looksAgain.count++ >= looksAgainMax) return false
+        await clock.sleep(lookAgainMs)
+        return true
+      },
+    })
+    queueCheck.finish(isInUse, findings)
+    index?.finish(walked.isStopped ? walked.endOffset : Number.POSITIVE_INFINITY)
+    checkpoint.finish(log.minOffset, walked.endOffset, !walked.isStopped)
+    return {
+      segmentCount: log.segments.length,
+      segmentBytes: log.segmentBytes,
+      minOffset: log.minOffset,
+      endOffset: walked.endOffset,
+      isInUse,
+      recordCount,
+      stoppedAt: walked.isStopped ? walked.endOffset : undefined,
+      queueCount: queues.count,
+      unitsAgreed: queueCheck.agreeCount,
+      unitsBehind: queueCheck.behindCount,
+      unqueued: queueCheck.unqueuedCount,
+      index: index && { fileCount: index.fileCount, agreed: index.agreeCount, behind: index.behindCount },
+      isIndexUnknown: shape === undefined && files.list(`${rootDir}/index`).length > 0,
+      checkpoint: { isThere: checkpoint.isThere, queuesSyncedTo: checkpoint.checkpoint.queuesSyncedTo },
+      findings,
+      nextStart: await foreseeStart(plan, doors),
+    }
+  } finally {
+    index?.close()
+    queues.close()
+    log.close()
+  }
+}
+
+/** @throws OperatingError SETTING_INVALID */
+export function assertStore(files: Files, { rootDir, commitLogDir }: StoreLocation): void {
+  if (files.exists(commitLogDir)) return
+  throw new OperatingError('SETTING_INVALID', {
+    DIR: rootDir,
+    why: `there is no ${commitLogDir}`,
+    fits: 'the storePathRootDir of a broker, with --commitlog where storePathCommitLog lies elsewhere',
+  })
+}
+
+function planOf(files: Files, options: VerifyOptions, segmentBytes: number): StorePlan {
+  const { rootDir, commitLogDir } = options
+  return {
+    rootDir,
+    commitLogDir,
+    segmentBytes,
+    consumeQueueFileBytes: options.consumeQueueFileBytes ?? queueFileBytes(files, `${rootDir}/consumequeue`),
+    index: indexShapeOf(files, `${rootDir}/index`, options.slotCount),
+  }
+}
+
+/** The length that most queue files have. */
+function queueFileBytes(files: Files, directory: string): number {
+  const lengths: number[] = []
+  for (const topic of files.list(directory)) {
+    if (!topic.isDirectory) continue
+    for (const { name, isDirectory } of files.list(`${directory}/${topic.name}`)) {
+      const first = isDirectory ? files.list(`${directory}/${topic.name}/${name}`)[0] : undefined
+      if (first !== undefined && !first.isDirectory && first.sizeBytes % unitBytes === 0) lengths.push(first.sizeBytes)
+    }
+  }
+  return lengths.length === 0 ? consumeQueueFileBytesDefault : usualLength(lengths)
+}
+
+function deletedTopics(files: Files, rootDir: string, minOffset: number, findings: Findings): DeletedTopics {
+  const path = `${rootDir}/deleted-topics.json`
+  try {
+    return new DeletedTopics(files, path, minOffset)
+  } catch (error) {
+    if (!isOperatingError(error, 'STORE_CORRUPT')) throw error
+    findings.add({ kind: 'layout', path, what: 'is no JSON object' })
+    return new DeletedTopics(files, `${rootDir}/deleted-topics.json.none`, minOffset)
+  }
+}
+
+/** Says which topics the broker has; all, where its table cannot be read. */
+function topicsOf(files: Files, rootDir: string): (topic: string) => boolean {
+  const path = `${rootDir}/config/topics.json`
+  try {
+    const { topicConfigTable } = JSON.parse(files.readText(path)) as { topicConfigTable: Record<string, unknown> }
+    return (topic) => Object.hasOwn(topicConfigTable, topic)
+  } catch {
+    return () => true // no finding: the table is the broker's, and who lacks it lacks more than this
+  }
+}
+
+function pathIn(log: LogFiles, { phyOffset }: Damage): string {
+  return log.segments.find(({ start }) => start <= phyOffset && phyOffset < start + log.segmentBytes)!.path
+}
+
+function sayDamage({ phyOffset, endOffset, why }: Damage): string {
+  return `${why}; the next whole record begins ${endOffset - phyOffset} bytes later, at most`
+}
