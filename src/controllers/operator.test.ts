@@ -126,6 +126,15 @@ test('a Topic that this version cannot read says so, and goes when it is deleted
   expect(cluster.brokers.get('0')?.topics.has('orders')).toBe(true)
 })
 
+test('a Topic that this version cannot read holds up no broker', async () => {
+  await cluster.stop()
+  cluster = await startCluster({ takesAnySpec: true })
+  await cluster.create('topics', 'odd', { brokerSetRef: { name: 'b' }, queues: 'many' })
+  await createAll(1)
+
+  expect(cluster.brokers.get('0')?.registeredWith).toEqual(['orders'])
+})
+
 test('of two Topics that speak for one topic the other takes it over, messages and all, when one is deleted', async () => {
   const spec = { deletionPolicy: 'Delete', topicName: 'orders' }
   await createAll(1, spec)

@@ -24,7 +24,7 @@ import { writeStatus } from './perform.ts'
 import { brokerSets, type ConsumerGroup, consumerGroups, nameServers, type Topic, topics } from './resources.ts'
 import type { Reconcile, Shell } from './shell.ts'
 import { reconcileTopic } from './topic/reconcile.ts'
-import { claimOf, groupClaimOf, type Sight, World } from './world.ts'
+import { claimOf, type Sight, World } from './world.ts'
 
 const workers = 4
 const passTimeoutMs = 60_000
@@ -213,7 +213,7 @@ export class Operator {
       if (!asksForMore(before, after)) return
       const changed = (after ?? before) as ConsumerGroup
       queues.consumerGroups.add(keyOf(changed))
-      for (const other of world.consumerGroups.by('claim', groupClaimOf(changed))) {
+      for (const other of world.consumerGroups.by('claim', claimOf(changed))) {
         queues.consumerGroups.add(keyOf(other))
       }
     })

@@ -19,7 +19,7 @@ import {
   services,
   statefulSets,
 } from '../kube/index.ts'
-import { groupNameOf } from './consumergroup/plan.ts'
+import { type Declared, nameOnBrokers } from './on-brokers/plan.ts'
 import {
   type BrokerSet,
   brokerSets,
@@ -30,7 +30,6 @@ import {
   type Topic,
   topics,
 } from './resources.ts'
-import { topicNameOf } from './topic/plan.ts'
 
 const ours = `${label.managedBy}=${operatorName}`
 
@@ -42,14 +41,9 @@ function near(object: KubeObject, name: string | undefined): string[] {
   return name === undefined ? [] : [`${object.metadata.namespace}/${name}`]
 }
 
-/** What a Topic speaks for: one topic of the brokers of one set. */
-export function claimOf(topic: Topic): string {
-  return `${topic.metadata.namespace}/${topic.spec.brokerSetRef.name}/${topicNameOf(topic)}`
-}
-
-/** What a ConsumerGroup speaks for. */
-export function groupClaimOf(group: ConsumerGroup): string {
-  return `${group.metadata.namespace}/${group.spec.brokerSetRef.name}/${groupNameOf(group)}`
+/** What a Topic or a ConsumerGroup speaks for: one name on the brokers of one set. */
+export function claimOf(declared: Declared): string {
+  return `${declared.metadata.namespace}/${declared.spec.brokerSetRef.name}/${nameOnBrokers(declared)}`
 }
 
 /** All that the operator sees of Kubernetes: caches that follow the API server in some namespaces, or in all. */
@@ -89,7 +83,7 @@ export class World {
     })
     this.consumerGroups = sight<ConsumerGroup>(consumerGroups, {
       brokerSet: (group) => near(group, group.spec.brokerSetRef.name),
-      claim: (group) => [groupClaimOf(group)],
+      claim: (group) => [claimOf(group)],
     })
     this.statefulSets = sight<StatefulSet>(statefulSets, owner, ours)
     this.services = sight<Service>(services, owner, ours)

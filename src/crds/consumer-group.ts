@@ -1,6 +1,17 @@
 import { z } from 'zod'
 import type { Definition } from './definition.ts'
-import { commonStatus, objectName, rules } from './fields.ts'
+import { commonStatus, rules } from './fields.ts'
+import {
+  ageColumn,
+  brokerSetColumn,
+  brokerSetRef,
+  deletionPolicy,
+  fixedOnBrokers,
+  nameInUse,
+  nameOnBrokers,
+  readyColumns,
+  statusOnBrokers,
+} from './on-brokers.ts'
 
 /** Groups that RocketMQ uses itself. Source: Apache RocketMQ 5, MixAll#isSysConsumerGroup and its constants. */
 const reservedGroups = [
@@ -17,19 +28,12 @@ const reservedGroups = [
 const reservedPrefix = 'CID_RMQ_SYS_'
 
 /** CEL over the name that brokers will see. */
-const groupNameInUse = '(has(self.spec.groupName) ? self.spec.groupName : self.metadata.name)'
+const groupNameInUse = nameInUse('groupName')
 
 export const consumerGroupSpec = z
   .object({
-    brokerSetRef: z
-      .object({ name: objectName.describe('Name of a BrokerSet in the same namespace.') })
-      .describe('The brokers that have the group: all of them, those added later too. Cannot be changed.'),
-    groupName: z
-      .string()
-      .max(120) // with %RETRY% before it, it is a topic's name
-      .regex(/^[%|a-zA-Z0-9_-]+$/)
-      .describe("Name that clients use. Default: the resource's name. Cannot be changed.")
-      .optional(),
+    brokerSetRef: brokerSetRef('the group: all of them'),
+    groupName: nameOnBrokers(120), // with %RETRY% before it, it is a topic's name
     consumeEnabled: z.boolean().default(true).describe('Whether members of the group get messages.'),
     broadcastEnabled: z.boolean().default(true).describe('Whether members may consume in broadcasting mode.'),
     orderly: z
@@ -86,47 +90,19 @@ export const consumerGroupSpec = z
         }),
       )
       .optional(),
-    deletionPolicy: z
-      .enum(['Retain', 'Delete'])
-      .default('Retain')
-      .describe('Whether the group goes from the brokers with this resource.'),
+    deletionPolicy: deletionPolicy('Whether the group goes from the brokers with this resource.'),
     deleteOffsets: z
       .boolean()
       .default(false)
       .describe('Whether deletionPolicy Delete forgets how far the group is, too.'),
   })
-  .meta(
-    rules(
-      { rule: 'self.brokerSetRef.name == oldSelf.brokerSetRef.name', message: 'brokerSetRef cannot be changed' },
-      {
-        rule: "(has(self.groupName) ? self.groupName : '') == (has(oldSelf.groupName) ? oldSelf.groupName : '')",
-        message: 'groupName cannot be changed',
-      },
-    ),
-  )
+  .meta(rules(...fixedOnBrokers('groupName')))
 export type ConsumerGroupSpec = z.infer<typeof consumerGroupSpec>
 
 export const consumerGroupStatus = z.object({
   ...commonStatus,
   groupName: z.string().max(253).describe('Name that clients use.').optional(),
-  brokers: z
-    .object({
-      desired: z.int32().describe('Brokers that should have the group.'),
-      synced: z.int32().describe('Brokers that have it as wanted.'),
-    })
-    .describe('Where the group is.')
-    .optional(),
-  failing: z
-    .array(
-      z.object({
-        broker: z.string().max(261).describe('The brokerName.'),
-        reason: z.string().max(1024).describe('What the broker said.'),
-      }),
-    )
-    .max(8)
-    .describe('Brokers where the group could not be made.')
-    .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['broker'] })
-    .optional(),
+  ...statusOnBrokers('group'),
   lastReset: z
     .object({
       requestId: z.string().max(63).describe('The requestId that it was done for.'),
@@ -162,22 +138,10 @@ export const consumerGroupDefinition: Definition = {
   ],
   columns: [
     { name: 'Group', type: 'string', jsonPath: '.status.groupName', describes: 'Name that clients use' },
-    { name: 'BrokerSet', type: 'string', jsonPath: '.spec.brokerSetRef.name', describes: 'Brokers that have it' },
+    brokerSetColumn,
     { name: 'Retries', type: 'integer', jsonPath: '.spec.retry.maxTimes', describes: 'Tries, where given' },
-    {
-      name: 'Ready',
-      type: 'string',
-      jsonPath: '.status.conditions[?(@.type=="Ready")].status',
-      describes: 'Whether every broker has it',
-    },
-    {
-      name: 'Reason',
-      type: 'string',
-      jsonPath: '.status.conditions[?(@.type=="Ready")].reason',
-      wide: true,
-      describes: 'Why it is ready or not',
-    },
+    ...readyColumns,
     { name: 'Reset', type: 'string', jsonPath: '.status.lastReset.result', wide: true, describes: 'Last offset reset' },
-    { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp', describes: 'Time since creation' },
+    ageColumn,
   ],
 }

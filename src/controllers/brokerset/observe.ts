@@ -1,3 +1,4 @@
+import type { z } from 'zod'
 import { messageOf } from '../../base/errors.ts'
 import { subscriptionGroupConfig } from '../../client/index.ts'
 import { annotation, consumerGroupSpec, label, topicSpec } from '../../crds/index.ts'
@@ -12,13 +13,14 @@ import {
   storageClasses,
 } from '../../kube/index.ts'
 import type { BrokerGroup, BrokerTopic, Unread } from '../admin.ts'
-import { isSpeaker as isGroupSpeaker } from '../consumergroup/observe.ts'
 import { wantedGroup } from '../consumergroup/plan.ts'
+import type { Declared } from '../on-brokers/plan.ts'
+import { isSpeaker } from '../on-brokers/reconcile.ts'
 import { handsOver, isPodReady } from '../pods.ts'
-import { type BrokerSet, brokerPort, hostPort, namesrvPort, type Topic } from '../resources.ts'
+import { type BrokerSet, brokerPort, hostPort, namesrvPort } from '../resources.ts'
 import type { Shell } from '../shell.ts'
 import { wantedTopic } from '../topic/plan.ts'
-import { claimOf } from '../world.ts'
+import type { Sight } from '../world.ts'
 import { clusterNameOf, groupName, masterName } from './objects.ts'
 
 /** What is known of the NameServers that a BrokerSet registers at. */
@@ -206,18 +208,15 @@ async function observeHeld(brokerAddr: string, desired: BrokerSet, shell: Shell)
       ({ state, address }) => state === 'Serving' && address !== brokerAddr,
     )
     const groups = new Map(peer?.address === undefined ? [] : await shell.admin.groups(peer.address))
-    for (const resource of shell.world.consumerGroups.by('brokerSet', keyOf(desired))) {
-      if (!isGroupSpeaker(resource, shell)) continue
-      const wanted = wantedGroup({ ...resource, spec: consumerGroupSpec.parse(resource.spec) })
+    const { consumerGroups, topics: allTopics } = shell.world
+    for (const resource of speakers(consumerGroups, desired, consumerGroupSpec)) {
+      const wanted = wantedGroup(resource)
       groups.set(
         wanted.groupName,
         subscriptionGroupConfig(wanted.groupName, { ...groups.get(wanted.groupName), ...wanted }),
       )
     }
-    const topics = shell.world.topics
-      .by('brokerSet', keyOf(desired))
-      .filter((topic) => topic.metadata.deletionTimestamp === undefined && isSpeaker(topic, shell))
-      .map((topic) => wantedTopic({ ...topic, spec: topicSpec.parse(topic.spec) }))
+    const topics = speakers(allTopics, desired, topicSpec).map(wantedTopic)
     return {
       topics: topics.filter(({ topicName }) => !has.has(topicName)),
       groups: [...groups.values()].filter(({ groupName }) => !hasGroups.has(groupName)),
@@ -228,12 +227,13 @@ async function observeHeld(brokerAddr: string, desired: BrokerSet, shell: Shell)
   }
 }
 
-/** Whether a Topic is the oldest of those that speak for its topic. */
-function isSpeaker(topic: Topic, { world }: Shell): boolean {
-  const age = ({ metadata }: Topic) => `${metadata.creationTimestamp} ${metadata.uid}`
-  return world.topics
-    .by('claim', claimOf(topic))
-    .every((other) => other.metadata.deletionTimestamp !== undefined || age(other) >= age(topic))
+/** Resources whose things the brokers of a set are to have. One that cannot be read says so itself, and holds up no broker. */
+function speakers<R extends Declared>(sight: Sight<R>, brokerSet: BrokerSet, schema: z.ZodType<R['spec']>): R[] {
+  return sight.by('brokerSet', keyOf(brokerSet)).flatMap((resource) => {
+    if (!isSpeaker(resource, sight)) return []
+    const { success, data } = schema.safeParse(resource.spec)
+    return success ? [{ ...resource, spec: data }] : []
+  })
 }
 
 async function observeDrain(

@@ -1,28 +1,18 @@
 import type { ConsumerGroupStatus, LastReset } from '../../crds/index.ts'
 import type { Note } from '../../kube/index.ts'
 import type { BrokerGroup, GroupUse } from '../admin.ts'
-import { type Readiness, readiness, type Verdict } from '../conditions.ts'
+import { readiness, type Verdict } from '../conditions.ts'
+import { type Asked, nameOnBrokers, type Observed as On, report, unlike, type Words } from '../on-brokers/plan.ts'
 import type { Report } from '../perform.ts'
-import type { BrokerSet, ConsumerGroup } from '../resources.ts'
+import type { ConsumerGroup } from '../resources.ts'
 
-/** A broker that should have the group, and what it has. */
-export interface ObservedBroker {
-  brokerName: string
-  brokerAddr: string
-  /** undefined: it does not have the group. */
-  has: BrokerGroup | undefined
+export interface ObservedBroker extends Asked<BrokerGroup> {
   /** Asked for before a reset only. */
-  use: GroupUse | undefined
-  /** Why the broker could not be asked. */
-  trouble?: string
+  use?: GroupUse | undefined
 }
+export type Observed = On<ConsumerGroup, ObservedBroker>
 
-export interface Observed {
-  brokerSet: BrokerSet | undefined
-  /** Another ConsumerGroup that speaks for the same group of the same brokers, and is older. */
-  rival: ConsumerGroup | undefined
-  brokers: ObservedBroker[]
-}
+export const words: Words = { kind: 'ConsumerGroup', thing: 'consumer group', short: 'group' }
 
 export type Step = {
   do: 'createGroup' | 'correctGroup'
@@ -31,15 +21,11 @@ export type Step = {
   group: Partial<BrokerGroup> & { groupName: string }
 }
 
-export function groupNameOf({ metadata, spec }: ConsumerGroup): string {
-  return spec.groupName ?? metadata.name
-}
-
 /** What the resource says of the group; a broker keeps more of it, which stays as it is there. */
 export function wantedGroup(desired: ConsumerGroup) {
   const { consumeEnabled, broadcastEnabled, orderly, retry, slowConsumeBrokerId } = desired.spec
   return {
-    groupName: groupNameOf(desired),
+    groupName: nameOnBrokers(desired),
     consumeEnable: consumeEnabled,
     consumeBroadcastEnable: broadcastEnabled,
     consumeMessageOrderly: orderly,
@@ -51,12 +37,13 @@ export function wantedGroup(desired: ConsumerGroup) {
 
 /** Plans one pass: makes the group where it is missing and changes it back where it differs. */
 export function plan(desired: ConsumerGroup, observed: Observed): Step[] {
-  if (observed.rival) return []
   const wanted = wantedGroup(desired)
-  return observed.brokers.flatMap(({ brokerName, brokerAddr, has, trouble }): Step[] => {
-    if (trouble !== undefined || (has && isSame(has, wanted))) return []
-    return [{ do: has ? 'correctGroup' : 'createGroup', brokerName, brokerAddr, group: { ...has, ...wanted } }]
-  })
+  return unlike(observed, (has) => isSame(has, wanted)).map(({ brokerName, brokerAddr, has }) => ({
+    do: has ? 'correctGroup' : 'createGroup',
+    brokerName,
+    brokerAddr,
+    group: { ...has, ...wanted },
+  }))
 }
 
 function isSame(has: BrokerGroup, wanted: Partial<BrokerGroup>): boolean {
@@ -107,8 +94,6 @@ export function planReset(desired: ConsumerGroup, observed: Observed, steps: rea
   return { do: 'reset', timestampMs: asked.to === 'Timestamp' ? Math.max(0, timestampMs) : timestampMs, targets }
 }
 
-const failingMax = 8
-
 /**
  * What a pass found and did.
  * @param failures of steps, by brokerName
@@ -122,39 +107,14 @@ export function reportOf(
   reset: ResetPlan,
   lastReset: LastReset | undefined,
 ): Report<ConsumerGroupStatus> {
-  const { brokers, brokerSet } = observed
-  const failing = brokers.flatMap(({ brokerName, trouble }) => {
-    const reason = trouble ?? failures.get(brokerName)
-    return reason === undefined ? [] : [{ broker: brokerName, reason: reason.slice(0, 1024) }]
-  })
-  const synced = observed.rival ? 0 : brokers.length - failing.length
-  const count = brokerSet?.spec.groups ?? 0
-  const done = steps.filter(({ brokerName }) => !failures.has(brokerName))
+  const done = steps.map((step) => ({ ...step, isCorrection: step.do === 'correctGroup' }))
+  const { status, readiness: ready, notes } = report(desired, observed, done, failures, words)
   const resetVerdicts = judgeReset(desired, reset, lastReset)
   return {
-    status: {
-      groupName: groupNameOf(desired),
-      brokers: { desired: count, synced },
-      ...(failing.length > 0 && { failing: failing.slice(0, failingMax) }),
-      ...(lastReset && { lastReset }),
-    },
-    verdicts: [...readiness(judge(desired, observed, synced, count, failing)), ...resetVerdicts],
-    notes: [
-      ...noteOf(done, 'createGroup', 'ConsumerGroupCreated', 'made on'),
-      ...noteOf(done, 'correctGroup', isDrift(desired) ? 'DriftCorrected' : 'ConsumerGroupUpdated', 'changed on'),
-      ...resetVerdicts.flatMap((verdict) => resetNote(desired, verdict, lastReset)),
-    ],
+    status: { groupName: nameOnBrokers(desired), ...status, ...(lastReset && { lastReset }) },
+    verdicts: [...readiness(ready), ...resetVerdicts],
+    notes: [...notes, ...resetVerdicts.flatMap((verdict) => resetNote(desired, verdict, lastReset))],
   }
-}
-
-/** Whether the resource has not changed since it was last true: then somebody changed the group on the broker. */
-function isDrift(desired: ConsumerGroup): boolean {
-  return desired.status?.observedGeneration === desired.metadata.generation
-}
-
-function noteOf(done: readonly Step[], kind: Step['do'], reason: string, verb: string): Note[] {
-  const names = done.filter((step) => step.do === kind).map(({ brokerName }) => brokerName)
-  return names.length === 0 ? [] : [{ type: 'Normal', reason, message: `the group was ${verb} ${names.join(', ')}` }]
 }
 
 function judgeReset({ spec }: ConsumerGroup, reset: ResetPlan, lastReset: LastReset | undefined): Verdict[] {
@@ -182,29 +142,4 @@ function resetNote(desired: ConsumerGroup, verdict: Verdict, lastReset: LastRese
   if (verdict.status === 'True') return [{ type: 'Normal', reason: 'OffsetReset', message: verdict.message }]
   const reason = lastReset?.requestId === desired.spec.resetOffset?.requestId ? 'OffsetResetFailed' : 'OffsetResetWaits'
   return [{ type: 'Warning', reason, message: verdict.message }]
-}
-
-function judge(
-  desired: ConsumerGroup,
-  { brokerSet, rival }: Observed,
-  synced: number,
-  count: number,
-  failing: readonly { broker: string; reason: string }[],
-): Readiness {
-  const { name } = desired.spec.brokerSetRef
-  if (rival) {
-    const message = `ConsumerGroup ${rival.metadata.name} speaks for ${groupNameOf(desired)} already: delete one of the two`
-    return { status: 'False', reason: 'ResourceConflict', message, isStalled: true }
-  }
-  if (!brokerSet) return { status: 'Unknown', reason: 'ClusterNotReady', message: `BrokerSet ${name} does not exist` }
-  const [first] = failing
-  if (first) {
-    const message = `${failing.length} brokers failed; ${first.broker}: ${first.reason}`
-    return { status: 'False', reason: 'BrokerError', message }
-  }
-  if (synced < count) {
-    const message = `${synced} of ${count} broker groups have the consumer group; the others do not serve yet`
-    return { status: synced > 0 ? 'False' : 'Unknown', reason: 'ClusterNotReady', message }
-  }
-  return { status: 'True', reason: 'Synced', message: `${synced} of ${count} broker groups have the consumer group` }
 }

@@ -1,35 +1,35 @@
-import { messageOf, OperatingError } from '../../base/errors.ts'
 import { type ConsumerGroupStatus, consumerGroupSpec } from '../../crds/index.ts'
-import { hasFinalizer, keepFinalizer } from '../finalizer.ts'
+import { keepFinalizer } from '../finalizer.ts'
+import { nameOnBrokers, type Place } from '../on-brokers/plan.ts'
+import { cleanUp, driftPollMs, observe, performOnEach, throwFailing } from '../on-brokers/reconcile.ts'
 import { type Report, writeStatus } from '../perform.ts'
-import { type BrokerSet, type ConsumerGroup, consumerGroups } from '../resources.ts'
+import { type ConsumerGroup, consumerGroups } from '../resources.ts'
 import type { Reconcile, Shell } from '../shell.ts'
-import { brokerSetOf, observe, othersOf } from './observe.ts'
-import { groupNameOf, isResetDue, plan, planReset, reportOf } from './plan.ts'
+import { isResetDue, type ObservedBroker, plan, planReset, reportOf, words } from './plan.ts'
 import { performReset } from './reset.ts'
 
-const driftPollMs = 60_000 // nobody tells when a group is changed by hand
-const resetPollMs = 5_000 // nor when its last consumer goes
-const deletionGraceMs = 120_000
+const resetPollMs = 5_000 // nobody tells when a group's last consumer goes
 
 /** One pass over a ConsumerGroup: on every serving broker as wanted, reset where that is asked for, or gone. */
 export const reconcileConsumerGroup: Reconcile<ConsumerGroup> = async (cached, shell) => {
-  if (cached.metadata.deletionTimestamp !== undefined) return cleanUp(cached, shell)
+  const { admin, world } = shell
+  const groupName = nameOnBrokers(cached)
+  if (cached.metadata.deletionTimestamp !== undefined) {
+    const deeds = (brokerAddrs: readonly string[]) =>
+      brokerAddrs.map((address) => admin.deleteGroup(address, groupName, cached.spec.deleteOffsets))
+    return cleanUp(consumerGroups, cached, world.consumerGroups, deeds, words, shell)
+  }
   await keepFinalizer(consumerGroups, cached, cached.spec.deletionPolicy === 'Delete', shell)
   const desired = isResetDue(cached) ? await readAgain(cached, shell) : cached
   if (!desired) return { recheckAfterMs: undefined }
-  const observed = await observe(desired, shell)
+  const ask = async (place: Place): Promise<ObservedBroker> => {
+    const has = (await admin.groups(place.brokerAddr)).get(groupName)
+    const asksUse = has !== undefined && isResetDue(desired)
+    return { ...place, has, use: asksUse ? await admin.groupUse(place.brokerAddr, groupName) : undefined }
+  }
+  const observed = await observe(desired, world.consumerGroups, ask, shell)
   const steps = plan(desired, observed)
-  const failures = new Map<string, string>()
-  await Promise.all(
-    steps.map(async ({ brokerName, brokerAddr, group }) => {
-      try {
-        await shell.admin.createGroup(brokerAddr, group)
-      } catch (error) {
-        failures.set(brokerName, messageOf(error)) // the other brokers get theirs all the same
-      }
-    }),
-  )
+  const failures = await performOnEach(steps, (step) => admin.createGroup(step.brokerAddr, step.group))
   const reset = planReset(desired, observed, steps)
   const reportWith = (lastReset: ConsumerGroupStatus['lastReset']): Report<ConsumerGroupStatus> =>
     reportOf(desired, observed, steps, failures, reset, lastReset)
@@ -41,8 +41,7 @@ export const reconcileConsumerGroup: Reconcile<ConsumerGroup> = async (cached, s
   )
   const report = reportWith(lastReset)
   await writeStatus(consumerGroups, desired, report, shell)
-  const [failed] = report.status.failing ?? []
-  if (failed) throw new OperatingError('BROKER_FAILED', failed)
+  throwFailing(report.status)
   return { recheckAfterMs: reset.do === 'wait' ? resetPollMs : driftPollMs }
 }
 
@@ -52,31 +51,4 @@ async function readAgain(cached: ConsumerGroup, shell: Shell): Promise<ConsumerG
   const live = await shell.client.get<ConsumerGroup>(consumerGroups, namespace, name, shell.signal)
   if (!live || live.metadata.uid !== uid || live.metadata.deletionTimestamp !== undefined) return undefined
   return { ...live, spec: consumerGroupSpec.parse(live.spec) }
-}
-
-/** Deletes the group from the brokers, then lets the resource go; like a Topic, it never waits for what will not come. */
-async function cleanUp(desired: ConsumerGroup, shell: Shell): Promise<{ recheckAfterMs: undefined }> {
-  if (!hasFinalizer(desired)) return { recheckAfterMs: undefined }
-  const brokerSet = brokerSetOf(desired, shell)
-  const isBrokersTask = brokerSet && brokerSet.metadata.deletionTimestamp === undefined
-  if (desired.spec.deletionPolicy === 'Delete' && othersOf(desired, shell).length === 0 && isBrokersTask) {
-    const failure = await deleteEverywhere(desired, brokerSet, shell)
-    const waitedMs = shell.clock.now() - Date.parse(desired.metadata.deletionTimestamp as string)
-    if (failure !== undefined && waitedMs < deletionGraceMs) throw failure
-    if (failure !== undefined) {
-      const message = `the group stays on brokers that do not answer: ${messageOf(failure)}`
-      shell.recorder.record(desired, { type: 'Warning', reason: 'Orphaned', message })
-    }
-  }
-  await keepFinalizer(consumerGroups, desired, false, shell)
-  return { recheckAfterMs: undefined }
-}
-
-/** @returns why it did not come to an end everywhere */
-async function deleteEverywhere(desired: ConsumerGroup, { status }: BrokerSet, shell: Shell): Promise<unknown> {
-  const brokerAddrs = (status?.groupStatuses ?? []).flatMap(({ address }) => address ?? [])
-  const results = await Promise.allSettled(
-    brokerAddrs.map((address) => shell.admin.deleteGroup(address, groupNameOf(desired), desired.spec.deleteOffsets)),
-  )
-  return results.find((result) => result.status === 'rejected')?.reason
 }

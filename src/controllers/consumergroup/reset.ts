@@ -1,9 +1,10 @@
 import { messageOf } from '../../base/errors.ts'
 import type { LastReset } from '../../crds/index.ts'
 import { timeText } from '../conditions.ts'
+import { nameOnBrokers } from '../on-brokers/plan.ts'
 import type { ConsumerGroup } from '../resources.ts'
 import type { Shell } from '../shell.ts'
-import { groupNameOf, type ResetPlan } from './plan.ts'
+import type { ResetPlan } from './plan.ts'
 
 const namedMax = 8
 
@@ -34,7 +35,7 @@ export async function performReset(
     for (const topic of wanted) {
       shell.signal.throwIfAborted() // not a failure of the broker: the status goes on to say Running
       try {
-        const count = await shell.admin.resetOffset(brokerAddr, groupNameOf(desired), topic, plan.timestampMs)
+        const count = await shell.admin.resetOffset(brokerAddr, nameOnBrokers(desired), topic, plan.timestampMs)
         if (count > 0) topics.add(topic)
         queues += count
       } catch (error) {

@@ -1,32 +1,16 @@
 import type { TopicSpec, TopicStatus } from '../../crds/index.ts'
-import type { Note } from '../../kube/index.ts'
 import type { BrokerTopic } from '../admin.ts'
-import { type Readiness, readiness } from '../conditions.ts'
+import { readiness } from '../conditions.ts'
+import { type Asked, nameOnBrokers, type Observed as On, report, unlike, type Words } from '../on-brokers/plan.ts'
 import type { Report } from '../perform.ts'
-import type { BrokerSet, Topic } from '../resources.ts'
+import type { Topic } from '../resources.ts'
 
-/** A broker that should have the topic, and what it has. */
-export interface ObservedBroker {
-  brokerName: string
-  brokerAddr: string
-  /** undefined: it does not have the topic. */
-  has: BrokerTopic | undefined
-  /** Why the broker could not be asked. */
-  trouble?: string
-}
+export type ObservedBroker = Asked<BrokerTopic>
+export type Observed = On<Topic, ObservedBroker>
 
-export interface Observed {
-  brokerSet: BrokerSet | undefined
-  /** Another Topic that speaks for the same topic of the same brokers, and is older. */
-  rival: Topic | undefined
-  brokers: ObservedBroker[]
-}
+export const words: Words = { kind: 'Topic', thing: 'topic', short: 'topic' }
 
 export type Step = { do: 'createTopic' | 'correctTopic'; brokerName: string; brokerAddr: string; topic: BrokerTopic }
-
-export function topicNameOf({ metadata, spec }: Topic): string {
-  return spec.topicName ?? metadata.name
-}
 
 const permissions = { ReadWrite: 6, ReadOnly: 4, WriteOnly: 2, None: 0 } as const satisfies Record<
   TopicSpec['permission'],
@@ -43,7 +27,7 @@ const messageTypes = {
 export function wantedTopic(desired: Topic): BrokerTopic {
   const { queues, permission, messageType } = desired.spec
   return {
-    topicName: topicNameOf(desired),
+    topicName: nameOnBrokers(desired),
     readQueueNums: queues.perBroker,
     writeQueueNums: queues.perBroker,
     perm: permissions[permission],
@@ -54,12 +38,13 @@ export function wantedTopic(desired: Topic): BrokerTopic {
 
 /** Plans one pass: makes the topic where it is missing and changes it back where it differs. */
 export function plan(desired: Topic, observed: Observed): Step[] {
-  if (observed.rival) return []
   const topic = wantedTopic(desired)
-  return observed.brokers.flatMap(({ brokerName, brokerAddr, has, trouble }): Step[] => {
-    if (trouble !== undefined || (has && isSame(has, topic))) return []
-    return [{ do: has ? 'correctTopic' : 'createTopic', brokerName, brokerAddr, topic }]
-  })
+  return unlike(observed, (has) => isSame(has, topic)).map(({ brokerName, brokerAddr, has }) => ({
+    do: has ? 'correctTopic' : 'createTopic',
+    brokerName,
+    brokerAddr,
+    topic,
+  }))
 }
 
 function isSame(has: BrokerTopic, wanted: BrokerTopic): boolean {
@@ -73,75 +58,18 @@ function isSame(has: BrokerTopic, wanted: BrokerTopic): boolean {
   )
 }
 
-const failingMax = 8
-
-/**
- * What a pass found and did.
- * @param failures of steps, by brokerName
- */
+/** What a pass found and did. @param failures of steps, by brokerName */
 export function reportOf(
   desired: Topic,
   observed: Observed,
   steps: readonly Step[],
   failures: ReadonlyMap<string, string>,
 ): Report<TopicStatus> {
-  const { brokers, brokerSet } = observed
-  const failing = brokers.flatMap(({ brokerName, trouble }) => {
-    const reason = trouble ?? failures.get(brokerName)
-    return reason === undefined ? [] : [{ broker: brokerName, reason: reason.slice(0, 1024) }]
-  })
-  const synced = observed.rival ? 0 : brokers.length - failing.length
-  const count = brokerSet?.spec.groups ?? 0
-  const done = steps.filter(({ brokerName }) => !failures.has(brokerName))
+  const done = steps.map((step) => ({ ...step, isCorrection: step.do === 'correctTopic' }))
+  const { synced, status, readiness: ready, notes } = report(desired, observed, done, failures, words)
   return {
-    status: {
-      topicName: topicNameOf(desired),
-      brokers: { desired: count, synced },
-      queues: synced * desired.spec.queues.perBroker,
-      ...(failing.length > 0 && { failing: failing.slice(0, failingMax) }),
-    },
-    verdicts: readiness(judge(desired, observed, synced, count, failing)),
-    notes: [
-      ...noteOf(done, 'createTopic', 'TopicCreated', 'made on'),
-      ...noteOf(done, 'correctTopic', isDrift(desired) ? 'DriftCorrected' : 'TopicUpdated', 'changed on'),
-    ],
+    status: { topicName: nameOnBrokers(desired), queues: synced * desired.spec.queues.perBroker, ...status },
+    verdicts: readiness(ready),
+    notes,
   }
-}
-
-/** Whether the resource has not changed since it was last true: then somebody changed the topic on the broker. */
-function isDrift(desired: Topic): boolean {
-  return desired.status?.observedGeneration === desired.metadata.generation
-}
-
-function noteOf(done: readonly Step[], kind: Step['do'], reason: string, verb: string): Note[] {
-  const names = done.filter((step) => step.do === kind).map(({ brokerName }) => brokerName)
-  return names.length === 0 ? [] : [{ type: 'Normal', reason, message: `the topic was ${verb} ${names.join(', ')}` }]
-}
-
-function judge(
-  desired: Topic,
-  { brokerSet, rival }: Observed,
-  synced: number,
-  count: number,
-  failing: readonly { broker: string; reason: string }[],
-): Readiness {
-  const name = desired.spec.brokerSetRef.name
-  if (rival) {
-    const message = `Topic ${rival.metadata.name} speaks for ${topicNameOf(desired)} already: delete one of the two`
-    return { status: 'False', reason: 'ResourceConflict', message, isStalled: true }
-  }
-  if (!brokerSet) return { status: 'Unknown', reason: 'ClusterNotReady', message: `BrokerSet ${name} does not exist` }
-  const [first] = failing
-  if (first) {
-    return {
-      status: 'False',
-      reason: 'BrokerError',
-      message: `${failing.length} brokers failed; ${first.broker}: ${first.reason}`,
-    }
-  }
-  if (synced < count) {
-    const message = `${synced} of ${count} broker groups have the topic; the others do not serve yet`
-    return { status: synced > 0 ? 'False' : 'Unknown', reason: 'ClusterNotReady', message }
-  }
-  return { status: 'True', reason: 'Synced', message: `${synced} of ${count} broker groups have the topic` }
 }

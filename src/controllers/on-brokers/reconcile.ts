@@ -1,0 +1,110 @@
+import { messageOf, OperatingError } from '../../base/errors.ts'
+import { keyOf, type ResourceType } from '../../kube/index.ts'
+import { hasFinalizer, keepFinalizer } from '../finalizer.ts'
+import type { BrokerSet } from '../resources.ts'
+import type { Shell } from '../shell.ts'
+import { claimOf, type Sight } from '../world.ts'
+import type { Asked, Declared, Observed, Place, Words } from './plan.ts'
+
+export const driftPollMs = 60_000 // nobody tells when something is changed by hand
+/** How long a deletion waits for brokers that do not answer; then what they have is left where it is. */
+const deletionGraceMs = 120_000
+
+/** Looks for the BrokerSet and asks each of its serving brokers. */
+export async function observe<Resource extends Declared, Broker extends Asked<unknown>>(
+  desired: Resource,
+  sight: Sight<Resource>,
+  ask: (place: Place) => Promise<Broker>,
+  shell: Shell,
+): Promise<Observed<Resource, Broker | (Place & { has: undefined; trouble: string })>> {
+  const brokerSet = brokerSetOf(desired, shell)
+  const places = (brokerSet?.status?.groupStatuses ?? []).flatMap(({ name, state, address }) =>
+    address !== undefined && state === 'Serving' ? [{ brokerName: name, brokerAddr: address }] : [],
+  )
+  const brokers = await Promise.all(
+    places.map((place) => ask(place).catch((error) => ({ ...place, has: undefined, trouble: messageOf(error) }))),
+  )
+  const rival = othersOf(desired, sight).find((other) => isOlder(other, desired))
+  return { brokerSet, rival, brokers }
+}
+
+function brokerSetOf({ metadata, spec }: Declared, { world }: Shell): BrokerSet | undefined {
+  const { namespace = '' } = metadata
+  return world.brokerSets.get(keyOf({ metadata: { namespace, name: spec.brokerSetRef.name } }))
+}
+
+/** The other resources that speak for the same thing of the same brokers, and stay. */
+function othersOf<Resource extends Declared>(desired: Resource, sight: Sight<Resource>): Resource[] {
+  return sight
+    .by('claim', claimOf(desired))
+    .filter(({ metadata }) => metadata.uid !== desired.metadata.uid && metadata.deletionTimestamp === undefined)
+}
+
+/** Whether it is the oldest of those that speak for its thing, and stays. */
+export function isSpeaker<Resource extends Declared>(resource: Resource, sight: Sight<Resource>): boolean {
+  if (resource.metadata.deletionTimestamp !== undefined) return false
+  return !othersOf(resource, sight).some((other) => isOlder(other, resource))
+}
+
+function isOlder(one: Declared, other: Declared): boolean {
+  const age = ({ metadata }: Declared) => `${metadata.creationTimestamp} ${metadata.uid}`
+  return age(one) < age(other)
+}
+
+/** Does all steps, on all brokers at a time. @returns why those failed that did, by brokerName */
+export async function performOnEach<Step extends Place>(
+  steps: readonly Step[],
+  perform: (step: Step) => Promise<unknown>,
+): Promise<ReadonlyMap<string, string>> {
+  const failures = new Map<string, string>()
+  await Promise.all(
+    steps.map(async (step) => {
+      try {
+        await perform(step)
+      } catch (error) {
+        failures.set(step.brokerName, messageOf(error)) // the other brokers get theirs all the same
+      }
+    }),
+  )
+  return failures
+}
+
+/** Has a pass that failed somewhere tried again. @throws OperatingError BROKER_FAILED */
+export function throwFailing({
+  failing,
+}: {
+  failing?: readonly { broker: string; reason: string }[] | undefined
+}): void {
+  if (failing?.[0] !== undefined) throw new OperatingError('BROKER_FAILED', failing[0])
+}
+
+/**
+ * Deletes the thing where its resource wants that, then lets the resource go. It never waits for what will not come: a
+ * BrokerSet that is gone took everything with it, and brokers that stay silent are given a while, not for ever. A thing
+ * that another resource speaks for, too, is that one's from now on, with all that is in it.
+ */
+export async function cleanUp<Resource extends Declared>(
+  type: ResourceType,
+  desired: Resource,
+  sight: Sight<Resource>,
+  deeds: (brokerAddrs: readonly string[], brokerSet: BrokerSet) => Promise<unknown>[],
+  { short }: Words,
+  shell: Shell,
+): Promise<{ recheckAfterMs: undefined }> {
+  if (!hasFinalizer(desired)) return { recheckAfterMs: undefined }
+  const brokerSet = brokerSetOf(desired, shell)
+  const isAlone = othersOf(desired, sight).length === 0
+  if (desired.spec.deletionPolicy === 'Delete' && isAlone && brokerSet?.metadata.deletionTimestamp === undefined) {
+    const brokerAddrs = (brokerSet?.status?.groupStatuses ?? []).flatMap(({ address }) => address ?? [])
+    const results = await Promise.allSettled(brokerSet ? deeds(brokerAddrs, brokerSet) : [])
+    const failed = results.find((result) => result.status === 'rejected')
+    const waitedMs = shell.clock.now() - Date.parse(desired.metadata.deletionTimestamp as string)
+    if (failed && waitedMs < deletionGraceMs) throw failed.reason
+    if (failed) {
+      const message = `the ${short} stays on brokers that do not answer: ${messageOf(failed.reason)}`
+      shell.recorder.record(desired, { type: 'Warning', reason: 'Orphaned', message })
+    }
+  }
+  await keepFinalizer(type, desired, false, shell)
+  return { recheckAfterMs: undefined }
+}

@@ -1,0 +1,93 @@
+import { z } from 'zod'
+import type { Definition } from './definition.ts'
+import { type CelRule, objectName } from './fields.ts'
+
+// Fields and rules of resources for something that every broker of a BrokerSet is to have under one name.
+
+/** @param whose what the brokers have, as in "The brokers that have the topic: all groups" */
+export function brokerSetRef(whose: string) {
+  return z
+    .object({ name: objectName.describe('Name of a BrokerSet in the same namespace.') })
+    .describe(`The brokers that have ${whose}, those added later too. Cannot be changed.`)
+}
+
+/** The name that clients use, where it is not the resource's. */
+export function nameOnBrokers(bytesMax: number) {
+  return z
+    .string()
+    .max(bytesMax)
+    .regex(/^[%|a-zA-Z0-9_-]+$/)
+    .describe("Name that clients use. Default: the resource's name. Cannot be changed.")
+    .optional()
+}
+
+export function deletionPolicy(describes: string) {
+  return z.enum(['Retain', 'Delete']).default('Retain').describe(describes)
+}
+
+/** brokerSetRef and the name are what they were when the resource was made. */
+export function fixedOnBrokers(nameField: string): CelRule[] {
+  const given = (self: string) => `(has(${self}.${nameField}) ? ${self}.${nameField} : '')`
+  return [
+    { rule: 'self.brokerSetRef.name == oldSelf.brokerSetRef.name', message: 'brokerSetRef cannot be changed' },
+    { rule: `${given('self')} == ${given('oldSelf')}`, message: `${nameField} cannot be changed` },
+  ]
+}
+
+/** CEL over the name that brokers will see, in rules over the whole object. */
+export function nameInUse(nameField: string): string {
+  return `(has(self.spec.${nameField}) ? self.spec.${nameField} : self.metadata.name)`
+}
+
+export function statusOnBrokers(thing: string) {
+  return {
+    brokers: z
+      .object({
+        desired: z.int32().describe(`Brokers that should have the ${thing}.`),
+        synced: z.int32().describe('Brokers that have it as wanted.'),
+      })
+      .describe(`Where the ${thing} is.`)
+      .optional(),
+    failing: z
+      .array(
+        z.object({
+          broker: z.string().max(261).describe('The brokerName.'),
+          reason: z.string().max(1024).describe('What the broker said.'),
+        }),
+      )
+      .max(8)
+      .describe(`Brokers where the ${thing} could not be made.`)
+      .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['broker'] })
+      .optional(),
+  }
+}
+
+export const brokerSetColumn: Definition['columns'][number] = {
+  name: 'BrokerSet',
+  type: 'string',
+  jsonPath: '.spec.brokerSetRef.name',
+  describes: 'Brokers that have it',
+}
+
+export const readyColumns: Definition['columns'] = [
+  {
+    name: 'Ready',
+    type: 'string',
+    jsonPath: '.status.conditions[?(@.type=="Ready")].status',
+    describes: 'Whether every broker has it',
+  },
+  {
+    name: 'Reason',
+    type: 'string',
+    jsonPath: '.status.conditions[?(@.type=="Ready")].reason',
+    wide: true,
+    describes: 'Why it is ready or not',
+  },
+]
+
+export const ageColumn: Definition['columns'][number] = {
+  name: 'Age',
+  type: 'date',
+  jsonPath: '.metadata.creationTimestamp',
+  describes: 'Time since creation',
+}
