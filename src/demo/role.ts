@@ -1,9 +1,8 @@
 import { join, resolve } from 'node:path'
-import { parseArgs } from 'node:util'
 import { parseAllDocuments } from 'yaml'
 import { messageOf } from '../base/errors.ts'
 import { createHttpClient, createLog, nodeDoors } from '../base/node/index.ts'
-import { UsageError } from '../base/usage.ts'
+import { parseFlags } from '../base/usage.ts'
 import { brokerSetDefinition, definitions, resourceType } from '../crds/index.ts'
 import {
   findAccess,
@@ -73,19 +72,14 @@ function aborted(signal: AbortSignal): Promise<never> {
 }
 
 function readFlags(args: string[]) {
-  try {
-    const { values } = parseArgs({
-      args,
-      options: {
-        kubeconfig: { type: 'string' },
-        namespace: { type: 'string', default: 'default' },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    })
-    return values
-  } catch (error) {
-    throw new UsageError(messageOf(error))
-  }
+  return parseFlags({
+    args,
+    options: {
+      kubeconfig: { type: 'string' },
+      namespace: { type: 'string', default: 'default' },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  }).values
 }
 
 /** The demo as a play in steps. */

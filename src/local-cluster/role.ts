@@ -1,8 +1,7 @@
 import { homedir, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { parseArgs } from 'node:util'
 import type { Clock } from '../base/clock.ts'
-import { messageOf, OperatingError } from '../base/errors.ts'
+import { OperatingError } from '../base/errors.ts'
 import {
   createHttpClient,
   createLog,
@@ -12,7 +11,7 @@ import {
   nodeDoors,
   nodeFiles,
 } from '../base/node/index.ts'
-import { UsageError } from '../base/usage.ts'
+import { parseFlags, UsageError } from '../base/usage.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 import {
   isOurs,
@@ -81,13 +80,16 @@ function defaultFolder(): string {
 }
 
 function readFlags(args: string[]) {
-  let parsed: ReturnType<typeof parse>
-  try {
-    parsed = parse(args)
-  } catch (error) {
-    throw new UsageError(messageOf(error))
-  }
-  const { values, positionals } = parsed
+  const { values, positionals } = parseFlags({
+    args,
+    allowPositionals: true,
+    options: {
+      dir: { type: 'string', default: defaultFolder() },
+      port: { type: 'string', default: '6443' },
+      delete: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
   if (positionals.length > 1) throw new UsageError(`one command at a time: ${positionals.join(' ')}`)
   const port = Number(values.port)
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
@@ -98,19 +100,6 @@ function readFlags(args: string[]) {
     port,
     isDelete: values.delete,
   }
-}
-
-function parse(args: string[]) {
-  return parseArgs({
-    args,
-    allowPositionals: true,
-    options: {
-      dir: { type: 'string', default: defaultFolder() },
-      port: { type: 'string', default: '6443' },
-      delete: { type: 'boolean', default: false },
-      help: { type: 'boolean', short: 'h', default: false },
-    },
-  })
 }
 
 /** Starts the cluster of a folder in this process, with the operator in it. */

@@ -1,8 +1,7 @@
 import { resolve } from 'node:path'
-import { parseArgs } from 'node:util'
-import { isOperatingError, messageOf, type OperatingError } from '../../../base/errors.ts'
+import { isOperatingError, type OperatingError } from '../../../base/errors.ts'
 import { nodeClock, nodeFiles } from '../../../base/node/index.ts'
-import { UsageError } from '../../../base/usage.ts'
+import { parseFlags, UsageError } from '../../../base/usage.ts'
 import { dumpStore } from './dump.ts'
 import { ProgressText } from './progress.ts'
 import { reportLines } from './report.ts'
@@ -120,20 +119,7 @@ async function dump(location: Location, values: Values): Promise<number> {
 }
 
 function readFlags(args: string[]) {
-  let parsed: ReturnType<typeof parse>
-  try {
-    parsed = parse(args)
-  } catch (error) {
-    throw new UsageError(messageOf(error))
-  }
-  const { values, positionals } = parsed
-  const [command, dir, ...more] = positionals
-  if (more.length > 0) throw new UsageError(`one directory at a time: ${[dir, ...more].join(' ')}`)
-  return { command, dir, values }
-}
-
-function parse(args: string[]) {
-  return parseArgs({
+  const { values, positionals } = parseFlags({
     args,
     allowPositionals: true,
     options: {
@@ -151,6 +137,9 @@ function parse(args: string[]) {
       help: { type: 'boolean', short: 'h' },
     },
   })
+  const [command, dir, ...more] = positionals
+  if (more.length > 0) throw new UsageError(`one directory at a time: ${[dir, ...more].join(' ')}`)
+  return { command, dir, values }
 }
 
 function numberOf(
