@@ -5,6 +5,17 @@ import { type Properties, readProperties } from './properties.ts'
 import { type SettingsSchema, setting } from './settings.ts'
 import * as z from './values.ts'
 
+const publicAuthorities = "Node's list of public authorities"
+
+function pemFile(describes: string, standIn: string) {
+  return setting(z.string().default(''), `PEM file: ${describes}`, { standIn })
+}
+
+function keyPassword(keyPath: string) {
+  const describes = `Password of ${keyPath}. Never printed: -p and GET_BROKER_CONFIG leave it empty.`
+  return setting(z.string().default(''), describes, { standIn: 'none', secret: true })
+}
+
 /** Settings of both roles about TLS on their port: Apache's TlsSystemConfig. */
 export const tlsFields = {
   'tls.server.mode': setting(
@@ -12,21 +23,9 @@ export const tlsFields = {
     'Who is served on the port. permissive: plain and, where tls.server.certPath is set, TLS. enforcing: TLS only. disabled: plain only.',
     { important: true },
   ),
-  'tls.server.certPath': setting(
-    z.string().default(''),
-    'PEM file: the certificate of this server, then those above it.',
-    {
-      standIn: 'no TLS',
-    },
-  ),
-  'tls.server.keyPath': setting(z.string().default(''), 'PEM file: the private key of tls.server.certPath.', {
-    standIn: 'no TLS',
-  }),
-  'tls.server.keyPassword': setting(
-    z.string().default(''),
-    'Password of tls.server.keyPath. Never printed: -p and GET_BROKER_CONFIG leave it empty.',
-    { standIn: 'none', secret: true },
-  ),
+  'tls.server.certPath': pemFile('the certificate of this server, then those above it.', 'no TLS'),
+  'tls.server.keyPath': pemFile('the private key of tls.server.certPath.', 'no TLS'),
+  'tls.server.keyPassword': keyPassword('tls.server.keyPath'),
   'tls.server.need.client.auth': setting(
     z.enum(['none', 'optional', 'require']).default('none'),
     'Whether clients are asked for a certificate; require: those without one are closed.',
@@ -35,11 +34,7 @@ export const tlsFields = {
     z.boolean().default(false),
     "Whether a client's certificate must come from an authority of tls.server.trustCertPath. false: any is good, as with Apache.",
   ),
-  'tls.server.trustCertPath': setting(
-    z.string().default(''),
-    'PEM file: the authorities of clients (tls.server.authClient).',
-    { standIn: "Node's list of public authorities" },
-  ),
+  'tls.server.trustCertPath': pemFile('the authorities of clients (tls.server.authClient).', publicAuthorities),
   'tls.config.file': setting(
     z.string().default(''),
     'Properties file, read at the start: its tls.server.* and tls.client.* keys win over those given elsewhere, as with Apache.',
@@ -58,24 +53,13 @@ export const tlsClientFields = {
     z.boolean().default(false),
     "Whether a server's certificate must come from an authority of tls.client.trustCertPath. false: any is good, as with Apache.",
   ),
-  'tls.client.trustCertPath': setting(
-    z.string().default(''),
-    'PEM file: the authorities of servers (tls.client.authServer).',
-    { standIn: "Node's list of public authorities" },
+  'tls.client.trustCertPath': pemFile('the authorities of servers (tls.client.authServer).', publicAuthorities),
+  'tls.client.certPath': pemFile(
+    'the certificate that this broker shows to servers that ask for one, then those above it.',
+    'none',
   ),
-  'tls.client.certPath': setting(
-    z.string().default(''),
-    'PEM file: the certificate that this broker shows to servers that ask for one, then those above it.',
-    { standIn: 'none' },
-  ),
-  'tls.client.keyPath': setting(z.string().default(''), 'PEM file: the private key of tls.client.certPath.', {
-    standIn: 'none',
-  }),
-  'tls.client.keyPassword': setting(
-    z.string().default(''),
-    'Password of tls.client.keyPath. Never printed: -p and GET_BROKER_CONFIG leave it empty.',
-    { standIn: 'none', secret: true },
-  ),
+  'tls.client.keyPath': pemFile('the private key of tls.client.certPath.', 'none'),
+  'tls.client.keyPassword': keyPassword('tls.client.keyPath'),
 }
 
 export type TlsSettings = z.infer<z.Schema<typeof tlsFields>>

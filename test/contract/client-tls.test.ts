@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as tls from 'node:tls'
-import { afterEach, expect, test } from '@jest/globals'
+import { expect, test } from '@jest/globals'
 import { silentLog } from '../../src/base/log.ts'
 import { nodeClock, nodeDoors } from '../../src/base/node/index.ts'
 import { Admin, Producer, type TlsOptions } from '../../src/client/index.ts'
@@ -12,7 +12,7 @@ import { startBroker } from '../../src/runtime-broker/broker/broker.ts'
 import { startNameServer } from '../../src/runtime-broker/namesrv/server.ts'
 import { openTls } from '../../src/runtime-broker/tls.ts'
 import { brokerSettingsOf, namesrvSettingsOf } from '../../src/tunables/index.ts'
-import { certificate, Folders, keptLog, propertiesOf, testMachine } from './tls-stage.ts'
+import { certificate, forEachTest, keptLog, propertiesOf, testMachine } from './tls-stage.ts'
 
 const good = certificate('good')
 const other = certificate('other')
@@ -21,12 +21,7 @@ const early = certificate('early', 'server', 1)
 const friend = certificate('friend', 'client')
 const stranger = certificate('stranger', 'client')
 
-const folders = new Folders()
-const undo: (() => unknown)[] = []
-afterEach(async () => {
-  for (const task of undo.splice(0).reverse()) await task()
-  folders.clear()
-})
+const { folders, undo } = forEachTest()
 
 type Files = Record<string, string>
 const pairs = { good, other, expired, early }

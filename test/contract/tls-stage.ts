@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { afterEach } from '@jest/globals'
 import { type Log, type LogFields, silentLog } from '../../src/base/log.ts'
 import { type Certificate, makeCertificate } from '../../src/local-cluster/certificate.ts'
 import type { Machine, Properties } from '../../src/tunables/index.ts'
@@ -25,8 +26,7 @@ export function certificate(
   })
 }
 
-/** Folders that last until clear. */
-export class Folders {
+class Folders {
   readonly #paths: string[] = []
 
   /** A folder with these files. */
@@ -40,6 +40,17 @@ export class Folders {
   clear(): void {
     for (const path of this.#paths.splice(0)) rmSync(path, { recursive: true, force: true })
   }
+}
+
+/** Folders, and tasks of a test that are undone, last first, after it. */
+export function forEachTest(): { folders: Pick<Folders, 'make'>; undo: (() => unknown)[] } {
+  const folders = new Folders()
+  const undo: (() => unknown)[] = []
+  afterEach(async () => {
+    for (const task of undo.splice(0).reverse()) await task()
+    folders.clear()
+  })
+  return { folders, undo }
 }
 
 /** A log that keeps what a person would see. */

@@ -3,7 +3,7 @@ import { rmSync, writeFileSync } from 'node:fs'
 import * as net from 'node:net'
 import { join } from 'node:path'
 import * as tls from 'node:tls'
-import { afterEach, expect, test } from '@jest/globals'
+import { expect, test } from '@jest/globals'
 import type { ListenerTls } from '../../src/base/network.ts'
 import { nodeClock, nodeDoors, nodeNetwork } from '../../src/base/node/index.ts'
 import type { Command } from '../../src/remoting/command.ts'
@@ -11,19 +11,14 @@ import { encodeCommand, FrameDecoder } from '../../src/remoting/frame.ts'
 import { type ServerOptions, startServer } from '../../src/remoting/server.ts'
 import { openTls } from '../../src/runtime-broker/tls.ts'
 import { namesrvSchema, namesrvSettingsOf, settingsText } from '../../src/tunables/index.ts'
-import { certificate, Folders, keptLog, propertiesOf, testMachine } from './tls-stage.ts'
+import { certificate, forEachTest, keptLog, propertiesOf, testMachine } from './tls-stage.ts'
 
 const first = certificate('first')
 const second = certificate('second')
 const friend = certificate('friend', 'client')
 const stranger = certificate('stranger', 'client')
 
-const folders = new Folders()
-const undo: (() => unknown)[] = []
-afterEach(async () => {
-  for (const task of undo.splice(0).reverse()) await task()
-  folders.clear()
-})
+const { folders, undo } = forEachTest()
 
 const settingsOf = (given: Record<string, string>) => namesrvSettingsOf(propertiesOf(given), testMachine)
 
