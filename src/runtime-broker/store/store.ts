@@ -1,5 +1,5 @@
 import { assert } from '../../base/assert.ts'
-import type { Clock, Timer } from '../../base/clock.ts'
+import type { Clock } from '../../base/clock.ts'
 import { isOperatingError, OperatingError } from '../../base/errors.ts'
 import type { Files } from '../../base/files.ts'
 import type { Log } from '../../base/log.ts'
@@ -10,13 +10,14 @@ import {
   MessageSysFlag,
   recordBytesLimit,
 } from '../../remoting/message/index.ts'
-import { writeCheckpoint } from './checkpoint.ts'
+import { Checkpointer } from './checkpointer.ts'
 import { type CommitLog, mustWriteFirst } from './commit-log.ts'
 import type { ConsumeQueue } from './consume-queue.ts'
 import { type ConsumeQueues, topicBytesMax } from './consume-queues.ts'
 import { CopiedRecords } from './copied-records.ts'
 import type { DeletedTopics } from './deleted-topics.ts'
 import { DiskGuard } from './disk-guard.ts'
+import { Flusher } from './flusher.ts'
 import type { KeyIndex, KeyQuery } from './key-index/key-index.ts'
 import { PendingAppends } from './pending.ts'
 import { CopyView, RawLogView } from './raw-log.ts'
@@ -39,8 +40,6 @@ import type {
 
 /** After a write that failed, this passes before the next try. */
 const retryWriteMs = 1000
-/** How often what the queues know is made safe, so that a recovery reads little. */
-const checkpointEveryMs = 10_000
 /** How long a clean stop may make queue files safe; what is left then is read again from the log at the next start. */
 const closeSyncMs = 5000
 /** Appends that wait for an fsync; a disk that takes longer gets no more of them. */
@@ -89,18 +88,10 @@ export class Store implements MessageStore {
   /** Set after a write that failed; not before this time (monotonic ms) is the next one tried. */
   #retryAtMs: number | undefined
   #writeError: OperatingError | undefined
-  #syncing: Promise<void> | undefined
-  #syncError: OperatingError | undefined
-  #flushTimer: Timer | undefined
-  #deadlineTimer: Timer | undefined
-  #checkpointTimer: Timer | undefined
-  #checkpointing: Promise<boolean> | undefined
+  readonly #flusher: Flusher
+  readonly #checkpointer: Checkpointer
   #dispatchedTo: number
   #dispatchedTimestamp: number
-  #checkpointedTo = -1
-  #checkpointUntilMs = Number.POSITIVE_INFINITY // monotonic; a stop sets it, also for a pass that is under way
-  /** One per turn whose messages wait for an fsync: end of what was written, and when. */
-  readonly #deadlines: { phyOffset: number; atMs: number }[] = []
   #putCount = 0
   #putBytes = 0
   #putFailedCount = 0
@@ -132,16 +123,35 @@ export class Store implements MessageStore {
       parts.clock,
       parts.log,
     )
+    this.#flusher = new Flusher({
+      commitLog: parts.commitLog,
+      isSyncFlush: this.#isSyncFlush,
+      flushIntervalMs: parts.settings.flushIntervalCommitLogMs,
+      syncFlushTimeoutMs: parts.settings.syncFlushTimeoutMs,
+      clock: parts.clock,
+      log: parts.log,
+      state: () => this.#state,
+      onFlushed: () => this.#flushed(),
+      onTimeout: (phyOffset) => this.#timedOut(phyOffset),
+      onFailed: (error) => this.#failWaiting(error),
+    })
+    this.#checkpointer = new Checkpointer({
+      ...parts,
+      flusher: this.#flusher,
+      path: parts.paths.checkpoint,
+      isOpen: () => this.#state === 'open',
+      dispatched: () => ({ phyOffset: this.#dispatchedTo, storeTimestamp: this.#dispatchedTimestamp }),
+    })
     this.#copied = parts.settings.isCopy ? this.#copiedRecords(parts) : undefined
     this.raw = new RawLogView(parts.commitLog, this.#copied && this.#copyView(parts, this.#copied))
     this.#retention = new Retention({
       ...parts,
       diskGuard: this.#diskGuard,
       settings: parts.settings.retention,
-      safeTo: () => Math.min(this.#log.flushedOffset, this.#dispatchedTo, this.#checkpointedTo),
+      safeTo: () => Math.min(this.#log.flushedOffset, this.#dispatchedTo, this.#checkpointer.safeTo),
     })
     this.#index?.advance(this.#dispatchedTo)
-    this.#armCheckpoint() // recovery may have filled queues
+    this.#checkpointer.arm() // recovery may have filled queues
   }
 
   append(message: NewMessage, waiter: AppendWaiter): Appended {
@@ -226,8 +236,8 @@ export class Store implements MessageStore {
 
   removeExpiredQueues(isKept: (topic: string) => boolean): number {
     const removed = this.#queues.removeExpired(this.#log.minOffset, isKept)
-    if (removed > 0) this.#checkpointedTo = -1 // a recovery must not miss them
-    this.#armCheckpoint()
+    if (removed > 0) this.#checkpointer.forget()
+    this.#checkpointer.arm()
     return removed
   }
 
@@ -261,35 +271,33 @@ export class Store implements MessageStore {
   }
 
   get failure(): OperatingError | undefined {
-    return this.#syncError ?? (this.#diskGuard.isBeyondHelp ? this.#diskGuard.failure : undefined)
+    return this.#flusher.error ?? (this.#diskGuard.isBeyondHelp ? this.#diskGuard.failure : undefined)
   }
 
   async flush(): Promise<void> {
     this.#endTurn()
-    const target = this.#log.writtenOffset
-    while (this.#log.flushedOffset < target && this.#syncError === undefined) await this.#sync()
-    if (this.#syncError !== undefined) throw this.#syncError
+    await this.#flusher.syncTo(this.#log.writtenOffset)
+    if (this.#flusher.error !== undefined) throw this.#flusher.error
   }
 
   async close(): Promise<void> {
     if (this.#state !== 'open') return
     this.#state = 'closing'
-    this.#checkpointTimer?.cancel()
+    this.#checkpointer.cancel()
     this.#diskGuard.close()
     await this.#retention.close()
     let isSafe = false
     try {
       await this.flush()
       this.#cutPartRecord()
-      this.#checkpointUntilMs = this.#clock.monotonicMs() + closeSyncMs
-      await this.#checkpointing
-      const isIndexed = (await this.#index?.stop(() => this.#clock.monotonicMs() > this.#checkpointUntilMs)) ?? true
-      isSafe = (await this.#checkpoint()) && isIndexed
+      const untilMs = this.#clock.monotonicMs() + closeSyncMs
+      await this.#checkpointer.end(untilMs)
+      const isIndexed = (await this.#index?.stop(() => this.#clock.monotonicMs() > untilMs)) ?? true
+      isSafe = (await this.#checkpointer.run()) && isIndexed
     } catch (error) {
       this.#logger.error({ err: error }, 'the store could not be flushed: the next start reads the log again')
     }
-    this.#flushTimer?.cancel()
-    this.#deadlineTimer?.cancel()
+    this.#flusher.close()
     this.#state = 'closed'
     this.#queues.close()
     this.#index?.close()
@@ -318,7 +326,7 @@ export class Store implements MessageStore {
   /** @throws OperatingError STORE_FULL, STORE_CLOSED */
   #admitBytes(): void {
     if (this.#state !== 'open') throw new OperatingError('STORE_CLOSED', {})
-    if (this.#syncError !== undefined) throw this.#syncError
+    if (this.#flusher.error !== undefined) throw this.#flusher.error
     if (this.#pending.count >= pendingCountMax) throw new OperatingError('STORE_CLOSED', { pendingCountMax })
     if (this.#diskGuard.failure !== undefined) throw this.#diskGuard.failure
     if (this.#diskGuard.isFull) throw new OperatingError('STORE_FULL', { usedRatio: this.#diskGuard.usedRatio })
@@ -385,14 +393,10 @@ export class Store implements MessageStore {
     if (!this.#isSyncFlush) {
       this.#dispatch(this.#pending.written)
       if (this.#copied !== undefined) this.#dispatchCopied(this.#log.writtenOffset)
-      this.#armFlush()
+      this.#flusher.arm()
     } else {
       this.#settleUnwaiting()
-      if (this.#log.flushedOffset < this.#log.writtenOffset) {
-        this.#deadlines.push({ phyOffset: this.#log.writtenOffset, atMs: this.#clock.monotonicMs() })
-        this.#armDeadline()
-        void this.#sync()
-      }
+      this.#flusher.syncInTime()
     }
     this.raw.progressed()
   }
@@ -468,7 +472,7 @@ export class Store implements MessageStore {
     for (let at = pending.head; at < upTo; at++) this.#settle(at, 'ok')
     pending.remove(upTo)
     this.#index?.advance(this.#dispatchedTo)
-    this.#armCheckpoint()
+    this.#checkpointer.arm()
   }
 
   /** Tells one entry's waiter, if it was not told yet, or gives it to the gate that waits for slaves. */
@@ -494,7 +498,7 @@ export class Store implements MessageStore {
     this.#index?.advance(dispatchedTo)
     this.#dispatchedTimestamp = copied.storeTimestamp || this.#dispatchedTimestamp
     this.#putCount = copied.count
-    this.#armCheckpoint()
+    this.#checkpointer.arm()
   }
 
   #copiedRecords({ commitLog, queues, deleted, recovered, settings, log }: StoreParts): CopiedRecords {
@@ -520,15 +524,15 @@ export class Store implements MessageStore {
         scheduleTurnEnd: () => this.#scheduleTurnEnd(),
         settled: async () => {
           await this.flush()
-          while (this.#syncing !== undefined || this.#checkpointing !== undefined) {
-            await Promise.allSettled([this.#syncing, this.#checkpointing])
+          while (this.#flusher.syncing !== undefined || this.#checkpointer.running !== undefined) {
+            await Promise.allSettled([this.#flusher.syncing, this.#checkpointer.running])
           }
         },
         restarted: async (phyOffset) => {
           this.#dispatchedTo = phyOffset
           this.#index?.cut(phyOffset)
-          this.#deadlines.length = 0
-          await this.#checkpoint()
+          this.#flusher.forgetDeadlines()
+          await this.#checkpointer.run()
         },
       },
     )
@@ -542,35 +546,9 @@ export class Store implements MessageStore {
     this.#log.startAt(offset)
   }
 
-  /** Makes everything written safe; one sync at a time, each for all that was written before it began. */
-  #sync(): Promise<void> {
-    this.#syncing ??= this.#syncOnce().finally(() => {
-      this.#syncing = undefined
-      if (this.#state === 'closed' || this.#syncError !== undefined) return
-      if (this.#isSyncFlush && this.#log.flushedOffset < this.#log.writtenOffset) void this.#sync()
-      else this.#armFlush()
-    })
-    return this.#syncing
-  }
-
-  async #syncOnce(): Promise<void> {
-    try {
-      await this.#log.sync()
-    } catch (error) {
-      // What the system dropped may not come back with another fsync that succeeds: only reading the log again helps.
-      this.#syncError = new OperatingError('STORE_CLOSED', {}, error)
-      this.#logger.fatal({ err: error }, 'the commit log cannot be flushed: new messages are refused until a restart')
-      const { head, end, waiters } = this.#pending
-      for (let at = head; at < end; at++) {
-        const waiter = waiters[at]
-        waiters[at] = undefined
-        waiter?.settle('failed', this.#syncError)
-      }
-      return
-    }
-    if (!this.#isSyncFlush) return
+  /** With SYNC_FLUSH: what the fsync made safe becomes readable, and who waited for it is told. */
+  #flushed(): void {
     const { flushedOffset } = this.#log
-    while (this.#deadlines[0] !== undefined && this.#deadlines[0].phyOffset <= flushedOffset) this.#deadlines.shift()
     const pending = this.#pending
     let upTo = pending.head
     while (upTo < pending.written && pending.phyOffsets[upTo]! < flushedOffset) upTo++
@@ -579,78 +557,18 @@ export class Store implements MessageStore {
     this.raw.progressed()
   }
 
-  #armFlush(): void {
-    if (this.#isSyncFlush || this.#flushTimer !== undefined || this.#syncing !== undefined) return
-    if (this.#state !== 'open' || this.#log.flushedOffset >= this.#log.writtenOffset) return
-    this.#flushTimer = this.#clock.after(this.#settings.flushIntervalCommitLogMs, () => {
-      this.#flushTimer = undefined
-      void this.#sync()
-    })
-    this.#flushTimer.unref()
+  #timedOut(phyOffset: number): void {
+    const { head, written, phyOffsets } = this.#pending
+    for (let at = head; at < written && phyOffsets[at]! < phyOffset; at++) this.#settle(at, 'flushTimeout')
   }
 
-  #armDeadline(): void {
-    const oldest = this.#deadlines[0]
-    if (oldest === undefined || this.#deadlineTimer !== undefined) return
-    const { syncFlushTimeoutMs } = this.#settings
-    const delayMs = Math.max(1, oldest.atMs + syncFlushTimeoutMs - this.#clock.monotonicMs())
-    this.#deadlineTimer = this.#clock.after(delayMs, () => {
-      this.#deadlineTimer = undefined
-      this.#tellTimeouts(this.#clock.monotonicMs() - syncFlushTimeoutMs)
-      this.#armDeadline()
-    })
-    this.#deadlineTimer.unref()
-  }
-
-  #tellTimeouts(writtenBeforeMs: number): void {
-    while (this.#deadlines[0] !== undefined && this.#deadlines[0].atMs <= writtenBeforeMs) {
-      const { phyOffset } = this.#deadlines.shift()!
-      const { head, written, phyOffsets } = this.#pending
-      for (let at = head; at < written && phyOffsets[at]! < phyOffset; at++) this.#settle(at, 'flushTimeout')
+  #failWaiting(error: OperatingError): void {
+    const { head, end, waiters } = this.#pending
+    for (let at = head; at < end; at++) {
+      const waiter = waiters[at]
+      waiters[at] = undefined
+      waiter?.settle('failed', error)
     }
-  }
-
-  #armCheckpoint(): void {
-    if (this.#checkpointTimer !== undefined || this.#state !== 'open') return
-    this.#checkpointTimer = this.#clock.after(checkpointEveryMs, () => {
-      this.#checkpointing = this.#checkpoint()
-        .catch((error) => {
-          this.#logger.warn({ err: error }, 'no checkpoint: a recovery will read more of the log')
-          return false
-        })
-        .finally(() => {
-          this.#checkpointTimer = undefined
-          this.#checkpointing = undefined
-          if (this.#dispatchedTo > this.#checkpointedTo) this.#armCheckpoint()
-        })
-    })
-    this.#checkpointTimer.unref()
-  }
-
-  /**
-   * Makes queues and log safe as they are now and writes that down.
-   * @returns false when the time for it was up first
-   */
-  async #checkpoint(): Promise<boolean> {
-    const target = this.#dispatchedTo
-    const timestamp = this.#dispatchedTimestamp
-    const { unitCount } = this.#queues // of the records below target, all of which are dispatched
-    const isTimeUp = () => this.#clock.monotonicMs() > this.#checkpointUntilMs
-    if (!(await this.#queues.writeAll(isTimeUp)) || !(await this.#queues.syncAll(isTimeUp))) return false
-    const index = await this.#index?.checkpoint()
-    const safeTo = Math.max(target, index?.indexedTo ?? 0)
-    while (this.#log.flushedOffset < safeTo && this.#syncError === undefined) await this.#sync()
-    if (this.#syncError !== undefined) return false
-    await writeCheckpoint(this.#files, this.#paths.checkpoint, {
-      physicMsgTimestamp: timestamp,
-      logicsMsgTimestamp: timestamp,
-      indexMsgTimestamp: this.#index?.finishedTimestamp ?? 0,
-      queuesSyncedTo: target,
-      unitCount,
-      index,
-    })
-    this.#checkpointedTo = target
-    return true
   }
 
   #count(result: ReadResult): ReadResult {
