@@ -315,6 +315,13 @@ test('an applied field belongs to who applied it, until it is forced away', asyn
   const { body: forced } = await apply('two', { owner: 'me', size: 3 }, true)
   expect(forced.spec).toEqual({ owner: 'me', size: 3, parts: [{ name: 'a', weight: 1 }] })
 
+  const old = widget('shared', { owner: 'me', size: 4 })
+  const late = await server.patch('apply-patch+yaml', `${widgets}/shared?fieldManager=two&force=true`, {
+    ...old,
+    metadata: { ...old.metadata, resourceVersion: made.metadata.resourceVersion },
+  })
+  expect(late.body).toMatchObject({ reason: 'Conflict', code: 409 })
+
   const { body: dropped } = await apply('one', { owner: 'me' })
   expect(dropped.spec).toEqual({ owner: 'me', size: 3 })
   const { body: same } = await apply('one', { owner: 'me' })

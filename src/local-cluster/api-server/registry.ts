@@ -172,6 +172,7 @@ export class Registry {
         'Conflict',
         `Operation cannot be fulfilled on ${qualifiedName(resource)} "${name}": uid mismatch: the provided object specified uid ${applied.metadata.uid}, and no existing object was found`,
       )
+    checkVersion(resource, applied.metadata, old)
     if (options.subresource === 'status') keepOnly(applied, ['status'])
     else if (resource.hasStatus) delete applied.status
     if (resource.schema !== undefined) this.#pruneUnknown(resource.schema, applied, options)
@@ -206,12 +207,7 @@ export class Registry {
         'Conflict',
         `Operation cannot be fulfilled on ${qualifiedName(resource)} "${name}": Precondition failed: UID in precondition: ${sent.uid}, UID in object meta: ${old.metadata.uid}`,
       )
-    if (sent.resourceVersion && sent.resourceVersion !== old.metadata.resourceVersion)
-      throw refusal(
-        409,
-        'Conflict',
-        `Operation cannot be fulfilled on ${qualifiedName(resource)} "${name}": the object has been modified; please apply your changes to the latest version and try again`,
-      )
+    checkVersion(resource, sent, old)
 
     let object: KubeObject
     if (options.subresource === 'status') {
@@ -369,6 +365,16 @@ export function patchedBy(object: KubeObject, type: PatchType, patch: unknown): 
 export const crdCollection = 'apiextensions.k8s.io/customresourcedefinitions'
 
 const propagationFinalizers = { Orphan: 'orphan', Foreground: 'foregroundDeletion', Background: undefined }
+
+/** Who names a version writes only where that is still the object's. */
+function checkVersion(resource: Resource, sent: Partial<ObjectMeta>, old: KubeObject | undefined): void {
+  if (!sent.resourceVersion || old === undefined || sent.resourceVersion === old.metadata.resourceVersion) return
+  throw refusal(
+    409,
+    'Conflict',
+    `Operation cannot be fulfilled on ${qualifiedName(resource)} "${old.metadata.name}": the object has been modified; please apply your changes to the latest version and try again`,
+  )
+}
 
 function writerOf(resource: Resource, { manager, subresource }: WriteOptions): Writer {
   return { manager, operation: 'Update', apiVersion: groupVersionOf(resource), subresource }
