@@ -6,6 +6,7 @@ import { uniqKeys } from '../remoting/message/index.ts'
 import type { Request, Response } from '../remoting/server.ts'
 import { expectSuccess } from './answers.ts'
 import { NameServers, parseNameServers } from './name-servers.ts'
+import { productionDoors } from './production-doors.ts'
 import { Routes } from './routes.ts'
 
 /** What every client of a cluster may be told. */
@@ -20,7 +21,8 @@ export interface ClusterOptions {
   connectTimeoutMs?: number
   /** Whether NameServers and brokers are spoken to with TLS (where tls is given). */
   useTLS?: boolean
-  tls?: TlsOptions
+  /** Or what openTls made of them, for clients that share it. */
+  tls?: TlsOptions | ClientTls
 }
 
 /** Apache's tls.client.* by their last names. Files are read again when they change. */
@@ -78,8 +80,36 @@ export class Cluster {
   }
 }
 
+/**
+ * Reads the files that TLS needs, to learn at once whether they can be used; clients that are given the result share them.
+ * @param prefix of the options' names in messages
+ * @throws OperatingError SETTING_INVALID: the option, the path and what is wrong with the file
+ */
+export async function openTls(
+  options: TlsOptions,
+  doors: Pick<Doors, 'clock' | 'files' | 'network' | 'log'> = productionDoors(),
+  prefix = 'tls.',
+): Promise<ClientTls> {
+  const tls = tlsWith(options, doors, prefix)
+  await tls.open()
+  return tls
+}
+
 function tlsOf({ tls, useTLS = tls !== undefined }: ClusterOptions, doors: Doors): ClientTls | undefined {
   if (!useTLS) return undefined
-  const plain = { authServer: true, trustCertPath: '', certPath: '', keyPath: '', keyPassword: '' }
-  return new ClientTls({ ...plain, ...tls }, 'tls.', doors)
+  return tls instanceof ClientTls ? tls : tlsWith(tls ?? {}, doors, 'tls.')
+}
+
+/** A server is checked unless false says that it is not: undefined, and what is no boolean, does not. */
+function tlsWith(
+  options: TlsOptions,
+  doors: Pick<Doors, 'clock' | 'files' | 'network' | 'log'>,
+  prefix: string,
+): ClientTls {
+  const { authServer, trustCertPath = '', certPath = '', keyPath = '', keyPassword = '' } = options
+  return new ClientTls(
+    { authServer: authServer !== false, trustCertPath, certPath, keyPath, keyPassword },
+    prefix,
+    doors,
+  )
 }

@@ -1,5 +1,5 @@
 import type { Doors } from '../base/doors.ts'
-import { Admin, isRefusal, ResponseCode, subscriptionGroupConfig, type TlsOptions } from '../client/index.ts'
+import { Admin, type ClientTls, isRefusal, ResponseCode, subscriptionGroupConfig } from '../client/index.ts'
 import type { BrokerGroup, BrokerPlace, BrokerTopic, MqAdmin } from './admin.ts'
 import { SharedTables } from './shared-tables.ts'
 import { unreadAt } from './unread.ts'
@@ -12,7 +12,7 @@ const peersMax = 1024
  * MqAdmin over this project's own client: one for each NameServer and broker, those used last kept.
  * @param tls speak TLS with all of them
  */
-export function clientAdmin(doors: Doors, tls?: TlsOptions): MqAdmin {
+export function clientAdmin(doors: Doors, tls?: ClientTls): MqAdmin {
   const admins = new Map<string, Admin>()
 
   /** The client that talks to this address alone: NameServers do not talk to each other, so each is asked. */
@@ -56,8 +56,9 @@ export function clientAdmin(doors: Doors, tls?: TlsOptions): MqAdmin {
       await at(brokerAddr).deleteTopic(brokerAddr, topic)
       topics.changed(brokerAddr, topic, undefined)
     },
-    deleteRoute: (namesrvAddr, topic, clusterName) =>
-      at(namesrvAddr).deleteTopicInNamesrv(namesrvAddr, topic, clusterName),
+    async deleteRoute(namesrvAddr, topic, clusterName) {
+      await at(namesrvAddr).deleteTopicInNamesrv(namesrvAddr, topic, clusterName)
+    },
     groups: (brokerAddr) => groups.get(brokerAddr),
     async createGroup(brokerAddr, group) {
       await at(brokerAddr).createSubscriptionGroup(brokerAddr, group)

@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { nodeClock } from '../base/node/index.ts'
+import { brokerSetSpec } from '../crds/index.ts'
+import { observe } from './brokerset/observe.ts'
 import type { BrokerSet, NameServer, Topic } from './resources.ts'
 import { startCluster } from './testing/cluster.ts'
 
@@ -79,6 +81,17 @@ test('the group that leaves takes no more messages and is kept while there is so
   await cluster.eventually(() => isReady(brokerSet()))
 })
 
+test('a cache without the StatefulSet of a group that leaves is not believed: it is not gone', async () => {
+  await createAll(2)
+  await using shell = await cluster.newShell()
+  for (const { cache } of shell.world.statefulSets.informers) cache.replace([])
+  const desired = { ...brokerSet()!, spec: brokerSetSpec.parse({ ...brokerSet()!.spec, groups: 1 }) }
+
+  const { groups } = await observe(desired, shell)
+
+  expect(groups[1]?.statefulSet?.metadata.name).toBe('b-1')
+})
+
 test('an object of somebody else is left alone, and the resource says so', async () => {
   await cluster.client.create({ apiVersion: 'v1', kind: 'ConfigMap', plural: 'configmaps' }, {
     apiVersion: 'v1',
@@ -126,10 +139,11 @@ test('a Topic that this version cannot read says so, and goes when it is deleted
   expect(cluster.brokers.get('0')?.topics.has('orders')).toBe(true)
 })
 
-test('a Topic that this version cannot read holds up no broker', async () => {
+test('Topics that this version cannot read hold up no broker, and no other Topic', async () => {
   await cluster.stop()
   cluster = await startCluster({ takesAnySpec: true })
   await cluster.create('topics', 'odd', { brokerSetRef: { name: 'b' }, queues: 'many' })
+  await cluster.create('topics', 'empty', {})
   await createAll(1)
 
   expect(cluster.brokers.get('0')?.registeredWith).toEqual(['orders'])

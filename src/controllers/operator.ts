@@ -6,6 +6,7 @@ import {
   controllerOf,
   EventRecorder,
   isNamespaceGoing,
+  isRefused,
   type KubeClient,
   type KubeObject,
   keyOf,
@@ -17,6 +18,7 @@ import type { MqAdmin } from './admin.ts'
 import { reconcileBrokerSet } from './brokerset/reconcile.ts'
 import { readiness } from './conditions.ts'
 import { reconcileConsumerGroup } from './consumergroup/reconcile.ts'
+import { Resets } from './consumergroup/reset.ts'
 import { hasFinalizer, keepFinalizer } from './finalizer.ts'
 import type { OperatorMetrics } from './metrics.ts'
 import { reconcileNameServer } from './nameserver/reconcile.ts'
@@ -44,6 +46,7 @@ export class Operator {
   readonly #doors: Pick<Doors, 'clock' | 'random' | 'log'>
   readonly #world: World
   readonly #recorder: EventRecorder
+  readonly #resets = new Resets()
   readonly #queues: Record<'nameServers' | 'brokerSets' | 'topics' | 'consumerGroups', WorkQueue>
   readonly #stop = new AbortController()
   #running: Promise<unknown> = Promise.resolve()
@@ -128,6 +131,7 @@ export class Operator {
           const fields = { name: key, elapsedMs: Math.round(elapsedMs) }
           if (failure === undefined) log.debug(fields, 'pass done')
           else if (isNamespaceGoing(failure)) log.debug(fields, 'the namespace is being deleted')
+          else if (isRefused(failure, 409)) log.debug(fields, 'the resource changed meanwhile, looking again')
           else if (!this.#stop.signal.aborted)
             log.warn({ ...fields, err: messageOf(failure) }, 'pass failed, trying again')
         },
@@ -147,6 +151,7 @@ export class Operator {
       world: this.#world,
       admin,
       recorder: this.#recorder,
+      resets: this.#resets,
       clock: this.#doors.clock,
       log,
       runtimeImage,
@@ -164,7 +169,8 @@ export class Operator {
     const [issue] = error.issues
     const message = `spec.${issue?.path.join('.')}: ${issue?.message}`
     const verdicts = readiness({ status: 'False', reason: 'InvalidSpec', message, isStalled: true })
-    await writeStatus(sight.type, resource, { status: resource.status ?? ({} as Status), verdicts, notes: [] }, shell)
+    const report = { status: resource.status ?? ({} as Status), verdicts, notes: [] }
+    await writeStatus(sight.type, resource, report, shell, { isExact: true }) // it says again what it read
   }
 
   /** Nobody can tell what its deletion was to do at the brokers; it must not hang for that. */

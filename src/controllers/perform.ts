@@ -89,31 +89,41 @@ export interface Report<Status> {
   notes: readonly Note[]
 }
 
-/** Writes a status that differs from the one that is there, then tells the events that led to it. */
+/**
+ * Writes a status that differs from the one that is there, then tells the events that led to it.
+ * @param options isExact: only where the object is still as it was read, for a status that must not be lost, or written over
+ *   by who knows less
+ * @returns the object as it is now, for the next write
+ * @throws OperatingError KUBE_REFUSED, with isExact also 409: somebody was faster, and 404: it is gone
+ */
 export async function writeStatus<Status extends { conditions?: Condition[] | undefined }>(
   type: ResourceType,
   object: KubeObject & { status?: Status },
   report: Report<Status>,
   shell: Shell,
-): Promise<void> {
-  const observedGeneration = object.metadata.generation ?? 0
-  const conditions = conditionsOf(report.verdicts, object.status?.conditions, observedGeneration, shell.clock.now())
+  options: { isExact?: boolean } = {},
+): Promise<KubeObject & { status?: Status }> {
+  const { isExact = false } = options
+  const { namespace, name, uid, resourceVersion, generation = 0 } = object.metadata
+  const conditions = conditionsOf(report.verdicts, object.status?.conditions, generation, shell.clock.now())
   // through JSON: undefined fields are absent ones
-  const status = JSON.parse(JSON.stringify({ ...report.status, observedGeneration, conditions })) as Status
+  const status = JSON.parse(JSON.stringify({ ...report.status, observedGeneration: generation, conditions })) as Status
+  let written: KubeObject = object
   if (!isDeepStrictEqual(object.status, status)) {
-    const { namespace, name } = object.metadata
-    const patch = {
-      apiVersion: object.apiVersion,
-      kind: object.kind,
-      metadata: { name, ...(namespace !== undefined && { namespace }) },
-      status,
-    }
+    const { apiVersion, kind } = object
+    const metadata = { name, ...(namespace !== undefined && { namespace }), ...(isExact && { uid, resourceVersion }) }
     try {
-      await shell.client.apply<KubeObject>(type, patch, 'status', shell.signal)
+      written = await shell.client.apply<KubeObject>(
+        type,
+        { apiVersion, kind, metadata, status } as never,
+        'status',
+        shell.signal,
+      )
     } catch (error) {
-      if (isRefused(error, 404)) return // deleted in the meantime: nobody is left to be told
+      if (!isExact && isRefused(error, 404)) return object // deleted in the meantime: nobody is left to be told
       throw error
     }
   }
   for (const note of report.notes) shell.recorder.record(object, note)
+  return { ...object, metadata: written.metadata, status }
 }

@@ -1,4 +1,3 @@
-import { parseArgs } from 'node:util'
 import { OperatingError } from '../base/errors.ts'
 import { startHealth } from '../base/health.ts'
 import type { Log } from '../base/log.ts'
@@ -11,7 +10,8 @@ import {
   nodeClock,
   nodeDoors,
 } from '../base/node/index.ts'
-import { UsageError } from '../base/usage.ts'
+import { parseFlags, UsageError } from '../base/usage.ts'
+import { openTls } from '../client/index.ts'
 import { definitions, operatorName, releaseImage, resourceType } from '../crds/index.ts'
 import { Election, findAccess, isRefused, KubeClient } from '../kube/index.ts'
 import { clientAdmin } from './client-admin.ts'
@@ -58,7 +58,10 @@ export async function run(args: string[]): Promise<number> {
   const access = await findAccess(flags.kubeconfig, process.env, doors.files, doors.clock)
   const client = new KubeClient(access, http, operatorName)
   const metrics = new OperatorMetrics()
-  const admin = clientAdmin(doors, flags.isTls ? readTlsOptions(flags.tlsConfigFile, doors.files) : undefined)
+  const tls = flags.isTls
+    ? await openTls(readTlsOptions(flags.tlsConfigFile, doors.files), doors, 'tls.client.')
+    : undefined
+  const admin = clientAdmin(doors, tls)
   const operator = new Operator(
     { client, admin, namespaces: flags.namespaces, runtimeImage: flags.runtimeImage, metrics },
     doors,
@@ -145,24 +148,20 @@ function readFlags(args: string[]): Flags {
 }
 
 function parse(args: string[]) {
-  try {
-    return parseArgs({
-      args,
-      options: {
-        help: { type: 'boolean', short: 'h', default: false },
-        kubeconfig: { type: 'string' },
-        namespace: { type: 'string', multiple: true, default: [] },
-        'runtime-image': { type: 'string', default: releaseImage },
-        lease: { type: 'string' },
-        'tls.enable': { type: 'boolean', default: false },
-        'tls.config.file': { type: 'string' },
-        'health-port': { type: 'string', default: '0' },
-        'log-level': { type: 'string', default: 'info' },
-      },
-    })
-  } catch (cause) {
-    throw new UsageError(cause instanceof Error ? cause.message : String(cause))
-  }
+  return parseFlags({
+    args,
+    options: {
+      help: { type: 'boolean', short: 'h', default: false },
+      kubeconfig: { type: 'string' },
+      namespace: { type: 'string', multiple: true, default: [] },
+      'runtime-image': { type: 'string', default: releaseImage },
+      lease: { type: 'string' },
+      'tls.enable': { type: 'boolean', default: false },
+      'tls.config.file': { type: 'string' },
+      'health-port': { type: 'string', default: '0' },
+      'log-level': { type: 'string', default: 'info' },
+    },
+  })
 }
 
 /** Waits until the API server knows every custom resource. */

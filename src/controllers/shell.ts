@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import type { EventRecorder, KubeClient } from '../kube/index.ts'
 import type { MqAdmin } from './admin.ts'
+import type { Resets } from './consumergroup/reset.ts'
 import type { World } from './world.ts'
 
 /** What one pass of a reconciler works with. */
@@ -10,6 +11,8 @@ export interface Shell {
   world: World
   admin: MqAdmin
   recorder: EventRecorder
+  /** Offset resets of this process that are not over. */
+  resets: Resets
   clock: Clock
   log: Log
   /** Image of the pods of resources that name none. */

@@ -43,7 +43,12 @@ function near(object: KubeObject, name: string | undefined): string[] {
 
 /** What a Topic or a ConsumerGroup speaks for: one name on the brokers of one set. */
 export function claimOf(declared: Declared): string {
-  return `${declared.metadata.namespace}/${declared.spec.brokerSetRef.name}/${nameOnBrokers(declared)}`
+  return `${declared.metadata.namespace}/${brokerSetNameOf(declared)}/${nameOnBrokers(declared)}`
+}
+
+/** Also of a spec as another version may have had it: an index must take whatever the API server has. */
+function brokerSetNameOf({ spec }: { spec: { brokerSetRef?: { name?: string } } }): string | undefined {
+  return spec?.brokerSetRef?.name
 }
 
 /** All that the operator sees of Kubernetes: caches that follow the API server in some namespaces, or in all. */
@@ -75,14 +80,14 @@ export class World {
       )
     this.nameServers = sight<NameServer>(nameServers, {})
     this.brokerSets = sight<BrokerSet>(brokerSets, {
-      nameServer: (brokerSet) => near(brokerSet, brokerSet.spec.nameServerRef?.name),
+      nameServer: (brokerSet) => near(brokerSet, brokerSet.spec?.nameServerRef?.name),
     })
     this.topics = sight<Topic>(topics, {
-      brokerSet: (topic) => near(topic, topic.spec.brokerSetRef.name),
+      brokerSet: (topic) => near(topic, brokerSetNameOf(topic)),
       claim: (topic) => [claimOf(topic)],
     })
     this.consumerGroups = sight<ConsumerGroup>(consumerGroups, {
-      brokerSet: (group) => near(group, group.spec.brokerSetRef.name),
+      brokerSet: (group) => near(group, brokerSetNameOf(group)),
       claim: (group) => [claimOf(group)],
     })
     this.statefulSets = sight<StatefulSet>(statefulSets, owner, ours)

@@ -44,11 +44,18 @@ export const consumerGroupSpec = z
       .object({
         maxTimes: z
           .int32()
-          .min(-1)
+          .min(0)
           .max(128)
           .default(16)
-          .describe('How often a message is tried again before the dead-letter topic gets it; -1: never given up.'),
-        queues: z.int32().min(1).max(128).default(1).describe("Queues of the group's retry topic on each broker."),
+          .describe(
+            'How often a message is tried again before the dead-letter topic gets it. A consumer that says so itself wins: remoting clients do (16, or their own maxReconsumeTimes).',
+          ),
+        queues: z
+          .int32()
+          .min(1)
+          .max(128)
+          .default(1)
+          .describe("Queues of the group's retry topic on each broker when it is first made there."),
       })
       .describe('What happens to messages that consumers send back.')
       .prefault({}),
@@ -74,6 +81,7 @@ export const consumerGroupSpec = z
           .optional(),
         topics: z
           .array(z.string().min(1).max(127))
+          .min(1)
           .max(64)
           .describe('Only these topics. Default: all that the group has consumed.')
           .optional(),

@@ -10,6 +10,7 @@ import {
   type Service,
   type StatefulSet,
   type StorageClass,
+  statefulSets,
   storageClasses,
 } from '../../kube/index.ts'
 import type { BrokerGroup, BrokerTopic, Unread } from '../admin.ts'
@@ -84,14 +85,17 @@ export async function observe(desired: BrokerSet, shell: Shell): Promise<Observe
     indexes.map(async (index): Promise<ObservedGroup> => {
       const brokerName = groupName(name, index)
       const master = keyOf({ metadata: { namespace: namespace ?? '', name: masterName(name, index) } })
-      const statefulSet = children.find((child) => child.metadata.name === brokerName)
+      const retires = index >= desired.spec.groups && index === leaving
+      const statefulSet =
+        children.find((child) => child.metadata.name === brokerName) ??
+        // it decides whether what is left may go at once: a cache that lags must not
+        (retires ? await liveStatefulSet(brokerName, desired, shell) : undefined)
       const service = world.services.get(master)
       const pod = world.pods.get(master)
       const address = addressOf(service)
       const registeredCount = nameServers.answers.filter(
         ({ masters }) => address !== undefined && masters.get(brokerName) === address,
       ).length
-      const retires = index >= desired.spec.groups && index === leaving
       return {
         index,
         brokerName,
@@ -115,6 +119,10 @@ export async function observe(desired: BrokerSet, shell: Shell): Promise<Observe
     }),
   )
   return { nameServers, groups }
+}
+
+async function liveStatefulSet(name: string, { metadata }: BrokerSet, shell: Shell): Promise<StatefulSet | undefined> {
+  return shell.client.get<StatefulSet>(statefulSets, metadata.namespace ?? '', name, shell.signal)
 }
 
 /** The broker's address as it registers it; undefined until its Service has one. */

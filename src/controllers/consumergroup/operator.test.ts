@@ -1,7 +1,10 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { nodeClock } from '../../base/node/index.ts'
+import { consumerGroupSpec } from '../../crds/index.ts'
 import type { ConsumerGroup } from '../resources.ts'
 import { startCluster } from '../testing/cluster.ts'
+import { reconcileConsumerGroup } from './reconcile.ts'
+import { performReset } from './reset.ts'
 
 let cluster: Awaited<ReturnType<typeof startCluster>>
 beforeEach(async () => {
@@ -88,14 +91,82 @@ test('a reset that a former operator did not finish is not begun again', async (
   }
 
   await ask('july')
-  await cluster.eventually(() => calls === 1)
+  await cluster.eventually(() => calls === 2) // one for each broker
   const replaced = cluster.replaceOperator()
   answer.resolve(4)
   await replaced
   await cluster.eventually(() => group()?.status?.lastReset?.result === 'Interrupted')
 
-  expect(calls).toBe(1)
+  expect(calls).toBe(2)
   expect(conditionOf('OffsetReset')).toMatchObject({ status: 'False', reason: 'Interrupted' })
+})
+
+test('a cache that lags has no reset done again, and takes no end of one back', async () => {
+  await createAll()
+  await consumed(0)
+  const parsed = (resource: ConsumerGroup) => ({ ...resource, spec: consumerGroupSpec.parse(resource.spec) })
+  const before = parsed(structuredClone(group()!))
+  before.status = { ...before.status, brokers: { desired: 2, synced: 1 } } // so that there is something to write
+  await ask('july')
+  await cluster.eventually(() => group()?.status?.lastReset?.result === 'Done')
+  const asked = { ...before, spec: parsed(group()!).spec }
+  await using shell = await cluster.newShell()
+
+  await expect(reconcileConsumerGroup(before, shell)).rejects.toMatchObject({ facts: { status: 409 } })
+  await reconcileConsumerGroup(asked, shell)
+
+  expect(resetsDone()).toEqual([1, 1])
+  expect(group()?.status?.lastReset).toMatchObject({ requestId: 'july', result: 'Done' })
+})
+
+test('a reset whose pass ran out of time goes on with the next one, and does nothing twice', async () => {
+  await createAll()
+  await consumed(0)
+  for (const { uses } of cluster.brokers.values()) uses.set('billing', { clients: 0, topics: ['bills', 'orders'] })
+  await using shell = await cluster.newShell()
+  const desired = {
+    ...group()!,
+    spec: { ...group()!.spec, resetOffset: { requestId: 'july', to: 'Earliest' as const, force: false } },
+  }
+  const outOfTime = new AbortController()
+  const asked: string[] = []
+  const admin = {
+    ...shell.admin,
+    resetOffset: async (brokerAddr: string, _: string, topic: string) => {
+      asked.push(`${topic} ${brokerAddr}`)
+      outOfTime.abort(new Error('out of time'))
+      return 4
+    },
+  }
+  const brokers = ['10.0.0.1:10911', '10.0.0.2:10911'].map((brokerAddr, index) => ({
+    brokerName: `b-${index}`,
+    brokerAddr,
+  }))
+  const plan = {
+    do: 'reset' as const,
+    timestampMs: 0,
+    targets: brokers.map((place) => ({ ...place, topics: ['bills', 'orders'] })),
+  }
+  const begin = async () => {}
+
+  await expect(performReset(desired, plan, begin, { ...shell, admin, signal: outOfTime.signal })).rejects.toThrow(
+    'out of time',
+  )
+  const end = await performReset(desired, { do: 'goOn' }, begin, { ...shell, admin })
+
+  expect(end).toMatchObject({ result: 'Done', message: '16 queues of 2 topics go on at their first message' })
+  expect(asked.toSorted()).toEqual(
+    brokers.flatMap(({ brokerAddr }) => [`bills ${brokerAddr}`, `orders ${brokerAddr}`]).toSorted(),
+  )
+})
+
+test('a group that has consumed nothing has nothing to reset, and is told so', async () => {
+  await createAll()
+
+  await ask('july')
+  await cluster.eventually(() => conditionOf('OffsetReset')?.reason === 'Failed')
+
+  expect(conditionOf('OffsetReset')?.message).toContain('has consumed nothing yet')
 })
 
 test('a topic that no broker has makes a reset fail, and says so', async () => {

@@ -29,6 +29,37 @@ test('is made where it is missing and changed back where it differs', () => {
   ])
 })
 
+test('a broker that is being drained is corrected, but gets nothing new', () => {
+  const differs = subscriptionGroupConfig('billing', { retryMaxTimes: 3 })
+  const brokers = [broker(0), broker(1), broker(2, { isLeaving: true, has: undefined })]
+  const { ready: said, status } = ready(consumerGroup(), observed(brokers))
+
+  expect(plan(consumerGroup(), observed(brokers))).toEqual([])
+  expect(plan(consumerGroup(), observed([broker(2, { isLeaving: true, has: differs })]))).toHaveLength(1)
+  expect(status.brokers).toEqual({ desired: 2, synced: 2 })
+  expect(said).toMatchObject({ status: 'True' })
+})
+
+test('what came back late is no drift: only what was there as wanted can have been changed by hand', () => {
+  const differs = observed([broker(0), broker(1, { has: subscriptionGroupConfig('billing', { retryMaxTimes: 3 }) })])
+  const after = (status: 'True' | 'False') =>
+    ready(
+      consumerGroup(
+        {},
+        {
+          observedGeneration: 1,
+          conditions: [
+            { type: 'Ready', status, observedGeneration: 1, lastTransitionTime: '', reason: '', message: '' },
+          ],
+        },
+      ),
+      differs,
+    ).notes.map(({ reason }) => reason)
+
+  expect(after('True')).toEqual(['DriftCorrected'])
+  expect(after('False')).toEqual(['ConsumerGroupUpdated'])
+})
+
 test('what the resource does not speak of stays as it is on the broker', () => {
   const has = subscriptionGroupConfig('billing', { consumeEnable: false, consumeTimeoutMinute: 45 })
 
@@ -43,7 +74,7 @@ test('each field of the spec is what the broker gets', () => {
     consumeEnabled: false,
     broadcastEnabled: false,
     orderly: true,
-    retry: { maxTimes: -1, queues: 2 },
+    retry: { maxTimes: 0, queues: 2 },
     slowConsumeBrokerId: 0,
   })
 
@@ -52,7 +83,7 @@ test('each field of the spec is what the broker gets', () => {
     consumeEnable: false,
     consumeBroadcastEnable: false,
     consumeMessageOrderly: true,
-    retryMaxTimes: -1,
+    retryMaxTimes: 0,
     retryQueueNums: 2,
     whichBrokerWhenConsumeSlowly: 0,
   })
@@ -95,12 +126,12 @@ const last = (result: LastReset['result'], requestId = 'july') => ({
   lastReset: { requestId, result, message: '', time: '2026-01-01T00:00:00Z' },
 })
 
-test('a reset goes to every topic that the group consumed on each broker', () => {
+test('a reset goes to every topic that the group consumed, on all brokers alike', () => {
   expect(planReset(consumerGroup({ resetOffset }), both(), [])).toMatchObject({
     do: 'reset',
     timestampMs: 0,
     targets: [
-      { brokerName: 'b-0', topics: ['orders'] },
+      { brokerName: 'b-0', topics: ['bills', 'orders'] },
       { brokerName: 'b-1', topics: ['bills', 'orders'] },
     ],
   })
@@ -134,6 +165,23 @@ test.each<[string, object, Observed, object]>([
 
 test('force resets under the consumers', () => {
   expect(planReset(consumerGroup({ resetOffset: { ...resetOffset, force: true } }), both(2), []).do).toBe('reset')
+})
+
+test('a broker that is being drained is reset too, and must answer', () => {
+  const leaving = { isLeaving: true, has: broker(0).has }
+  const draining = (more: object) => observed([...both().brokers, { ...broker(2, more), ...leaving }])
+
+  expect(planReset(consumerGroup({ resetOffset }), draining(used(0)), [])).toMatchObject({
+    do: 'reset',
+    targets: [{ brokerName: 'b-0' }, { brokerName: 'b-1' }, { brokerName: 'b-2', topics: ['bills', 'orders'] }],
+  })
+  expect(planReset(consumerGroup({ resetOffset }), draining({}), [])).toMatchObject({ do: 'wait' })
+})
+
+test('a reset that this process began goes on; one that nobody asks for any more is closed', () => {
+  expect(planReset(consumerGroup({ resetOffset }, last('Running')), both(), [], true).do).toBe('goOn')
+  expect(planReset(consumerGroup({}, last('Running')), both(), []).do).toBe('giveUp')
+  expect(planReset(consumerGroup({ resetOffset }, last('Running', 'june')), both(), []).do).toBe('giveUp')
 })
 
 test.each([

@@ -2,7 +2,15 @@ import type { ConsumerGroupStatus, LastReset } from '../../crds/index.ts'
 import type { Note } from '../../kube/index.ts'
 import type { BrokerGroup, GroupUse } from '../admin.ts'
 import { readiness, type Verdict } from '../conditions.ts'
-import { type Asked, nameOnBrokers, type Observed as On, report, unlike, type Words } from '../on-brokers/plan.ts'
+import {
+  type Asked,
+  nameOnBrokers,
+  type Observed as On,
+  type Place,
+  report,
+  unlike,
+  type Words,
+} from '../on-brokers/plan.ts'
 import type { Report } from '../perform.ts'
 import type { ConsumerGroup } from '../resources.ts'
 
@@ -50,48 +58,70 @@ function isSame(has: BrokerGroup, wanted: Partial<BrokerGroup>): boolean {
   return Object.entries(wanted).every(([field, value]) => has[field as keyof BrokerGroup] === value)
 }
 
-/** Whether a reset is asked for that has not come to an end. */
+/** Whether a reset is asked for, or was begun, that has not come to an end. */
 export function isResetDue({ spec, status }: ConsumerGroup): boolean {
-  const asked = spec.resetOffset
-  if (!asked) return false
-  return status?.lastReset?.requestId !== asked.requestId || status.lastReset.result === 'Running'
+  const isRunning = status?.lastReset?.result === 'Running'
+  return isRunning || (spec.resetOffset !== undefined && status?.lastReset?.requestId !== spec.resetOffset.requestId)
+}
+
+/** A broker, and the topics whose queues the group is sent elsewhere in. */
+export interface ResetTarget extends Place {
+  topics: readonly string[]
 }
 
 export type ResetPlan =
   | { do: 'nothing' }
   | { do: 'wait'; reason: string; message: string }
-  /** What was begun by a pass that did not come to its end: never again, since consumers may be further by now. */
+  /** What another process began and left: never again, since consumers may be further by now. */
   | { do: 'giveUp' }
-  | { do: 'reset'; timestampMs: number; targets: { brokerName: string; brokerAddr: string; topics: string[] }[] }
+  /** What this process began. */
+  | { do: 'goOn' }
+  | { do: 'reset'; timestampMs: number; targets: ResetTarget[] }
 
 /**
  * Plans the reset that is asked for, if it is due: on all brokers at once or not at all, and with nobody online.
  * @param steps those of the same pass: a group that is only being made is reset by the next one
+ * @param isOurs whether this process began it and has not said yet how it ended
  */
-export function planReset(desired: ConsumerGroup, observed: Observed, steps: readonly Step[]): ResetPlan {
+export function planReset(
+  desired: ConsumerGroup,
+  observed: Observed,
+  steps: readonly Step[],
+  isOurs = false,
+): ResetPlan {
   const asked = desired.spec.resetOffset
-  if (!asked || !isResetDue(desired) || observed.rival) return { do: 'nothing' }
-  if (desired.status?.lastReset?.requestId === asked.requestId) return { do: 'giveUp' }
+  const last = desired.status?.lastReset
+  if (!isResetDue(desired) || observed.rival) return { do: 'nothing' }
+  if (last?.result === 'Running' && last.requestId !== asked?.requestId) return { do: 'giveUp' }
+  if (!asked) return { do: 'nothing' }
+  if (last?.requestId === asked.requestId) return { do: isOurs ? 'goOn' : 'giveUp' }
+
+  const timestampMs = { Earliest: 0, Latest: -1, Timestamp: Date.parse(asked.timestamp ?? '') }[asked.to]
+  if (Number.isNaN(timestampMs))
+    return waits('InvalidSpec', `spec.resetOffset.timestamp: ${asked.timestamp} is no time`)
   const count = observed.brokerSet?.spec.groups ?? 0
-  const able = observed.brokers.filter(({ use }) => use !== undefined)
-  if (able.length < count || count === 0 || steps.length > 0) {
-    const message = `waits for all brokers: ${able.length} of ${count} have the group and answer`
-    return { do: 'wait', reason: 'ClusterNotReady', message }
+  // one that leaves goes when the group has read it to its end: a reset is to reach it, unless it does not know the group
+  const places = observed.brokers.filter(({ isLeaving, has, trouble }) => !isLeaving || has || trouble !== undefined)
+  const able = places.filter(({ use }) => use !== undefined)
+  const wanted = places.filter(({ isLeaving }) => isLeaving).length + count
+  if (able.length < wanted || count === 0) {
+    return waits('ClusterNotReady', `waits for all brokers: ${able.length} of ${wanted} have the group and answer`)
   }
+  if (steps.length > 0) return waits('ClusterNotReady', 'waits until all brokers have the group as wanted')
   const clients = Math.max(...able.map(({ use }) => use?.clients ?? 0)) // each of them is connected to every broker
   if (clients > 0 && !asked.force) {
-    const message = `waits for consumers to stop: ${clients > 1 ? 'some are' : 'one is'} online; or set resetOffset.force`
-    return { do: 'wait', reason: 'ConsumersOnline', message }
+    const who = clients > 1 ? 'some are' : 'one is'
+    return waits('ConsumersOnline', `waits for consumers to stop: ${who} online; or set resetOffset.force`)
   }
-  const targets = able.map(({ brokerName, brokerAddr, use }) => {
-    const consumed = (use?.topics ?? []).filter((topic) => !topic.startsWith('%RETRY%'))
-    return { brokerName, brokerAddr, topics: asked.topics ?? consumed.sort() }
-  })
-  const timestampMs = { Earliest: 0, Latest: -1, Timestamp: Date.parse(asked.timestamp ?? '') }[asked.to]
-  if (Number.isNaN(timestampMs)) {
-    return { do: 'wait', reason: 'InvalidSpec', message: `spec.resetOffset.timestamp: ${asked.timestamp} is no time` }
-  }
+  // everywhere alike: a broker that the group has not read from yet would go by the rule of each consumer instead
+  const consumed = new Set(able.flatMap(({ use }) => use?.topics ?? []).filter((topic) => !topic.startsWith('%RETRY%')))
+  const topics = asked.topics ?? [...consumed].sort()
+  const targets = able.map(({ brokerName, brokerAddr }) => ({ brokerName, brokerAddr, topics }))
   return { do: 'reset', timestampMs: asked.to === 'Timestamp' ? Math.max(0, timestampMs) : timestampMs, targets }
+}
+
+function waits(reason: string, message: string): ResetPlan {
+  return { do: 'wait', reason, message }
 }
 
 /**
@@ -121,6 +151,9 @@ function judgeReset({ spec }: ConsumerGroup, reset: ResetPlan, lastReset: LastRe
   if (!spec.resetOffset) return []
   const type = 'OffsetReset'
   if (reset.do === 'wait') return [{ type, status: 'False', reason: reset.reason, message: reset.message }]
+  if (lastReset?.requestId !== spec.resetOffset.requestId && reset.do === 'giveUp') {
+    return [{ type, status: 'Unknown', reason: 'Interrupted', message: 'the reset before it is closed first' }]
+  }
   if (lastReset?.requestId !== spec.resetOffset.requestId) {
     return [{ type, status: 'Unknown', reason: 'ResourceConflict', message: 'another resource speaks for the group' }]
   }

@@ -30,19 +30,25 @@ export const reconcileConsumerGroup: Reconcile<ConsumerGroup> = async (cached, s
   const observed = await observe(desired, world.consumerGroups, ask, shell)
   const steps = plan(desired, observed)
   const failures = await performOnEach(steps, (step) => admin.createGroup(step.brokerAddr, step.group))
-  const reset = planReset(desired, observed, steps)
+  const reset = planReset(desired, observed, steps, shell.resets.find(desired) !== undefined)
   const reportWith = (lastReset: ConsumerGroupStatus['lastReset']): Report<ConsumerGroupStatus> =>
     reportOf(desired, observed, steps, failures, reset, lastReset)
+  const isExact = true // a cache that lags must not take a reset's end back, nor a former operator write over its heir's
+  let current: Parameters<typeof writeStatus<ConsumerGroupStatus>>[1] = desired
   const lastReset = await performReset(
     desired,
     reset,
-    (begun) => writeStatus(consumerGroups, desired, { ...reportWith(begun), notes: [] }, shell),
+    async (begun) => {
+      current = await writeStatus(consumerGroups, current, { ...reportWith(begun), notes: [] }, shell, { isExact })
+    },
     shell,
   )
   const report = reportWith(lastReset)
-  await writeStatus(consumerGroups, desired, report, shell)
+  await writeStatus(consumerGroups, current, report, shell, { isExact })
+  if (lastReset?.result !== 'Running') shell.resets.end(desired)
   throwFailing(report.status)
-  return { recheckAfterMs: reset.do === 'wait' ? resetPollMs : driftPollMs }
+  const looksSoon = reset.do === 'giveUp' || (reset.do === 'wait' && reset.reason !== 'InvalidSpec')
+  return { recheckAfterMs: looksSoon ? resetPollMs : driftPollMs }
 }
 
 /** The resource as the API server has it: a cache that lags would have a reset done twice. */

@@ -20,6 +20,8 @@ export interface Place {
 
 /** What one broker has of it. */
 export interface Asked<Has> extends Place {
+  /** Its group is being drained: what it has is kept right, but nothing is made there any more. */
+  isLeaving?: boolean
   /** undefined: it does not have it. */
   has: Has | undefined
   /** Why the broker could not be asked. */
@@ -34,8 +36,9 @@ export interface Observed<Resource, Broker> {
 }
 
 /** The name that clients and brokers use. */
-export function nameOnBrokers({ metadata, spec }: Declared): string {
-  return ('topicName' in spec ? spec.topicName : 'groupName' in spec ? spec.groupName : undefined) ?? metadata.name
+export function nameOnBrokers({ metadata, spec }: Pick<Declared, 'metadata' | 'spec'>): string {
+  const { topicName, groupName }: { topicName?: string | undefined; groupName?: string | undefined } = spec ?? {}
+  return topicName ?? groupName ?? metadata.name
 }
 
 /** Brokers that lack what is wanted, or have it otherwise; those that could not be asked are left alone. */
@@ -44,7 +47,10 @@ export function unlike<Has>(
   isSame: (has: Has) => boolean,
 ): Asked<Has>[] {
   if (rival) return []
-  return brokers.filter(({ has, trouble }) => trouble === undefined && (has === undefined || !isSame(has)))
+  return brokers.filter(({ has, isLeaving, trouble }) => {
+    if (trouble !== undefined) return false
+    return has === undefined ? !isLeaving : !isSame(has)
+  })
 }
 
 const failingMax = 8
@@ -68,11 +74,12 @@ export function report(
   failures: ReadonlyMap<string, string>,
   words: Words,
 ) {
-  const failing = brokers.flatMap(({ brokerName, trouble }) => {
+  const staying = brokers.filter(({ isLeaving }) => !isLeaving)
+  const failing = staying.flatMap(({ brokerName, trouble }) => {
     const reason = trouble ?? failures.get(brokerName)
     return reason === undefined ? [] : [{ broker: brokerName, reason: reason.slice(0, 1024) }]
   })
-  const synced = rival ? 0 : brokers.length - failing.length
+  const synced = rival ? 0 : staying.length - failing.length
   const count = brokerSet?.spec.groups ?? 0
   const done = steps.filter(({ brokerName }) => !failures.has(brokerName))
   const namesOf = (isCorrection: boolean) =>
@@ -91,9 +98,10 @@ export function report(
   }
 }
 
-/** Whether the resource has not changed since it was last true: then somebody changed the thing on the broker. */
+/** Whether all brokers had it as this spec says: then somebody changed it there. */
 function isDrift({ status, metadata }: Declared): boolean {
-  return status?.observedGeneration === metadata.generation
+  const ready = status?.conditions?.find(({ type }) => type === 'Ready')
+  return ready?.status === 'True' && ready.observedGeneration === metadata.generation
 }
 
 function noteOf(brokerNames: readonly string[], reason: string, verb: string, { short }: Words): Note[] {

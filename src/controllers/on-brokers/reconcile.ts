@@ -10,19 +10,24 @@ export const driftPollMs = 60_000 // nobody tells when something is changed by h
 /** How long a deletion waits for brokers that do not answer; then what they have is left where it is. */
 const deletionGraceMs = 120_000
 
-/** Looks for the BrokerSet and asks each of its serving brokers. */
+/** Looks for the BrokerSet and asks each of its brokers that serve, also those that serve readers only and will leave. */
 export async function observe<Resource extends Declared, Broker extends Asked<unknown>>(
   desired: Resource,
   sight: Sight<Resource>,
   ask: (place: Place) => Promise<Broker>,
   shell: Shell,
-): Promise<Observed<Resource, Broker | (Place & { has: undefined; trouble: string })>> {
+): Promise<Observed<Resource, (Broker | (Place & { has: undefined; trouble: string })) & { isLeaving: boolean }>> {
   const brokerSet = brokerSetOf(desired, shell)
-  const places = (brokerSet?.status?.groupStatuses ?? []).flatMap(({ name, state, address }) =>
-    address !== undefined && state === 'Serving' ? [{ brokerName: name, brokerAddr: address }] : [],
+  const serving = (brokerSet?.status?.groupStatuses ?? []).filter(
+    ({ state }) => state === 'Serving' || state === 'Draining',
   )
   const brokers = await Promise.all(
-    places.map((place) => ask(place).catch((error) => ({ ...place, has: undefined, trouble: messageOf(error) }))),
+    serving.flatMap(({ name, state, address }) => {
+      if (address === undefined) return []
+      const place = { brokerName: name, brokerAddr: address }
+      const asked = ask(place).catch((error) => ({ ...place, has: undefined, trouble: messageOf(error) }))
+      return [asked.then((broker) => ({ ...broker, isLeaving: state === 'Draining' }))]
+    }),
   )
   const rival = othersOf(desired, sight).find((other) => isOlder(other, desired))
   return { brokerSet, rival, brokers }

@@ -2,7 +2,14 @@ import { silentLog } from '../../base/log.ts'
 import { createHttpClient, listenHttp, nodeClock, nodeRandom } from '../../base/node/index.ts'
 import { subscriptionGroupConfig } from '../../client/index.ts'
 import { apiVersion, customResourceDefinition, definitions, label } from '../../crds/index.ts'
-import { KubeClient, type KubeObject, type Pod, type ResourceType, type Service } from '../../kube/index.ts'
+import {
+  EventRecorder,
+  KubeClient,
+  type KubeObject,
+  type Pod,
+  type ResourceType,
+  type Service,
+} from '../../kube/index.ts'
 import { Catalog } from '../../local-cluster/api-server/catalog.ts'
 import { Registry } from '../../local-cluster/api-server/registry.ts'
 import { createApiHandler } from '../../local-cluster/api-server/server.ts'
@@ -10,9 +17,12 @@ import { ObjectStore } from '../../local-cluster/api-server/store.ts'
 import { startControllers } from '../../local-cluster/workloads/controllers.ts'
 import { clusterIpAdmission } from '../../local-cluster/workloads/services.ts'
 import type { BrokerGroup, BrokerTopic, GroupUse, MqAdmin, Unread } from '../admin.ts'
+import { Resets } from '../consumergroup/reset.ts'
 import { OperatorMetrics } from '../metrics.ts'
 import { Operator } from '../operator.ts'
 import { brokerPort } from '../resources.ts'
+import type { Shell } from '../shell.ts'
+import { World } from '../world.ts'
 
 const namespace = 'shop'
 type Kind = 'nameservers' | 'brokersets' | 'topics' | 'consumergroups'
@@ -173,6 +183,28 @@ export async function startCluster({ leads = true, takesAnySpec = false } = {}) 
     client,
     create: (kind: Kind, name: string, spec: object) => create(typeOf(kind), name, spec),
     change: (kind: Kind, name: string, patch: object) => client.merge(typeOf(kind), { name, namespace }, patch),
+    /** What a pass works with, besides the operator's own. */
+    async newShell(): Promise<Shell & AsyncDisposable> {
+      const world = new World(client, [namespace], doors)
+      const over = new AbortController()
+      const running = world.run(over.signal)
+      await world.synced
+      return {
+        client,
+        world,
+        admin,
+        recorder: new EventRecorder(client, 'test', doors),
+        resets: new Resets(),
+        clock: nodeClock,
+        log: silentLog,
+        runtimeImage: 'localhost/mq:1',
+        signal: new AbortController().signal,
+        async [Symbol.asyncDispose]() {
+          over.abort()
+          await running
+        },
+      }
+    },
     remove: (kind: Kind, name: string) => client.delete(typeOf(kind), { name, namespace }),
     /** Objects of one kind as they are now, the newest version of each. */
     list: (collection: string) => store.list(collection) as unknown as KubeObject[],
