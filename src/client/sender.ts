@@ -209,7 +209,7 @@ export class Sender {
         failure = error
         const outcome = this.options.startDetectorEnable ? 'unreachable' : 'failed'
         this.#faults.note(queue.brokerName, clock.monotonicMs() - startedAtMs, outcome)
-        if (!isOperatingError(error, 'CONNECT_FAILED')) failedTries++
+        if (!isOperatingError(error, 'CONNECT_FAILED') && !isOperatingError(error, 'TLS_FAILED')) failedTries++
         this.cluster.routes.refreshSoon(outgoing.topic)
       }
       lastBrokerName = queue.brokerName

@@ -1,7 +1,7 @@
 import type { Doors } from '../base/doors.ts'
 import { isOperatingError, OperatingError } from '../base/errors.ts'
 import type { Address, Socket, TlsClientContext, TlsClientMaterial, TlsProblem } from '../base/network.ts'
-import { readPem, TlsFiles, tlsReloadPeriodMs, tlsSettingError } from './tls-files.ts'
+import { checkPair, type PemSettings, readMaterial, settingError, TlsFiles, tlsReloadPeriodMs } from './tls-files.ts'
 
 /** How a client speaks TLS: Apache's tls.client.* by their last names. An empty path: none. */
 export interface ClientTlsSettings {
@@ -15,12 +15,9 @@ export interface ClientTlsSettings {
   keyPassword: string
 }
 
-type Name = keyof ClientTlsSettings
-
 /** Connections with TLS. Its files are read at the first one, and again from time to time: a change needs no restart. */
 export class ClientTls {
-  readonly #settings: ClientTlsSettings
-  readonly #key: (name: Name) => string
+  readonly #settings: PemSettings
   readonly #doors: Pick<Doors, 'clock' | 'files' | 'network' | 'log'>
   #files: Promise<TlsFiles<TlsClientMaterial, TlsClientContext>> | undefined
   #lookedAtMs = Number.NEGATIVE_INFINITY
@@ -30,20 +27,12 @@ export class ClientTls {
    * @throws OperatingError SETTING_INVALID: a certificate without its key, or the other way round
    */
   constructor(settings: ClientTlsSettings, prefix: string, doors: Pick<Doors, 'clock' | 'files' | 'network' | 'log'>) {
-    this.#settings = settings
-    this.#key = (name) => `${prefix}${name}`
+    const { authServer, ...paths } = settings
+    this.#settings = { ...paths, prefix, checksPeer: authServer }
     this.#doors = doors
-    const { certPath, keyPath, trustCertPath, authServer } = settings
-    if ((certPath === '') !== (keyPath === '')) {
-      const fits = `a PEM file; ${this.#key('certPath')} and ${this.#key('keyPath')} are needed both, or neither`
-      throw new OperatingError('SETTING_INVALID', {
-        key: this.#key(certPath === '' ? 'certPath' : 'keyPath'),
-        value: '',
-        fits,
-      })
-    }
-    if (!authServer && trustCertPath !== '')
-      doors.log.warn({}, `servers are not checked: ${this.#key('authServer')} is false`)
+    checkPair(this.#settings)
+    if (!authServer && settings.trustCertPath !== '')
+      doors.log.warn({}, `servers are not checked: ${prefix}authServer is false`)
   }
 
   /** Reads the files, where that was not done yet. @throws OperatingError SETTING_INVALID: the key, the path, what fits */
@@ -73,13 +62,13 @@ export class ClientTls {
   #open(): Promise<TlsFiles<TlsClientMaterial, TlsClientContext>> {
     if (this.#files === undefined) {
       const { files, network, log, clock } = this.#doors
-      const { certPath, trustCertPath } = this.#settings
+      const settings = this.#settings
       this.#files = TlsFiles.open<TlsClientMaterial, TlsClientContext>({
-        read: () => this.#material((key, path) => readPem(files, key, path)),
+        read: () => readMaterial(settings, files),
         load: (material) =>
-          network.tlsClientContext(material).catch((error) => Promise.reject(tlsSettingError(error, this.#parts()))),
+          network.tlsClientContext(material).catch((error) => Promise.reject(settingError(error, settings))),
         log,
-        path: certPath || trustCertPath,
+        path: settings.certPath || settings.trustCertPath,
       })
       this.#lookedAtMs = clock.monotonicMs()
       this.#files.catch(() => {
@@ -89,44 +78,15 @@ export class ClientTls {
     return this.#files
   }
 
-  #material(read: (key: string, path: string) => string): TlsClientMaterial {
-    const { certPath, keyPath, keyPassword, trustCertPath, authServer } = this.#settings
-    const text = (name: Name, path: string) => (path === '' ? '' : read(this.#key(name), path))
-    return {
-      cert: text('certPath', certPath),
-      key: text('keyPath', keyPath),
-      keyPassword,
-      trust: authServer ? text('trustCertPath', trustCertPath) || 'public' : undefined,
-    }
-  }
-
-  #parts() {
-    const { certPath, keyPath, trustCertPath } = this.#settings
-    const key = this.#key
-    return {
-      cert: { key: key('certPath'), path: certPath, fits: 'a file with a PEM certificate (BEGIN CERTIFICATE)' },
-      key: {
-        key: key('keyPath'),
-        path: keyPath,
-        fits: `a file with the PEM private key of ${key('certPath')}, and its password in ${key('keyPassword')} if it has one`,
-      },
-      trust: {
-        key: key('trustCertPath'),
-        path: trustCertPath,
-        fits: 'a file with PEM certificates (BEGIN CERTIFICATE)',
-      },
-    }
-  }
-
   #remedyOf(problem: TlsProblem): string {
-    const { trustCertPath } = this.#settings
+    const { trustCertPath, prefix } = this.#settings
     const trusted = trustCertPath === '' ? 'a file' : trustCertPath
     const remedies: Record<TlsProblem, string> = {
-      untrusted: `put its authority into ${trusted} (${this.#key('trustCertPath')}), or another certificate into the server's tls.server.certPath`,
+      untrusted: `put its authority into ${trusted} (${prefix}trustCertPath), or another certificate into the server's tls.server.certPath`,
       expired: `renew the file of the server's tls.server.certPath`,
       tooEarly: `compare the clocks, or renew the file of the server's tls.server.certPath`,
-      name: `dial a name of the certificate, or put its authority into a file (${this.#key('trustCertPath')})`,
-      handshake: `see why in the server's log: it may serve no TLS (tls.server.mode, tls.server.certPath), or not trust the client (${this.#key('certPath')})`,
+      name: `dial a name of the certificate, or put its authority into a file (${prefix}trustCertPath)`,
+      handshake: `see why in the server's log: it may serve no TLS (tls.server.mode, tls.server.certPath), or not trust the client (${prefix}certPath)`,
     }
     return remedies[problem]
   }

@@ -315,15 +315,16 @@ export class RemotingConnection implements Connection {
   }
 
   #closed(error: Error | undefined): void {
+    const byPeer = this.#state === 'open'
+    const hint = byPeer && !this.#hasRead ? this.#silentCloseHint : undefined
     this.#state = 'closed'
     this.#frames = []
     if (error !== undefined) this.#log.debug({ err: error }, 'a connection broke')
-    this.#calls.fail((code) => this.#closedError(code, error))
+    this.#calls.fail((code) => this.#closedError(code, error, hint))
     for (const task of this.#closeTasks.splice(0)) task()
   }
 
-  #closedError(code: number, cause?: Error): OperatingError {
-    const hint = this.#hasRead ? undefined : this.#silentCloseHint
+  #closedError(code: number, cause?: Error, hint?: string): OperatingError {
     return new OperatingError(
       'CONNECTION_CLOSED',
       { remote: formatAddress(this.remote), code, ...(hint !== undefined && { hint }) },

@@ -65,23 +65,74 @@ export class TlsFiles<Material, Context> {
   }
 }
 
-/** The text of the PEM file at path, which a setting named. @throws OperatingError SETTING_INVALID */
-export function readPem(files: Pick<Files, 'readText'>, key: string, path: string): string {
+/** Settings that name PEM files, of a server or a client. An empty path: none. */
+export interface PemSettings {
+  prefix: string // of their names: `tls.server.`
+  certPath: string
+  keyPath: string
+  keyPassword: string
+  trustCertPath: string
+  /** Whether the other side must prove itself: to an authority of trustCertPath or, without one, to a public one. */
+  checksPeer: boolean
+}
+
+/** @throws OperatingError SETTING_INVALID: a certificate without its key, or the other way round */
+export function checkPair({ prefix, certPath, keyPath }: PemSettings): void {
+  if ((certPath === '') === (keyPath === '')) return
+  const fits = `a PEM file; ${prefix}certPath and ${prefix}keyPath are needed both, or neither`
+  const key = `${prefix}${certPath === '' ? 'certPath' : 'keyPath'}`
+  throw new OperatingError('SETTING_INVALID', { key, value: '', fits })
+}
+
+/**
+ * Reads the files. What is not there because no path names it is '', or 'public' for whom to trust: a file that is named and
+ * empty, as one that is being replaced, must not turn into that.
+ * @throws OperatingError SETTING_INVALID
+ */
+export function readMaterial(settings: PemSettings, files: Pick<Files, 'readText'>) {
+  const text = (name: PathName) => readPem(files, settings, name)
+  const { certPath, keyPath, keyPassword, trustCertPath, checksPeer } = settings
+  return {
+    cert: certPath === '' ? '' : text('certPath'),
+    key: keyPath === '' ? '' : text('keyPath'),
+    keyPassword,
+    trust: !checksPeer ? undefined : trustCertPath === '' ? ('public' as const) : text('trustCertPath'),
+  }
+}
+
+type PathName = 'certPath' | 'keyPath' | 'trustCertPath'
+
+function fitsOf(name: PathName, prefix: string): string {
+  const fits: Record<PathName, string> = {
+    certPath: 'a file with a PEM certificate (BEGIN CERTIFICATE)',
+    keyPath: `a file with the PEM private key of ${prefix}certPath, and its password in ${prefix}keyPassword if it has one`,
+    trustCertPath: 'a file with PEM certificates (BEGIN CERTIFICATE)',
+  }
+  return fits[name]
+}
+
+/** @throws OperatingError SETTING_INVALID */
+function readPem(files: Pick<Files, 'readText'>, settings: PemSettings, name: PathName): string {
+  const { prefix, [name]: path } = settings
+  const key = `${prefix}${name}`
+  let text: string
   try {
-    return files.readText(path)
+    text = files.readText(path)
   } catch (cause) {
     const fits = 'the path of a PEM file that this process may read'
     throw new OperatingError('SETTING_INVALID', { key, value: path, fits }, cause)
   }
+  if (text.includes('-----BEGIN ')) return text
+  throw new OperatingError('SETTING_INVALID', { key, value: path, fits: fitsOf(name, prefix) })
 }
 
-/** Says TLS_INVALID as a wrong setting: which file has the part (cert, key, trust) that cannot be used, and what fits. */
-export function tlsSettingError(
-  error: unknown,
-  settingOf: Readonly<Record<string, { key: string; path: string; fits: string }>>,
-): unknown {
-  const file = isOperatingError(error, 'TLS_INVALID') ? settingOf[String(error.facts.part)] : undefined
-  if (file === undefined) return error
-  const { key, path, fits } = file
-  return new OperatingError('SETTING_INVALID', { key, value: path, fits }, (error as Error).cause)
+const pathOfPart: Record<string, PathName> = { cert: 'certPath', key: 'keyPath', trust: 'trustCertPath' }
+
+/** Says TLS_INVALID as a wrong setting: which file has the part that cannot be used, and what fits. */
+export function settingError(error: unknown, settings: PemSettings): unknown {
+  const name = isOperatingError(error, 'TLS_INVALID') ? pathOfPart[String(error.facts.part)] : undefined
+  if (name === undefined) return error
+  const { prefix, [name]: value } = settings
+  const facts = { key: `${prefix}${name}`, value, fits: fitsOf(name, prefix) }
+  return new OperatingError('SETTING_INVALID', facts, (error as Error).cause)
 }

@@ -5,7 +5,14 @@ import type { Log } from '../base/log.ts'
 import type { ListenerTls, TlsContext, TlsMaterial } from '../base/network.ts'
 import { formatAddress } from '../remoting/address.ts'
 import { ClientTls } from '../remoting/client-tls.ts'
-import { readPem, TlsFiles, tlsReloadPeriodMs, tlsSettingError } from '../remoting/tls-files.ts'
+import {
+  checkPair,
+  type PemSettings,
+  readMaterial,
+  settingError,
+  TlsFiles,
+  tlsReloadPeriodMs,
+} from '../remoting/tls-files.ts'
 import type { TlsClientSettings, TlsSettings } from '../tunables/index.ts'
 
 /** TLS on the ports of one role. */
@@ -45,12 +52,12 @@ export async function openTls(
     log.warn({}, 'client certificates are asked for but not checked: tls.server.authClient is false')
   }
   const path = settings['tls.server.certPath']
+  const pem = pemSettings(settings)
+  const clientAuth = settings['tls.server.need.client.auth']
   material = await TlsFiles.open({
-    read: () => materialOf(settings, (key) => readPem(files, key, settings[key])),
+    read: (): TlsMaterial => ({ ...readMaterial(pem, files), clientAuth }),
     load: (texts) =>
-      network
-        .tlsContext(texts, handshakeTimeoutMs)
-        .catch((error) => Promise.reject(tlsSettingError(error, partsOf(settings)))),
+      network.tlsContext(texts, handshakeTimeoutMs).catch((error) => Promise.reject(settingError(error, pem))),
     log,
     path,
   })
@@ -102,40 +109,23 @@ function expiryNotice(path: string, clock: Clock, log: Log): (context: TlsContex
   }
 }
 
-type PathKey = 'tls.server.certPath' | 'tls.server.keyPath' | 'tls.server.trustCertPath'
+function pemSettings(settings: TlsSettings): PemSettings {
+  return {
+    prefix: 'tls.server.',
+    certPath: settings['tls.server.certPath'],
+    keyPath: settings['tls.server.keyPath'],
+    keyPassword: settings['tls.server.keyPassword'],
+    trustCertPath: settings['tls.server.trustCertPath'],
+    checksPeer: settings['tls.server.authClient'],
+  }
+}
 
 /** @throws OperatingError SETTING_INVALID: one of the pair alone, or neither where TLS is all that is served */
 function isConfigured(settings: TlsSettings): boolean {
-  const needed = (['tls.server.certPath', 'tls.server.keyPath'] as const).filter((key) => settings[key] === '')
-  if (needed.length === 0) return true
-  if (needed.length === 2 && settings['tls.server.mode'] === 'permissive') return false
+  const pem = pemSettings(settings)
+  checkPair(pem)
+  if (pem.certPath !== '') return true
+  if (settings['tls.server.mode'] === 'permissive') return false
   const fits = 'a PEM file; tls.server.certPath and tls.server.keyPath are needed both'
-  throw new OperatingError('SETTING_INVALID', { key: needed[0], value: '', fits })
-}
-
-function materialOf(settings: TlsSettings, text: (key: PathKey) => string): TlsMaterial {
-  const isChecked = settings['tls.server.authClient']
-  return {
-    cert: text('tls.server.certPath'),
-    key: text('tls.server.keyPath'),
-    keyPassword: settings['tls.server.keyPassword'],
-    clientAuth: settings['tls.server.need.client.auth'],
-    trust: !isChecked
-      ? undefined
-      : settings['tls.server.trustCertPath'] === ''
-        ? 'public'
-        : text('tls.server.trustCertPath'),
-  }
-}
-
-function partsOf(settings: TlsSettings) {
-  const part = (key: PathKey, fits: string) => ({ key, path: settings[key], fits })
-  return {
-    cert: part('tls.server.certPath', 'a file with a PEM certificate (BEGIN CERTIFICATE)'),
-    key: part(
-      'tls.server.keyPath',
-      'a file with the PEM private key of tls.server.certPath, and its password in tls.server.keyPassword if it has one',
-    ),
-    trust: part('tls.server.trustCertPath', 'a file with PEM certificates (BEGIN CERTIFICATE)'),
-  }
+  throw new OperatingError('SETTING_INVALID', { key: 'tls.server.certPath', value: '', fits })
 }

@@ -4,10 +4,10 @@ import * as tls from 'node:tls'
 import { expect, test } from '@jest/globals'
 import { silentLog } from '../../src/base/log.ts'
 import { nodeClock, nodeDoors } from '../../src/base/node/index.ts'
-import { Admin, Producer, type TlsOptions } from '../../src/client/index.ts'
+import { Admin, openTls as openSharedTls, Producer, type TlsOptions } from '../../src/client/index.ts'
 import { RemotingClient } from '../../src/remoting/client.ts'
 import { ClientTls, type ClientTlsSettings } from '../../src/remoting/client-tls.ts'
-import { startServer } from '../../src/remoting/server.ts'
+import { type Handler, startServer } from '../../src/remoting/server.ts'
 import { startBroker } from '../../src/runtime-broker/broker/broker.ts'
 import { startNameServer } from '../../src/runtime-broker/namesrv/server.ts'
 import { openTls } from '../../src/runtime-broker/tls.ts'
@@ -27,7 +27,7 @@ type Files = Record<string, string>
 const pairs = { good, other, expired, early }
 
 /** A server that answers everything; its files lie in a folder of its own. */
-async function serve(of: keyof typeof pairs, given: Files = {}) {
+async function serve(of: keyof typeof pairs, given: Files = {}, handle: Handler = () => ({ code: 0 })) {
   const path = folders.make({ 'tls.crt': pairs[of].cert, 'tls.key': pairs[of].key, 'ca.crt': friend.cert })
   const settings = {
     'tls.server.certPath': join(path, 'tls.crt'),
@@ -39,7 +39,7 @@ async function serve(of: keyof typeof pairs, given: Files = {}) {
   const doors = nodeDoors(silentLog)
   const opened = await openTls(namesrvSettingsOf(propertiesOf(settings), testMachine), doors)
   const listen = { host: '127.0.0.1', port: 0 }
-  const server = await startServer({ listen, handle: () => ({ code: 0 }), tls: opened?.listener }, doors)
+  const server = await startServer({ listen, handle, tls: opened?.listener }, doors)
   undo.push(
     () => server.close(0),
     () => opened?.close(),
@@ -139,28 +139,31 @@ test.each([
   else expect(end).toMatch(wanted)
 })
 
-test('files that change are read by later connections; what cannot be used changes nothing', async () => {
-  const trustCertPath = fileOf(good.cert)
-  const [one, two, three] = [await serve('good'), await serve('other'), await serve('good')]
-  const { ask, lines, pass } = connect({ trustCertPath })
-  expect(await ask(one)).toBe('answered')
+test.each(['half of a fi', ''])(
+  'files that change are read by later connections; %j changes nothing',
+  async (unusable) => {
+    const trustCertPath = fileOf(good.cert)
+    const [one, two, three] = [await serve('good'), await serve('other'), await serve('good')]
+    const { ask, lines, pass } = connect({ trustCertPath })
+    expect(await ask(one)).toBe('answered')
 
-  writeFileSync(trustCertPath, 'half of a fi')
-  pass(5_000)
-  expect(await ask(two)).toMatch('problem=untrusted')
-  expect(await ask(three)).toBe('answered')
-  writeFileSync(trustCertPath, other.cert)
-  expect(await ask(two)).toMatch('problem=untrusted') // not looked at yet
-  pass(5_000)
-  expect(await ask(two)).toBe('answered')
-  expect(await ask(one)).toBe('answered') // as it is open
+    writeFileSync(trustCertPath, unusable)
+    pass(5_000)
+    expect(await ask(two)).toMatch('problem=untrusted')
+    expect(await ask(three)).toBe('answered')
+    writeFileSync(trustCertPath, other.cert)
+    expect(await ask(two)).toMatch('problem=untrusted') // not looked at yet
+    pass(5_000)
+    expect(await ask(two)).toBe('answered')
+    expect(await ask(one)).toBe('answered') // as it is open
 
-  expect(lines.filter(([message]) => message.startsWith('TLS')).map(([message]) => message)).toEqual([
-    'TLS files cannot be used; the certificate stays as it was',
-    'TLS certificate reloaded',
-  ])
-  expect(String(lines.find(([message]) => message.startsWith('TLS files'))![1].err)).toContain(trustCertPath)
-})
+    expect(lines.filter(([message]) => message.startsWith('TLS')).map(([message]) => message)).toEqual([
+      'TLS files cannot be used; the certificate stays as it was',
+      'TLS certificate reloaded',
+    ])
+    expect(String(lines.find(([message]) => message.startsWith('TLS files'))![1].err)).toContain(trustCertPath)
+  },
+)
 
 test.each([
   ['no file', { trustCertPath: '/nowhere/ca.crt' }, /key=tls\.client\.trustCertPath, value=\/nowhere\/ca\.crt/],
@@ -176,6 +179,34 @@ test.each([
 
   expect(await asked).toMatch(/SETTING_INVALID/)
   expect(await asked).toMatch(wanted)
+})
+
+test('a server is checked, unless false says that it is not', async () => {
+  const address = await serve('good')
+  const ask = async (authServer: unknown) => {
+    const client = new RemotingClient({ tls: await openSharedTls({ authServer } as TlsOptions) }, nodeDoors(silentLog))
+    undo.push(() => client.close())
+    return client.call(address, { code: 10 }, 3_000).then(
+      () => 'answered',
+      (error: Error) => error.message,
+    )
+  }
+
+  expect(await ask(undefined)).toMatch('problem=untrusted')
+  expect(await ask(null)).toMatch('problem=untrusted')
+  expect(await ask(false)).toBe('answered')
+})
+
+test('a connection that its own client closes is not said to have been closed by the server', async () => {
+  const address = await serve('good', { 'tls.server.mode': 'permissive' }, () => undefined)
+  const client = new RemotingClient({}, nodeDoors(silentLog))
+  const asked = client.call(address, { code: 10 }, 3_000).catch((error: Error) => error.message)
+
+  await nodeClock.sleep(50)
+  await client.close()
+
+  expect(await asked).toMatch('CONNECTION_CLOSED')
+  expect(await asked).not.toMatch('hint')
 })
 
 test('a whole cluster speaks TLS alone: master, slave, admin and producer', async () => {
