@@ -160,6 +160,7 @@ test('one property is found as taking all apart finds it', () => {
     'KEYS\u0001a b\u0002TAGS\u0001TagA\u0002',
     'TAGS\u0001first\u0002KEYS\u0001k\u0002TAGS\u0001last', // twice, and no end mark
     'XTAGS\u0001no\u0002TAGSX\u0001no\u0002',
+    'TAGS\u0001good\u0002TAGS\u0001two\u0001marks\u0002A\u0001TAGS\u0001no\u0002KEYS\u0001',
     'TAGS\u0002KEYS\u0001k\u0002',
     'TAGS\u0001\u0002',
     '',

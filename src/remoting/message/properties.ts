@@ -5,6 +5,7 @@
  */
 const nameEnd = '\u0001'
 const pairEnd = '\u0002'
+const pairEndCode = 2
 
 /** Longest property text in bytes: its length is a signed int16 in the record. */
 export const propertiesBytesMax = 32_767
@@ -36,15 +37,23 @@ export const PropertyName = {
   POP_CK: 'POP_CK',
 } as const
 
-/** One property, found without taking the others apart; the later one where a name stands twice. */
+/**
+ * One property, found without taking the others apart; the later one where a name stands twice. Searches forwards only: most
+ * names are not there, and V8 searches backwards ten times slower.
+ */
 export function readProperty(text: string, name: string): string | undefined {
-  let start = text.lastIndexOf(pairEnd + name + nameEnd)
-  if (start >= 0) start += name.length + 2
-  else if (text.startsWith(name + nameEnd)) start = name.length + 1
-  else return undefined
-  const end = text.indexOf(pairEnd, start)
-  const value = end < 0 ? text.slice(start) : text.slice(start, end)
-  return value.includes(nameEnd) ? undefined : value // a piece with two marks is no property
+  const mark = name + nameEnd
+  let value: string | undefined
+  for (let at = text.indexOf(mark); at >= 0; ) {
+    const start = at + mark.length
+    const end = text.indexOf(pairEnd, start)
+    if (at === 0 || text.charCodeAt(at - 1) === pairEndCode) {
+      const found = end < 0 ? text.slice(start) : text.slice(start, end)
+      if (!found.includes(nameEnd)) value = found // a piece with two marks is no property
+    }
+    at = end < 0 ? -1 : text.indexOf(mark, end)
+  }
+  return value
 }
 
 export function parseProperties(text: string): Map<string, string> {

@@ -10,7 +10,7 @@ import type { Topic } from '../topics.ts'
 import { groupMissing, type Response, refuse, topicMissing } from './processor.ts'
 
 const transactionFlags = 0xc
-const timerNames = ['TIMER_DELAY_SEC', 'TIMER_DELAY_MS', 'TIMER_DELIVER_MS']
+const timerPattern = /TIMER_(?:DELAY_SEC|DELAY_MS|DELIVER_MS)\u0001/
 
 /**
  * Finds the topic of a message that somebody sends, and makes it where it may be made.
@@ -50,8 +50,7 @@ export function unsupported(sysFlag: number, properties: string): Response | und
   if ((sysFlag & transactionFlags) !== 0 || readProperty(properties, 'TRAN_MSG')?.toLowerCase() === 'true') {
     return refuse(ResponseCode.NO_PERMISSION, 'transactions are not supported by this release')
   }
-  const hasTimer = timerNames.some((name) => properties.includes(`${name}\u0001`))
-  if (hasTimer && delayLevelOf(readProperty(properties, 'DELAY')) === 0) {
+  if (timerPattern.test(properties) && delayLevelOf(readProperty(properties, 'DELAY')) === 0) {
     return refuse(ResponseCode.SYSTEM_ERROR, 'accurate timer message is not enabled, timerWheelEnable is false')
   }
   return undefined

@@ -211,13 +211,19 @@ class PendingSend implements AppendWaiter {
     const { storeHost, settings } = this.#broker
     let msgId = offsetMsgIdOf(storeHost, first.phyOffset)
     for (const { phyOffset } of this.#others) msgId += `,${offsetMsgIdOf(storeHost, phyOffset)}`
-    const transactionId = this.#uniqKey === undefined ? '' : `"transactionId":${JSON.stringify(this.#uniqKey)},`
+    const transactionId = this.#uniqKey === undefined ? '' : `"transactionId":${jsonTextOf(this.#uniqKey)},`
     const code = status === 'ok' ? ResponseCode.SUCCESS : timeoutCodes[status]
     const extFields =
       `{"queueId":"${this.#queueId}",${transactionId}"MSG_REGION":"${settings.regionId}","msgId":"${msgId}",` +
       `"queueOffset":"${first.queueOffset}","TRACE_ON":"${settings.traceOn}"}`
     return responseFrame(this.#request.opaque, code, extFields)
   }
+}
+
+const plainPattern = /^\w*$/ // what clients name messages with; JSON.stringify takes three times as long to see it
+
+function jsonTextOf(uniqKey: string): string {
+  return plainPattern.test(uniqKey) ? `"${uniqKey}"` : JSON.stringify(uniqKey)
 }
 
 function isResponse(value: Topic | Response | undefined): value is Response {
