@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { nodeClock } from '../base/node/index.ts'
 import { brokerSetSpec } from '../crds/index.ts'
+import type { Pod } from '../kube/index.ts'
 import { observe } from './brokerset/observe.ts'
 import type { BrokerSet, NameServer, Topic } from './resources.ts'
 import { startCluster } from './testing/cluster.ts'
@@ -64,6 +65,25 @@ test('a new group gets the topics and groups by itself, before it registers', as
   expect(cluster.brokers.get('2')?.topics.has('orders')).toBe(true)
   expect(cluster.brokers.get('2')?.registeredWith).toEqual(['orders'])
   expect(cluster.brokers.get('2')?.groups.has('billing')).toBe(true)
+})
+
+test('another version of the operator restarts nothing; restart-at brings its image, one broker at a time', async () => {
+  await createAll(2)
+  const pods = () => cluster.list('/pods') as Pod[]
+  const before = pods().map(({ metadata }) => metadata.uid)
+
+  await cluster.replaceOperator('localhost/mq:2')
+  await cluster.change('brokersets', 'b', { spec: { groups: 3 } })
+  await cluster.eventually(() => isReady(brokerSet()) && brokerSet()?.status?.readyGroups === 3)
+  expect(pods().map(({ metadata }) => metadata.uid)).toEqual(expect.arrayContaining(before))
+  expect(pods().map(({ spec }) => spec?.containers[0]?.image)).toEqual(Array(5).fill('localhost/mq:1'))
+
+  const restart = { metadata: { annotations: { 'rocketmq.alt/restart-at': '2026-01-02T03:04:05Z' } } }
+  await cluster.change('brokersets', 'b', restart)
+  const brokerPods = () => pods().filter(({ metadata }) => metadata.name.startsWith('b-'))
+  await cluster.eventually(() => brokerPods().every(({ spec }) => spec?.containers[0]?.image === 'localhost/mq:2'))
+  await cluster.eventually(() => isReady(brokerSet()))
+  expect(pods().find(({ metadata }) => metadata.name === 'mq-0')?.spec?.containers[0]?.image).toBe('localhost/mq:1')
 })
 
 test('the group that leaves takes no more messages and is kept while there is something to read', async () => {

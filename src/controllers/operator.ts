@@ -1,7 +1,15 @@
 import type { z } from 'zod'
 import type { Doors } from '../base/doors.ts'
 import { messageOf } from '../base/errors.ts'
-import { brokerSetSpec, consumerGroupSpec, label, nameServerSpec, operatorName, topicSpec } from '../crds/index.ts'
+import {
+  annotation,
+  brokerSetSpec,
+  consumerGroupSpec,
+  label,
+  nameServerSpec,
+  operatorName,
+  topicSpec,
+} from '../crds/index.ts'
 import {
   controllerOf,
   EventRecorder,
@@ -248,7 +256,7 @@ export class Operator {
 /** Whether a change is more than our own status: a pass that woke itself would never come to back off. */
 function asksForMore(before: KubeObject | undefined, after: KubeObject | undefined): boolean {
   if (!before || !after) return true
-  const asked = ({ metadata: { uid, generation, deletionTimestamp, finalizers } }: KubeObject) =>
-    JSON.stringify([uid, generation, deletionTimestamp, finalizers])
+  const asked = ({ metadata: { uid, generation, deletionTimestamp, finalizers, annotations } }: KubeObject) =>
+    JSON.stringify([uid, generation, deletionTimestamp, finalizers, annotations?.[annotation.restartAt]])
   return asked(before) !== asked(after)
 }

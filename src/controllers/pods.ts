@@ -20,12 +20,12 @@ export interface Role {
   volumes: NonNullable<PodSpec['volumes']>
   /** The volume `data` belongs to root, and Kubernetes does not change that: a first container hands it over. */
   isDataRoots: boolean
-  /** Text of the configuration: a change of it makes the pods out of date. */
-  configuration: string
+  /** Tells these pods from those of another revision. */
+  podHash: string
 }
 
 /**
- * The pod of a role: restricted by every rule of Kubernetes' pod security. Paths are given in arguments alone, so that
+ * The pod template of a role: restricted by every rule of Kubernetes' pod security. Paths are given in arguments alone, so that
  * whoever runs the pod sees all of them.
  */
 export function podOf(role: Role) {
@@ -38,10 +38,10 @@ export function podOf(role: Role) {
     ...placement
   } = podTemplate
   const probe = { timeoutSeconds: 3, periodSeconds: 2 }
-  const template = {
+  return {
     metadata: {
       labels: { ...labels, ...role.labels },
-      annotations: { ...annotations, [annotation.podHash]: '' },
+      annotations: { ...annotations, [annotation.podHash]: role.podHash },
     },
     spec: {
       ...placement,
@@ -92,9 +92,6 @@ export function podOf(role: Role) {
       volumes: role.volumes,
     },
   }
-  const hash = digest([template, role.configuration])
-  template.metadata.annotations[annotation.podHash] = hash
-  return { template, hash }
 }
 
 const handOverName = 'hand-over-volume'

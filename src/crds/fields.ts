@@ -71,7 +71,9 @@ export const image = z
   .string()
   .min(1)
   .max(512)
-  .describe("Image of the pods. Default: the operator's own, which holds the runtime of the same version.")
+  .describe(
+    "Image of the pods. Default: the operator's own; pods that run keep theirs until something restarts them all.",
+  )
 
 /** A map of settings of which some belong to the operator. */
 export function configMap(owned: readonly string[], what: string) {

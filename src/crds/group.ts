@@ -22,8 +22,12 @@ export const label = {
 export const annotation = {
   /** Of a child: digest of what was applied last, so that an unchanged pass writes nothing. */
   applied: `${group}/applied`,
-  /** Of a pod: digest of its template and configuration; a pod with another one is out of date. */
+  /** Of a pod: which revision it is of; a pod with another one than its StatefulSet's template is out of date. */
   podHash: `${group}/pod-hash`,
+  /** Of a StatefulSet: digest of what was set when its template was rendered. */
+  madeFor: `${group}/made-for`,
+  /** Of a resource, set by its user: any other value restarts its pods one at a time. */
+  restartAt: `${group}/restart-at`,
   /** Of a StatefulSet: since when its broker group retires, RFC 3339. */
   drainingSince: `${group}/draining-since`,
   /** Of a StatefulSet: its broker was given its topics and groups, and may register. */

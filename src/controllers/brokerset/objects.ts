@@ -7,12 +7,14 @@ import {
   podDisruptionBudgets,
   type ResourceType,
   type Service,
+  type StatefulSet,
   services,
   statefulSets,
 } from '../../kube/index.ts'
 import { headlessName } from '../nameserver/objects.ts'
 import { labelsOf, ownedBy, podOf } from '../pods.ts'
 import { type BrokerSet, brokerPort, brokerVipPort, healthPort, namesrvPort } from '../resources.ts'
+import { type PodRevision, podRevision } from '../revision.ts'
 
 const configDirectory = '/etc/rocketmq'
 const dataDirectory = '/var/lib/rocketmq'
@@ -96,10 +98,32 @@ export function masterService(desired: BrokerSet, index: number): Service {
   }
 }
 
+/** What makes the pods of the set those of another revision. */
+export function revisionOf(desired: BrokerSet, present: readonly StatefulSet[], runtimeImage: string): PodRevision {
+  const { image, config, resources, podTemplate, nameServerRef, externalNameServers, flush, autoCreate } = desired.spec
+  const { topics, groups } = autoCreate
+  return podRevision(desired, {
+    inputs: {
+      config,
+      resources,
+      podTemplate,
+      nameServerRef,
+      externalNameServers,
+      flush,
+      autoCreate: { topics, groups },
+    },
+    image,
+    runtimeImage,
+    statefulSets: present,
+  })
+}
+
 export interface GroupFacts {
   /** The address under which the broker is reached, given by its Service. */
   brokerIP: string
-  runtimeImage: string
+  revision: PodRevision
+  /** The group's StatefulSet as it is. */
+  live?: StatefulSet | undefined
   /** See podOf. */
   isDataRoots: boolean
   /** Whether the broker has its topics and groups, and may register at NameServers. */
@@ -110,48 +134,48 @@ export interface GroupFacts {
 
 /** A group's configuration and StatefulSet. */
 export function groupObjects(desired: BrokerSet, index: number, facts: GroupFacts) {
-  const { brokerIP, runtimeImage, isDataRoots, isAdmitted, drainingSince } = facts
+  const { brokerIP, revision, live, isDataRoots, isAdmitted, drainingSince } = facts
   const { spec } = desired
   const { name } = desired.metadata
   const group = groupName(name, index)
   const own = groupLabels(desired, index)
   const labels = labelsOf('broker', name, own)
-  const configuration = brokerConf(desired, group, brokerIP)
   const config: ConfigMap = {
     apiVersion: 'v1',
     kind: 'ConfigMap',
     metadata: baseOf(desired, group, labels),
-    // not part of the pod's hash: the running broker is let go, it does not restart for it
-    data: { 'broker.conf': configuration + writeProperties([['registrationHeld', String(!isAdmitted)]]) },
+    data: { 'broker.conf': brokerConf(desired, group, brokerIP, isAdmitted) },
   }
   const { ephemeral, size, className } = spec.storage
-  const pod = podOf({
-    name: 'broker',
-    image: spec.image ?? runtimeImage,
-    args: [
-      'broker',
-      '-c',
-      `${configDirectory}/broker.conf`,
-      '--set',
-      `storePathRootDir=${dataDirectory}/store`,
-      '--set',
-      'bindAddress=$(POD_IP)',
-      '--set',
-      `healthPort=${healthPort}`,
-    ],
-    ports: ports.map(({ name, port }) => ({ name, containerPort: port })),
-    labels: { ...labels, [label.role]: 'master' },
-    spread: setLabels(name),
-    resources: spec.resources ?? { requests: { cpu: '100m', memory: '256Mi' } },
-    podTemplate: spec.podTemplate,
-    mounts: [
-      { name: 'config', mountPath: configDirectory, readOnly: true },
-      { name: 'data', mountPath: dataDirectory },
-    ],
-    volumes: [{ name: 'config', configMap: { name: group } }, ...(ephemeral ? [{ name: 'data', emptyDir: {} }] : [])],
-    isDataRoots,
-    configuration,
-  })
+  const { template, podHash } = revision.templateOf(live, () =>
+    podOf({
+      name: 'broker',
+      image: revision.image,
+      args: [
+        'broker',
+        '-c',
+        `${configDirectory}/broker.conf`,
+        '--set',
+        `storePathRootDir=${dataDirectory}/store`,
+        '--set',
+        'bindAddress=$(POD_IP)',
+        '--set',
+        `healthPort=${healthPort}`,
+      ],
+      ports: ports.map(({ name, port }) => ({ name, containerPort: port })),
+      labels: { ...labels, [label.role]: 'master' },
+      spread: setLabels(name),
+      resources: spec.resources ?? { requests: { cpu: '100m', memory: '256Mi' } },
+      podTemplate: spec.podTemplate,
+      mounts: [
+        { name: 'config', mountPath: configDirectory, readOnly: true },
+        { name: 'data', mountPath: dataDirectory },
+      ],
+      volumes: [{ name: 'config', configMap: { name: group } }, ...(ephemeral ? [{ name: 'data', emptyDir: {} }] : [])],
+      isDataRoots,
+      podHash: revision.madeFor,
+    }),
+  )
   const claim = {
     apiVersion: 'v1',
     kind: 'PersistentVolumeClaim',
@@ -163,6 +187,7 @@ export function groupObjects(desired: BrokerSet, index: number, facts: GroupFact
     },
   }
   const annotations = {
+    [annotation.madeFor]: revision.madeFor,
     ...(isAdmitted && { [annotation.admitted]: 'true' }),
     ...(drainingSince !== undefined && { [annotation.drainingSince]: drainingSince }),
   }
@@ -176,11 +201,11 @@ export function groupObjects(desired: BrokerSet, index: number, facts: GroupFact
       podManagementPolicy: 'Parallel',
       updateStrategy: { type: 'OnDelete' }, // the operator rolls: one broker of the whole set at a time
       selector: { matchLabels: own },
-      template: pod.template,
+      template,
       ...(!ephemeral && { volumeClaimTemplates: [claim] }),
     },
   }
-  return { config, statefulSet, podHash: pod.hash }
+  return { config, statefulSet, podHash }
 }
 
 /** Everything of one group except its volume, the last thing first, to be deleted. */
@@ -197,7 +222,7 @@ export function retiredObjects(desired: BrokerSet, index: number): [ResourceType
   ]
 }
 
-function brokerConf(desired: BrokerSet, brokerName: string, brokerIP: string): string {
+function brokerConf(desired: BrokerSet, brokerName: string, brokerIP: string, isAdmitted: boolean): string {
   const { spec } = desired
   const settings: Record<string, string> = {
     ...spec.config,
@@ -211,6 +236,7 @@ function brokerConf(desired: BrokerSet, brokerName: string, brokerIP: string): s
     flushDiskType: flushTypes[spec.flush],
     autoCreateTopicEnable: String(spec.autoCreate.topics),
     autoCreateSubscriptionGroup: String(spec.autoCreate.groups),
+    registrationHeld: String(!isAdmitted), // a running broker is let go by request: its pod stays
   }
   return writeProperties(Object.entries(settings))
 }

@@ -1,9 +1,10 @@
 import { expect, test } from '@jest/globals'
 import { annotation, type BrokerSetStatus } from '../../crds/index.ts'
+import type { StatefulSet } from '../../kube/index.ts'
 import type { BrokerGroup, BrokerTopic } from '../admin.ts'
 import type { BrokerSet } from '../resources.ts'
 import { brokerSet, pod, service, statefulSet } from '../testing/resources.ts'
-import { groupObjects } from './objects.ts'
+import { groupObjects, revisionOf } from './objects.ts'
 import type { Observed, ObservedGroup } from './observe.ts'
 import { drainQuietMs, plan } from './plan.ts'
 
@@ -19,15 +20,20 @@ const nameServers: Observed['nameServers'] = {
   trouble: undefined,
 }
 
-const facts = (index: number) => ({ brokerIP: ip(index), runtimeImage: image, isDataRoots: false, isAdmitted: true })
+const facts = (index: number, desired = brokerSet()) => ({
+  brokerIP: ip(index),
+  revision: revisionOf(desired, [], image),
+  isDataRoots: false,
+  isAdmitted: true,
+})
 
-function hashOf(desired: BrokerSet, index: number): string {
-  return groupObjects(desired, index, facts(index)).podHash
+function hashOf(desired: BrokerSet): string {
+  return revisionOf(desired, [], image).madeFor
 }
 
 /** A group that serves, with the settings of `desired`. */
 function group(index: number, desired = brokerSet(), given: Partial<ObservedGroup> = {}): ObservedGroup {
-  const hash = hashOf(desired, index)
+  const hash = hashOf(desired)
   return {
     index,
     brokerName: `b-${index}`,
@@ -122,9 +128,37 @@ test('a broker that has not been asked yet is held back, also when it restarts',
 })
 
 test('being let go restarts no broker', () => {
-  const hash = (isAdmitted: boolean) => groupObjects(brokerSet(), 0, { ...facts(0), isAdmitted }).podHash
+  const made = (isAdmitted: boolean) => groupObjects(brokerSet(), 0, { ...facts(0), isAdmitted })
 
-  expect(hash(false)).toBe(hash(true))
+  expect(made(false).config).not.toEqual(made(true).config)
+  expect(made(false).podHash).toBe(made(true).podHash)
+})
+
+test('an operator with another default image changes no template, and new groups get the image of the others', () => {
+  const { steps, ready } = look(brokerSet({ groups: 2 }), [
+    group(0, brokerSet(), { statefulSet: statefulSet('b-0', hashOf(brokerSet()), 'localhost/mq:0') }),
+    missing(1, { service: service('b-1-0', ip(1)) }),
+  ])
+
+  const images = steps.flatMap((step) =>
+    step.do === 'apply' && step.object.kind === 'StatefulSet'
+      ? [(step.object as StatefulSet).spec?.template.spec?.containers[0]?.image]
+      : [],
+  )
+  expect(images).toEqual(['localhost/mq:0', 'localhost/mq:0'])
+  expect(ready?.reason).not.toBe('RollingOut')
+})
+
+test('a broker whose Service was made again under another address is restarted', () => {
+  const again = service('b-0-0', '10.96.0.9')
+  again.metadata.creationTimestamp = '2026-01-02T03:00:00Z' as never
+  const before = pod('b-0-0', { hash: hashOf(brokerSet()) })
+  before.metadata.creationTimestamp = '2026-01-02T02:00:00Z' as never
+  const found = group(0, brokerSet(), { service: again, pod: before, isPodReady: false })
+
+  const { done } = look(brokerSet(), [found])
+
+  expect(done.indexOf('delete Pod b-0-0')).toBeGreaterThan(done.indexOf('apply ConfigMap b-0'))
 })
 
 test('is ready when every group is registered at every NameServer', () => {
@@ -153,14 +187,13 @@ test('a group that served and lost its pod is degraded, not new', () => {
 
 test('new settings restart one broker, and the next only when that one serves again', () => {
   const desired = brokerSet({ groups: 2, config: { maxMessageSize: '1024' } })
-  const current = (index: number) => hashOf(desired, index)
   const old = (index: number) => group(index, desired, { pod: pod(`b-${index}-0`, { hash: 'old' }) })
 
   const first = look(desired, [old(0), old(1)])
   expect(first.done.filter((step) => step.startsWith('delete'))).toEqual(['delete Pod b-0-0'])
   expect(first.ready).toMatchObject({ status: 'False', reason: 'RollingOut' })
 
-  const back = group(0, desired, { pod: pod('b-0-0', { hash: current(0) }), registeredCount: 0 })
+  const back = group(0, desired, { pod: pod('b-0-0', { hash: hashOf(desired) }), registeredCount: 0 })
   expect(look(desired, [back, old(1)]).done.filter((step) => step.startsWith('delete'))).toEqual([])
   expect(look(desired, [group(0, desired), old(1)]).done).toContain('delete Pod b-1-0')
 })

@@ -1,11 +1,12 @@
 import { type BrokerSetStatus, type GroupState, type GroupStatus, label } from '../../crds/index.ts'
-import { configMaps, type Note, pods, services, statefulSets } from '../../kube/index.ts'
+import { configMaps, type Note, type Pod, pods, type Service, services, statefulSets } from '../../kube/index.ts'
 import type { BrokerGroup, BrokerTopic } from '../admin.ts'
 import { type Readiness, readiness, timeText, verdict } from '../conditions.ts'
 import type { KubeStep, Report } from '../perform.ts'
 import { podHashOf, podTrouble } from '../pods.ts'
 import type { BrokerSet } from '../resources.ts'
-import { clusterNameOf, groupObjects, masterService, retiredObjects, sharedObjects } from './objects.ts'
+import { hasTemplate, type PodRevision } from '../revision.ts'
+import { clusterNameOf, groupObjects, masterService, retiredObjects, revisionOf, sharedObjects } from './objects.ts'
 import { addressOf, type Observed, type ObservedGroup } from './observe.ts'
 
 export type Step =
@@ -44,9 +45,11 @@ export function plan(desired: BrokerSet, observed: Observed, runtimeImage: strin
   const steps: Step[] = sharedObjects(desired).map(([type, object]) => ({ do: 'apply', type, object }))
   const notes: Note[] = []
   const hashes = new Map<number, string>()
+  const present = groups.flatMap(({ statefulSet }) => statefulSet ?? [])
+  const revision = revisionOf(desired, present, runtimeImage)
   for (const group of groups) {
     const since = group === leaving ? quietSince(group, nowMs) : undefined
-    const kept = keep(desired, group, since, nameServers.isUsable, runtimeImage)
+    const kept = keep(desired, group, since, nameServers.isUsable, revision)
     steps.push(...kept.steps)
     notes.push(...kept.notes)
     if (kept.podHash !== undefined) hashes.set(group.index, kept.podHash)
@@ -115,7 +118,7 @@ function keep(
   group: ObservedGroup,
   drainingSince: string | undefined,
   mayStart: boolean,
-  runtimeImage: string,
+  revision: PodRevision,
 ): { steps: Step[]; notes: Note[]; podHash?: string } {
   const { index, brokerName, isDataRoots, held } = group
   const steps: Step[] = [{ do: 'apply', type: services, object: masterService(desired, index) }]
@@ -131,7 +134,7 @@ function keep(
   for (const topic of held?.topics ?? []) steps.push({ do: 'createTopic', brokerName, brokerAddr, topic })
   for (const one of held?.groups ?? []) steps.push({ do: 'createGroup', brokerName, brokerAddr, group: one })
   const isAdmitted = group.isAdmitted || held !== undefined
-  const facts = { brokerIP, runtimeImage, isDataRoots, isAdmitted, drainingSince }
+  const facts = { brokerIP, revision, live: group.statefulSet, isDataRoots, isAdmitted, drainingSince }
   const { config, statefulSet, podHash } = groupObjects(desired, index, facts)
   steps.push(
     { do: 'apply', type: configMaps, object: config },
@@ -206,21 +209,26 @@ function blockersOf({ drain }: ObservedGroup): string[] {
     .map(({ consumerGroup, topic }) => `${consumerGroup} has not read all of ${topic}`) // no counts: they change by the second
 }
 
+/** Whether a broker began before its Service was made (again): it knows itself under another address. */
+function isOlder(pod: Pod, service: Service | undefined): boolean {
+  const madeMs = ({ metadata }: Pod | Service) => Date.parse(metadata.creationTimestamp ?? '')
+  return service !== undefined && madeMs(pod) < madeMs(service)
+}
+
 /** The pod to restart now, if one may be: one that serves nobody first, else only while all others serve. */
 function nextToRestart(
   groups: readonly ObservedGroup[],
   hashes: ReadonlyMap<number, string>,
   statuses: readonly GroupStatus[],
 ) {
-  const old = groups.filter(
-    ({ index, pod }) => pod !== undefined && hashes.has(index) && podHashOf(pod) !== hashes.get(index),
-  )
+  const old = groups.filter(({ index, pod, service }) => {
+    const hash = hashes.get(index)
+    return pod !== undefined && hash !== undefined && (podHashOf(pod) !== hash || isOlder(pod, service))
+  })
   const replaceable = old.filter(
     ({ index, pod, statefulSet }) =>
-      pod?.metadata.deletionTimestamp === undefined &&
       // the StatefulSet controller must have seen the new template, or it would make the old pod again
-      podHashOf(statefulSet?.spec?.template as never) === hashes.get(index) &&
-      (statefulSet?.status?.observedGeneration ?? 0) >= (statefulSet?.metadata.generation ?? 0),
+      pod?.metadata.deletionTimestamp === undefined && hasTemplate(statefulSet, hashes.get(index) as string),
   )
   const idle = replaceable.find(({ isPodReady }) => !isPodReady)
   const allServe = statuses.every(({ state }) => state === 'Serving' || state === 'Draining')

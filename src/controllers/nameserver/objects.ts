@@ -1,4 +1,4 @@
-import { label, writeProperties } from '../../crds/index.ts'
+import { annotation, label, writeProperties } from '../../crds/index.ts'
 import {
   type ConfigMap,
   configMaps,
@@ -7,11 +7,13 @@ import {
   podDisruptionBudgets,
   type ResourceType,
   type Service,
+  type StatefulSet,
   services,
   statefulSets,
 } from '../../kube/index.ts'
 import { labelsOf, ownedBy, podOf } from '../pods.ts'
 import { healthPort, type NameServer, namesrvPort } from '../resources.ts'
+import { podRevision } from '../revision.ts'
 
 const configDirectory = '/etc/rocketmq'
 const dataDirectory = '/var/lib/rocketmq'
@@ -32,8 +34,19 @@ export function podLabels(name: string): Record<string, string> {
   return { [label.nameServer]: name }
 }
 
+/** What makes its pods those of another revision. */
+export function revisionOf(desired: NameServer, statefulSet: StatefulSet | undefined, runtimeImage: string) {
+  const { image, config, resources, podTemplate } = desired.spec
+  return podRevision(desired, {
+    inputs: { config, resources, podTemplate },
+    image,
+    runtimeImage,
+    statefulSets: statefulSet ? [statefulSet] : [],
+  })
+}
+
 /** Everything that a NameServer consists of in Kubernetes. */
-export function objectsOf(desired: NameServer, runtimeImage: string) {
+export function objectsOf(desired: NameServer, live: StatefulSet | undefined, runtimeImage: string) {
   const { spec } = desired
   const { name, namespace } = desired.metadata
   const labels = labelsOf('namesrv', name, podLabels(name))
@@ -70,51 +83,54 @@ export function objectsOf(desired: NameServer, runtimeImage: string) {
     metadata: base(`${name}-namesrv`),
     spec: { maxUnavailable: 1, selector: { matchLabels: podLabels(name) } },
   }
-  const pod = podOf({
-    name: 'namesrv',
-    image: spec.image ?? runtimeImage,
-    args: [
-      'namesrv',
-      '-c',
-      `${configDirectory}/namesrv.conf`,
-      '--set',
-      `listenPort=${namesrvPort}`,
-      '--set',
-      'bindAddress=$(POD_IP)',
-      '--set',
-      `healthPort=${healthPort}`,
-      '--set',
-      `kvConfigPath=${dataDirectory}/kvConfig.json`,
-      '--set',
-      `configStorePath=${dataDirectory}/namesrv.properties`,
-    ],
-    ports: [{ name: 'namesrv', containerPort: namesrvPort }],
-    labels,
-    spread: podLabels(name),
-    resources: spec.resources ?? { requests: { cpu: '50m', memory: '96Mi' } },
-    podTemplate: spec.podTemplate,
-    mounts: [
-      { name: 'config', mountPath: configDirectory, readOnly: true },
-      { name: 'data', mountPath: dataDirectory },
-    ],
-    volumes: [
-      { name: 'config', configMap: { name: `${name}-namesrv` } },
-      { name: 'data', emptyDir: {} },
-    ],
-    isDataRoots: false,
-    configuration,
-  })
+  const revision = revisionOf(desired, live, runtimeImage)
+  const { template, podHash } = revision.templateOf(live, () =>
+    podOf({
+      name: 'namesrv',
+      image: revision.image,
+      args: [
+        'namesrv',
+        '-c',
+        `${configDirectory}/namesrv.conf`,
+        '--set',
+        `listenPort=${namesrvPort}`,
+        '--set',
+        'bindAddress=$(POD_IP)',
+        '--set',
+        `healthPort=${healthPort}`,
+        '--set',
+        `kvConfigPath=${dataDirectory}/kvConfig.json`,
+        '--set',
+        `configStorePath=${dataDirectory}/namesrv.properties`,
+      ],
+      ports: [{ name: 'namesrv', containerPort: namesrvPort }],
+      labels,
+      spread: podLabels(name),
+      resources: spec.resources ?? { requests: { cpu: '50m', memory: '96Mi' } },
+      podTemplate: spec.podTemplate,
+      mounts: [
+        { name: 'config', mountPath: configDirectory, readOnly: true },
+        { name: 'data', mountPath: dataDirectory },
+      ],
+      volumes: [
+        { name: 'config', configMap: { name: `${name}-namesrv` } },
+        { name: 'data', emptyDir: {} },
+      ],
+      isDataRoots: false,
+      podHash: revision.madeFor,
+    }),
+  )
   const statefulSet = {
     apiVersion: 'apps/v1',
     kind: 'StatefulSet',
-    metadata: base(name),
+    metadata: { ...base(name), annotations: { [annotation.madeFor]: revision.madeFor } },
     spec: {
       replicas: spec.replicas,
       serviceName: headlessName(name),
       podManagementPolicy: 'Parallel',
       updateStrategy: { type: 'RollingUpdate' },
       selector: { matchLabels: podLabels(name) },
-      template: pod.template,
+      template,
     },
   }
   const children: [ResourceType, KubeObject][] = [
@@ -124,5 +140,5 @@ export function objectsOf(desired: NameServer, runtimeImage: string) {
     [podDisruptionBudgets, budget],
     [statefulSets, statefulSet],
   ]
-  return { children, podHash: pod.hash }
+  return { children, podHash }
 }

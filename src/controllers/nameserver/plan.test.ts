@@ -8,7 +8,7 @@ const image = 'localhost/mq:1'
 const address = 'mq-0.mq-headless.shop.svc:9876;mq-1.mq-headless.shop.svc:9876'
 
 function hashOf(desired = nameServer()): string {
-  return objectsOf(desired, image).podHash
+  return objectsOf(desired, undefined, image).podHash
 }
 
 function readyOf({ verdicts }: ReturnType<typeof plan>) {
@@ -18,7 +18,7 @@ function readyOf({ verdicts }: ReturnType<typeof plan>) {
 test('is ready when every pod is, and then says so once', () => {
   const pods = [pod('mq-0', { hash: hashOf() }), pod('mq-1', { hash: hashOf() })]
 
-  const planned = plan(nameServer(), pods, image)
+  const planned = plan(nameServer(), pods, undefined, image)
 
   expect(readyOf(planned)).toMatchObject({ status: 'True', reason: 'AllReady' })
   expect(planned.notes).toMatchObject([{ reason: 'NameServersReady' }])
@@ -27,15 +27,15 @@ test('is ready when every pod is, and then says so once', () => {
 })
 
 test('the address is published when every member exists, ready or not', () => {
-  const incomplete = plan(nameServer(), [pod('mq-0')], image)
-  const complete = plan(nameServer(), [pod('mq-0'), pod('mq-1', { ready: false })], image)
+  const incomplete = plan(nameServer(), [pod('mq-0')], undefined, image)
+  const complete = plan(nameServer(), [pod('mq-0'), pod('mq-1', { ready: false })], undefined, image)
 
   expect(incomplete.status.address).toBeUndefined()
   expect(complete.status.address).toBe(address)
 })
 
 test('the last whole address stays while a member is replaced', () => {
-  const planned = plan(nameServer({}, { address }), [pod('mq-1')], image)
+  const planned = plan(nameServer({}, { address }), [pod('mq-1')], undefined, image)
 
   expect(planned.status.address).toBe(address)
   expect(readyOf(planned)).toMatchObject({ status: 'False', reason: 'PodsNotReady' })
@@ -46,7 +46,7 @@ test('a change of settings is not ready before every pod has it', () => {
   const pods = [pod('mq-0', { hash: hashOf() }), pod('mq-1', { hash: hashOf(desired) })]
 
   expect(hashOf(desired)).not.toBe(hashOf())
-  expect(readyOf(plan(desired, pods, image))).toMatchObject({ status: 'False', reason: 'RollingOut' })
+  expect(readyOf(plan(desired, pods, undefined, image))).toMatchObject({ status: 'False', reason: 'RollingOut' })
 })
 
 test('why a pod does not run is in the message', () => {
@@ -55,5 +55,7 @@ test('why a pod does not run is in the message', () => {
     containerStatuses: [{ state: { waiting: { reason: 'ErrImagePull', message: 'no such image' } } } as never],
   }
 
-  expect(readyOf(plan(nameServer(), [pod('mq-0'), stuck], image))?.message).toContain('ErrImagePull: no such image')
+  expect(readyOf(plan(nameServer(), [pod('mq-0'), stuck], undefined, image))?.message).toContain(
+    'ErrImagePull: no such image',
+  )
 })

@@ -1,5 +1,5 @@
 import { label, type NameServerStatus } from '../../crds/index.ts'
-import type { Note, Pod } from '../../kube/index.ts'
+import type { Note, Pod, StatefulSet } from '../../kube/index.ts'
 import { type Readiness, readiness, type Verdict, verdict } from '../conditions.ts'
 import type { KubeStep } from '../perform.ts'
 import { isPodReady, podHashOf, podTrouble } from '../pods.ts'
@@ -14,10 +14,15 @@ export interface Plan {
 }
 
 /** Plans one pass: the objects as they should be, and what their pods say. */
-export function plan(desired: NameServer, pods: readonly Pod[], runtimeImage: string): Plan {
+export function plan(
+  desired: NameServer,
+  pods: readonly Pod[],
+  statefulSet: StatefulSet | undefined,
+  runtimeImage: string,
+): Plan {
   const { spec } = desired
   const { name } = desired.metadata
-  const { children, podHash } = objectsOf(desired, runtimeImage)
+  const { children, podHash } = objectsOf(desired, statefulSet, runtimeImage)
   const alive = pods.filter((pod) => pod.metadata.deletionTimestamp === undefined)
   const wanted = Array.from({ length: spec.replicas }, (_, ordinal) =>
     alive.find((pod) => pod.metadata.name === `${name}-${ordinal}`),

@@ -10,7 +10,8 @@ export const reconcileNameServer: Reconcile<NameServer> = async (desired, shell)
   // what it consists of goes with it: nothing is made for a resource that is being deleted
   if (desired.metadata.deletionTimestamp !== undefined) return { recheckAfterMs: undefined }
   const pods = shell.world.pods.by('nameServer', keyOf(desired))
-  const { steps, status, verdicts, notes } = plan(desired, pods, shell.runtimeImage)
+  const statefulSet = shell.world.statefulSets.get(keyOf(desired)) // it has the NameServer's name
+  const { steps, status, verdicts, notes } = plan(desired, pods, statefulSet, shell.runtimeImage)
   const failure = await performAll(steps, (step) => performInKubernetes(step, shell), shell.signal)
   await writeStatus(nameServers, desired, { status, verdicts: verdictsAfter(failure, verdicts), notes }, shell)
   if (failure) throw failure

@@ -168,11 +168,8 @@ export async function startCluster({ leads = true, takesAnySpec = false } = {}) 
     metadata: { name: namespace },
   } as KubeObject)
 
-  const newOperator = () =>
-    new Operator(
-      { client, admin, namespaces: [namespace], runtimeImage: 'localhost/mq:1', metrics: new OperatorMetrics() },
-      doors,
-    )
+  const newOperator = (runtimeImage = 'localhost/mq:1') =>
+    new Operator({ client, admin, namespaces: [namespace], runtimeImage, metrics: new OperatorMetrics() }, doors)
   let operator = newOperator()
   await operator.follow()
   if (leads) operator.lead()
@@ -212,10 +209,10 @@ export async function startCluster({ leads = true, takesAnySpec = false } = {}) 
       store.get(`${apiVersion.split('/')[0]}/${kind}`, namespace, name) as unknown as T | undefined,
     revision: () => store.revision,
     lead: () => operator.lead(),
-    /** Ends the operator in the middle of whatever it does, and starts another one. */
-    async replaceOperator(): Promise<void> {
+    /** Ends the operator in the middle of whatever it does, and starts another one, maybe of another version. */
+    async replaceOperator(runtimeImage?: string): Promise<void> {
       const stopped = operator.stop()
-      operator = newOperator()
+      operator = newOperator(runtimeImage)
       await stopped
       await operator.follow()
       operator.lead()

@@ -49,13 +49,15 @@ export function service(name: string, clusterIP: string): Service {
   return { apiVersion: 'v1', kind: 'Service', metadata: { name, namespace: 'shop' }, spec: { clusterIP } }
 }
 
-/** A StatefulSet whose controller has seen its template. */
-export function statefulSet(name: string, hash: string): StatefulSet {
+/** A StatefulSet whose controller has seen its template. @param image of an earlier pass, maybe of another operator */
+export function statefulSet(name: string, hash: string, image = 'localhost/mq:1'): StatefulSet {
   return {
     apiVersion: 'apps/v1',
     kind: 'StatefulSet',
-    metadata: { name, namespace: 'shop', generation: 3 },
-    spec: { template: { metadata: { annotations: { [annotation.podHash]: hash } } } },
+    metadata: { name, namespace: 'shop', generation: 3, annotations: { [annotation.madeFor]: hash } },
+    spec: {
+      template: { metadata: { annotations: { [annotation.podHash]: hash } }, spec: { containers: [{ image }] } },
+    },
     status: { observedGeneration: 3 },
   } as unknown as StatefulSet
 }

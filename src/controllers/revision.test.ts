@@ -1,0 +1,100 @@
+import { expect, test } from '@jest/globals'
+import { annotation } from '../crds/index.ts'
+import type { StatefulSet } from '../kube/index.ts'
+import * as brokerSets from './brokerset/objects.ts'
+import * as nameServers from './nameserver/objects.ts'
+import { brokerSet, nameServer, statefulSet } from './testing/resources.ts'
+
+const oldImage = 'localhost/mq:1'
+const newImage = 'localhost/mq:2'
+
+/** A StatefulSet as another version of the operator rendered it: other arguments, and its default image. */
+function renderedBefore(madeFor: string): StatefulSet {
+  const before = statefulSet('b-0', madeFor, oldImage)
+  before.spec!.template.spec!.containers[0]!.args = ['as', 'it', 'was']
+  return before
+}
+
+function templateFor(revision: ReturnType<typeof brokerSets.revisionOf>, live: StatefulSet) {
+  return revision.templateOf(live, () => ({ rendered: 'anew' }))
+}
+
+test.each([
+  ['a BrokerSet', (image: string, present: StatefulSet[]) => brokerSets.revisionOf(brokerSet(), present, image)],
+  ['a NameServer', (image: string, [live]: StatefulSet[]) => nameServers.revisionOf(nameServer(), live, image)],
+])('with the same spec another operator leaves the pods of %s as they are, image and all', (_, revisionOf) => {
+  const live = renderedBefore(revisionOf(oldImage, []).madeFor)
+
+  const revision = revisionOf(newImage, [live])
+
+  expect(revision.madeFor).toBe(revisionOf(oldImage, []).madeFor)
+  expect(templateFor(revision, live)).toEqual({
+    template: live.spec!.template,
+    podHash: live.metadata.annotations?.[annotation.madeFor],
+  })
+  expect(revision.image).toBe(oldImage)
+})
+
+test.each<[string, object]>([
+  ['image', { image: 'localhost/mq:own' }],
+  ['config', { config: { maxMessageSize: '1024' } }],
+  ['resources', { resources: { limits: { memory: '1Gi' } } }],
+  ['podTemplate', { podTemplate: { labels: { team: 'shop' } } }],
+  ['nameServerRef', { nameServerRef: { name: 'other' } }],
+  ['externalNameServers', { nameServerRef: undefined, externalNameServers: ['ns:9876'] }],
+  ['flush', { flush: 'Sync' }],
+  ['autoCreate.topics', { autoCreate: { topics: true } }],
+  ['autoCreate.groups', { autoCreate: { groups: false } }],
+])('another %s of a BrokerSet is another revision, with the image of this operator', (_, spec) => {
+  const before = brokerSets.revisionOf(brokerSet(), [], oldImage)
+  const live = renderedBefore(before.madeFor)
+
+  const revision = brokerSets.revisionOf(brokerSet(spec), [live], newImage)
+
+  expect(templateFor(revision, live)).toEqual({ template: { rendered: 'anew' }, podHash: revision.madeFor })
+  expect(revision.madeFor).not.toBe(before.madeFor)
+  expect([newImage, 'localhost/mq:own']).toContain(revision.image)
+})
+
+test.each<[string, object]>([
+  ['image', { image: 'localhost/mq:own' }],
+  ['config', { config: { scanNotActiveBrokerInterval: '3000' } }],
+  ['resources', { resources: { limits: { memory: '1Gi' } } }],
+  ['podTemplate', { podTemplate: { priorityClassName: 'high' } }],
+])('another %s of a NameServer is another revision', (_, spec) => {
+  const hashOf = (desired: ReturnType<typeof nameServer>) =>
+    nameServers.revisionOf(desired, undefined, oldImage).madeFor
+
+  expect(hashOf(nameServer(spec))).not.toBe(hashOf(nameServer()))
+})
+
+test.each<[string, object]>([
+  ['groups', { groups: 3 }],
+  ['the order of settings', { config: { b: '2', a: '1' } }],
+])('%s restarts nothing', (_, spec) => {
+  const hashOf = (more: object) =>
+    brokerSets.revisionOf(brokerSet({ config: { a: '1', b: '2' }, ...more }), [], oldImage).madeFor
+
+  expect(hashOf(spec)).toBe(hashOf({}))
+})
+
+test('a new value of restart-at is another revision, with the image of this operator', () => {
+  const live = renderedBefore(brokerSets.revisionOf(brokerSet(), [], oldImage).madeFor)
+  const desired = brokerSet()
+  desired.metadata.annotations = { [annotation.restartAt]: '2026-01-02T03:04:05Z' }
+
+  const revision = brokerSets.revisionOf(desired, [live], newImage)
+
+  expect(templateFor(revision, live).template).toEqual({ rendered: 'anew' })
+  expect(revision.image).toBe(newImage)
+})
+
+test('what an operator without this mark made is kept while its spec is the one that was seen then', () => {
+  const live = statefulSet('b-0', 'a hash of its own', oldImage)
+  delete live.metadata.annotations
+  const revisionOf = (observedGeneration: number) =>
+    brokerSets.revisionOf(brokerSet({}, { observedGeneration }), [live], newImage)
+
+  expect(templateFor(revisionOf(1), live).podHash).toBe('a hash of its own')
+  expect(templateFor(revisionOf(0), live).template).toEqual({ rendered: 'anew' })
+})

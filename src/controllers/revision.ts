@@ -1,0 +1,72 @@
+import { annotation } from '../crds/index.ts'
+import type { KubeObject, StatefulSet } from '../kube/index.ts'
+import { digest, podHashOf } from './pods.ts'
+
+export type Template = NonNullable<StatefulSet['spec']>['template']
+
+/**
+ * Which pods a resource wants. What its user set decides that, not how this version of the operator renders it: a
+ * StatefulSet keeps its template as it once was rendered, image and all, until something that was set changes. So another
+ * version of the operator restarts nothing.
+ */
+export interface PodRevision {
+  /** Digest of what was set; the pod hash of what is rendered for it. */
+  madeFor: string
+  /** Image of pods that are rendered now. */
+  image: string
+  /** The template that a StatefulSet keeps, else the one that is rendered, and how its pods are told from others. */
+  templateOf(statefulSet: StatefulSet | undefined, render: () => object): { template: object; podHash: string }
+}
+
+export interface RevisionFacts {
+  /** What the user set and a pod is made anew for; undefined fields are none. */
+  inputs: Readonly<Record<string, unknown>>
+  /** As the user set it. */
+  image: string | undefined
+  runtimeImage: string
+  /** Those that the resource has. */
+  statefulSets: readonly StatefulSet[]
+  /** Whether a template can serve at all, whoever rendered it. */
+  isUsable?: (template: Template) => boolean
+}
+
+/** The revision of a resource. `restart-at` counts as set: any new value is a restart, and brings the newest image. */
+export function podRevision(
+  resource: KubeObject & { status?: { observedGeneration?: number | undefined } },
+  facts: RevisionFacts,
+): PodRevision {
+  const { inputs, image, runtimeImage, statefulSets, isUsable = () => true } = facts
+  const { generation, annotations } = resource.metadata
+  const madeFor = digest(sorted({ ...inputs, image, restartAt: annotations?.[annotation.restartAt] }))
+  // a version before this annotation made it: for this spec, if the spec was seen then
+  const isSpecSeen = generation !== undefined && resource.status?.observedGeneration === generation
+  const keptBy = (statefulSet: StatefulSet | undefined) => {
+    const template = statefulSet?.spec?.template
+    const podHash = podHashOf(template as never)
+    if (template === undefined || podHash === undefined || !isUsable(template)) return undefined
+    const mark = statefulSet?.metadata.annotations?.[annotation.madeFor]
+    return (mark === undefined ? isSpecSeen : mark === madeFor) ? { template, podHash } : undefined
+  }
+  const imagesInUse = statefulSets.flatMap((one) => keptBy(one)?.template.spec?.containers[0]?.image ?? [])
+  return {
+    madeFor,
+    image: image ?? imagesInUse[0] ?? runtimeImage,
+    templateOf: (statefulSet, render) => keptBy(statefulSet) ?? { template: render(), podHash: madeFor },
+  }
+}
+
+/** Whether pods that are made now get the template of this hash: its controller has seen it. */
+export function hasTemplate(statefulSet: StatefulSet | undefined, podHash: string): boolean {
+  return (
+    podHashOf(statefulSet?.spec?.template as never) === podHash &&
+    (statefulSet?.status?.observedGeneration ?? 0) >= (statefulSet?.metadata.generation ?? 0)
+  )
+}
+
+/** Keys in order: in what order somebody wrote settings down does not matter. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted)
+  if (typeof value !== 'object' || value === null) return value
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
+  return Object.fromEntries(entries.map(([key, item]) => [key, sorted(item)]))
+}
