@@ -1,5 +1,6 @@
 import type { Doors } from '../base/doors.ts'
 import { type ConsumerConnection, readConsumerConnection } from '../remoting/body/connections.ts'
+import { type HaStatus, readHaStatus } from '../remoting/body/ha-status.ts'
 import { readKvTable, readTopicList } from '../remoting/body/lists.ts'
 import type { QueueTable } from '../remoting/body/message-queue.ts'
 import { type ClusterInfo, readClusterInfo, readTopicRouteData, type TopicRouteData } from '../remoting/body/route.ts'
@@ -237,6 +238,11 @@ export class Admin {
   /** Counters and states by name, as `mqadmin brokerStatus` lists them. */
   async brokerRuntimeInfo(brokerAddr: string): Promise<ReadonlyMap<string, string>> {
     return readKvTable((await this.#cluster.call(brokerAddr, { code: RequestCode.GET_BROKER_RUNTIME_INFO })).body)
+  }
+
+  /** A master: who copies its log, and what each of them lacks. A slave: whether it follows, and how much it has. */
+  async haStatus(brokerAddr: string): Promise<HaStatus> {
+    return readHaStatus((await this.#cluster.call(brokerAddr, { code: RequestCode.GET_BROKER_HA_STATUS })).body)
   }
 
   /** All settings as they are now. */

@@ -3,6 +3,7 @@ import { expect, test } from '@jest/globals'
 import { readJson } from '../json.ts'
 import { readConsumerConnection, readProducerConnections, writeConsumerConnection } from './connections.ts'
 import { readConsumerOffsetTable, writeConsumerOffsetTable } from './consumer-offset-table.ts'
+import { readHaStatus, writeHaStatus } from './ha-status.ts'
 import { readHeartbeatData, writeHeartbeatData } from './heartbeat.ts'
 import { readKvTable, readTopicList } from './lists.ts'
 import { readLockBatch } from './lock-batch.ts'
@@ -210,4 +211,42 @@ test.each<[string, (body: Buffer) => unknown, string]>([
   ['statistics', readConsumeStatsList, '{"consumeStatsList":[{"G":{}}]}'],
 ])('a wrong %s is refused', (_, read, json) => {
   expect(() => read(Buffer.from(json))).toThrow(bodyInvalid)
+})
+
+test("the HA status of Apache's master and slave, as they answer it, and of ours", () => {
+  const master =
+    '{"haClientRuntimeInfo":{"lastReadTimestamp":0,"lastWriteTimestamp":0,"masterFlushOffset":0,"maxOffset":0,"transferredByteInSecond":0},' +
+    '"haConnectionInfo":[{"addr":"127.0.0.1:34296","diff":2,"inSync":true,"slaveAckOffset":5,"transferFromWhere":7,"transferredByteInSecond":3}],' +
+    '"inSyncSlaveNums":1,"master":true,"masterCommitLogMaxOffset":7}'
+  const slave =
+    '{"haClientRuntimeInfo":{"lastReadTimestamp":1795712691927,"lastWriteTimestamp":1795712691879,"masterAddr":"127.0.0.1:41912",' +
+    '"masterFlushOffset":0,"maxOffset":6,"transferredByteInSecond":0},"haConnectionInfo":[],"inSyncSlaveNums":0,"master":false,"masterCommitLogMaxOffset":0}'
+  const following = {
+    masterAddr: '127.0.0.1:41912',
+    transferredByteInSecond: 0,
+    maxOffset: 6,
+    lastReadTimestamp: 1_795_712_691_927,
+    lastWriteTimestamp: 1_795_712_691_879,
+    masterFlushOffset: 0,
+  }
+
+  expect(readHaStatus(master)).toEqual({
+    master: true,
+    masterCommitLogMaxOffset: 7,
+    inSyncSlaveNums: 1,
+    haConnectionInfo: [
+      {
+        addr: '127.0.0.1:34296',
+        slaveAckOffset: 5,
+        diff: 2,
+        inSync: true,
+        transferredByteInSecond: 3,
+        transferFromWhere: 7,
+      },
+    ],
+    haClientRuntimeInfo: undefined,
+  })
+  expect(readHaStatus(slave)).toMatchObject({ master: false, haClientRuntimeInfo: { ...following, activated: false } })
+  const ours = { ...readHaStatus(slave), haClientRuntimeInfo: { ...following, activated: true } }
+  expect(readHaStatus(writeHaStatus(ours))).toEqual(ours)
 })
