@@ -53,7 +53,8 @@ const clusterRole = {
     { apiGroups: ['apps'], resources: ['statefulsets'], verbs: made },
     { apiGroups: [''], resources: ['services', 'configmaps'], verbs: made },
     { apiGroups: ['policy'], resources: ['poddisruptionbudgets'], verbs: made },
-    { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch', 'delete'] }, // delete: to roll a broker
+    // delete: to roll a broker; patch: to label it with its role
+    { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch', 'delete', 'patch'] },
     { apiGroups: [''], resources: ['events'], verbs: ['create', 'patch'] }, // patch: to count one up
     { apiGroups: ['storage.k8s.io'], resources: ['storageclasses'], verbs: ['list'] }, // whose volumes belong to root
   ],

@@ -1,4 +1,4 @@
-import type { SubscriptionGroupConfig } from '../client/index.ts'
+import type { HaStatus, SubscriptionGroupConfig } from '../client/index.ts'
 
 /** A topic on one broker. */
 export interface BrokerTopic {
@@ -28,6 +28,7 @@ export interface GroupUse {
 export interface BrokerPlace {
   clusterName: string
   brokerName: string
+  brokerId: number // 0: the master
   brokerAddr: string
 }
 
@@ -37,8 +38,8 @@ export interface BrokerPlace {
  * operator itself changed.
  */
 export interface MqAdmin {
-  /** The masters that are registered at one NameServer. */
-  masters(namesrvAddr: string): Promise<BrokerPlace[]>
+  /** The brokers that are registered at one NameServer. */
+  brokers(namesrvAddr: string): Promise<BrokerPlace[]>
   /** All topics of a broker, the system's too, by name. */
   topics(brokerAddr: string): Promise<ReadonlyMap<string, BrokerTopic>>
   createTopic(brokerAddr: string, topic: BrokerTopic): Promise<void>
@@ -63,6 +64,8 @@ export interface MqAdmin {
   isHeld(brokerAddr: string): Promise<boolean>
   /** Lets it register. */
   release(brokerAddr: string): Promise<void>
+  /** Who copies a master's log; of a slave: whether it follows, and how much it has. */
+  haStatus(brokerAddr: string): Promise<HaStatus>
   /** Bits: 4 read, 2 write. */
   permission(brokerAddr: string): Promise<number>
   setPermission(brokerAddr: string, permission: number): Promise<void>

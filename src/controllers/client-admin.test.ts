@@ -60,3 +60,7 @@ test('a member that is online is counted', async () => {
 
   expect((await admin.groupUse(brokerAddr, 'watched')).clients).toBe(1)
 })
+
+test('a master without slaves says that nobody copies its log', async () => {
+  expect(await admin.haStatus(brokerAddr)).toMatchObject({ master: true, inSyncSlaveNums: 0, haConnectionInfo: [] })
+})

@@ -39,12 +39,13 @@ export function clientAdmin(doors: Doors, tls?: ClientTls): MqAdmin {
   )
 
   return {
-    async masters(namesrvAddr) {
+    async brokers(namesrvAddr) {
       const { brokerAddrTable } = await at(namesrvAddr).clusterInfo()
-      return [...brokerAddrTable.values()].flatMap(({ cluster, brokerName, brokerAddrs }): BrokerPlace[] => {
-        const brokerAddr = brokerAddrs.get(0)
-        return brokerAddr === undefined ? [] : [{ clusterName: cluster, brokerName, brokerAddr }]
-      })
+      return [...brokerAddrTable.values()].flatMap(({ cluster: clusterName, brokerName, brokerAddrs }) =>
+        [...brokerAddrs].map(
+          ([brokerId, brokerAddr]): BrokerPlace => ({ clusterName, brokerName, brokerId, brokerAddr }),
+        ),
+      )
     },
     topics: (brokerAddr) => topics.get(brokerAddr),
     async createTopic(brokerAddr, topic) {
@@ -88,6 +89,7 @@ export function clientAdmin(doors: Doors, tls?: ClientTls): MqAdmin {
       return (await at(brokerAddr).brokerConfig(brokerAddr)).get('registrationHeld') === 'true'
     },
     release: (brokerAddr) => at(brokerAddr).updateBrokerConfig(brokerAddr, { registrationHeld: 'false' }),
+    haStatus: (brokerAddr) => at(brokerAddr).haStatus(brokerAddr),
     async permission(brokerAddr) {
       return Number((await at(brokerAddr).brokerConfig(brokerAddr)).get('brokerPermission') ?? 6)
     },

@@ -86,6 +86,39 @@ test('another version of the operator restarts nothing; restart-at brings its im
   expect(pods().find(({ metadata }) => metadata.name === 'mq-0')?.spec?.containers[0]?.image).toBe('localhost/mq:1')
 })
 
+test('slaves come, are waited for in a roll before their master, and go; the master stays', async () => {
+  await cluster.create('brokersets', 'b', { nameServerRef: { name: 'mq' }, slavesPerGroup: 2 })
+  await cluster.create('nameservers', 'mq', { replicas: 1 })
+  await cluster.eventually(() => isReady(brokerSet()))
+  const pods = () => cluster.list('/pods').filter(({ metadata }) => metadata.name.startsWith('b-'))
+  const uidOf = (name: string) => pods().find(({ metadata }) => metadata.name === name)?.metadata.uid
+  const inSync = () => brokerSet()?.status?.conditions?.find(({ type }) => type === 'InSync')
+  await cluster.eventually(() => pods().every(({ metadata }) => metadata.labels?.['rocketmq.alt/role'] !== undefined))
+  expect(pods().map(({ metadata }) => [metadata.name, metadata.labels?.['rocketmq.alt/role']])).toEqual([
+    ['b-0-0', 'master'],
+    ['b-0-1', 'slave'],
+    ['b-0-2', 'slave'],
+  ])
+  const [master, first, second] = ['b-0-0', 'b-0-1', 'b-0-2'].map(uidOf)
+
+  cluster.brokers.get('0-2')!.isFollowing = false // as after a restart: it has to find its master again
+  await cluster.change('brokersets', 'b', { spec: { config: { maxMessageSize: '1024' } } })
+  await cluster.eventually(() => inSync()?.message.includes("b-0-2: it does not copy its master's log") ?? false)
+  expect([uidOf('b-0-0'), uidOf('b-0-1'), uidOf('b-0-2')]).toEqual([master, first, second])
+  cluster.brokers.get('0-2')!.isFollowing = true
+  await cluster.eventually(() => uidOf('b-0-2') !== second && uidOf('b-0-2') !== undefined)
+  await cluster.eventually(() => isReady(brokerSet()))
+  expect([master, first]).not.toContain(uidOf('b-0-0'))
+  expect(first).not.toBe(uidOf('b-0-1'))
+  const served = uidOf('b-0-0')
+
+  await cluster.change('brokersets', 'b', { spec: { slavesPerGroup: 0 } })
+  await cluster.eventually(() => isReady(brokerSet()) && pods().length === 1)
+  expect(uidOf('b-0-0')).toBe(served)
+  const services = () => cluster.list('/services').map(({ metadata }) => metadata.name)
+  await cluster.eventually(() => !services().includes('b-0-1') && !services().includes('b-0-2'))
+})
+
 test('the group that leaves takes no more messages and is kept while there is something to read', async () => {
   await createAll(2)
   const leaving = cluster.brokers.get('1')!

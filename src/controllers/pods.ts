@@ -12,8 +12,8 @@ export interface Role {
   args: string[]
   ports: { name: string; containerPort: number }[]
   labels: Record<string, string>
-  /** Labels of the pods that should spread over nodes. */
-  spread: Record<string, string>
+  /** Where its pods should be, seen from each other; a pod template that says the same wins. */
+  spread: Pick<PodSpec, 'affinity' | 'topologySpreadConstraints'>
   resources: object
   podTemplate: PodTemplate | undefined
   mounts: { name: string; mountPath: string; readOnly?: boolean }[]
@@ -30,13 +30,7 @@ export interface Role {
  */
 export function podOf(role: Role) {
   const { podTemplate = {} } = role
-  const {
-    labels,
-    annotations,
-    terminationGracePeriodSeconds = 60,
-    topologySpreadConstraints,
-    ...placement
-  } = podTemplate
+  const { labels, annotations, terminationGracePeriodSeconds = 60, ...placement } = podTemplate
   const probe = { timeoutSeconds: 3, periodSeconds: 2 }
   return {
     metadata: {
@@ -44,6 +38,7 @@ export function podOf(role: Role) {
       annotations: { ...annotations, [annotation.podHash]: role.podHash },
     },
     spec: {
+      ...role.spread,
       ...placement,
       automountServiceAccountToken: false,
       enableServiceLinks: false,
@@ -56,14 +51,6 @@ export function podOf(role: Role) {
         fsGroupChangePolicy: 'OnRootMismatch',
         seccompProfile: { type: 'RuntimeDefault' },
       },
-      topologySpreadConstraints: topologySpreadConstraints ?? [
-        {
-          maxSkew: 1,
-          topologyKey: 'kubernetes.io/hostname',
-          whenUnsatisfiable: 'ScheduleAnyway',
-          labelSelector: { matchLabels: role.spread },
-        },
-      ],
       ...(role.isDataRoots && { initContainers: [ownerOf(role)] }),
       containers: [
         {
@@ -71,7 +58,10 @@ export function podOf(role: Role) {
           image: role.image,
           imagePullPolicy: 'IfNotPresent',
           args: role.args,
-          env: [{ name: 'POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } }],
+          env: [
+            { name: 'POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } },
+            { name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
+          ],
           ports: [...role.ports, { name: 'health', containerPort: healthPort }],
           startupProbe: {
             httpGet: { path: '/livez', port: healthPort },

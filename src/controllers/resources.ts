@@ -29,6 +29,7 @@ export const consumerGroups = resourceType(consumerGroupDefinition)
 export const namesrvPort = 9876
 export const brokerPort = 10911
 export const brokerVipPort = brokerPort - 2 // clients with vipChannelEnabled send there
+export const haPort = brokerPort + 1 // slaves copy the log from there
 export const healthPort = 8081
 
 export function hostPort(ip: string, port: number): string {

@@ -10,13 +10,13 @@ const newImage = 'localhost/mq:2'
 
 /** A StatefulSet as another version of the operator rendered it: other arguments, and its default image. */
 function renderedBefore(madeFor: string): StatefulSet {
-  const before = statefulSet('b-0', madeFor, oldImage)
+  const before = statefulSet('b-0', madeFor, { image: oldImage })
   before.spec!.template.spec!.containers[0]!.args = ['as', 'it', 'was']
   return before
 }
 
 function templateFor(revision: ReturnType<typeof brokerSets.revisionOf>, live: StatefulSet) {
-  return revision.templateOf(live, () => ({ rendered: 'anew' }))
+  return { template: revision.templateOf(live, () => ({ rendered: 'anew' })), podHash: revision.podHashFor(live) }
 }
 
 test.each([
@@ -43,6 +43,7 @@ test.each<[string, object]>([
   ['nameServerRef', { nameServerRef: { name: 'other' } }],
   ['externalNameServers', { nameServerRef: undefined, externalNameServers: ['ns:9876'] }],
   ['flush', { flush: 'Sync' }],
+  ['replication.mode', { slavesPerGroup: 1, replication: { mode: 'Sync' } }],
   ['autoCreate.topics', { autoCreate: { topics: true } }],
   ['autoCreate.groups', { autoCreate: { groups: false } }],
 ])('another %s of a BrokerSet is another revision, with the image of this operator', (_, spec) => {
@@ -68,8 +69,18 @@ test.each<[string, object]>([
   expect(hashOf(nameServer(spec))).not.toBe(hashOf(nameServer()))
 })
 
+test('another minInSync of a BrokerSet is another revision', () => {
+  const hashOf = (minInSync: number) => {
+    const desired = brokerSet({ slavesPerGroup: 2, replication: { mode: 'Sync', minInSync } })
+    return brokerSets.revisionOf(desired, [], oldImage).madeFor
+  }
+
+  expect(hashOf(3)).not.toBe(hashOf(2))
+})
+
 test.each<[string, object]>([
   ['groups', { groups: 3 }],
+  ['slavesPerGroup', { slavesPerGroup: 2 }],
   ['the order of settings', { config: { b: '2', a: '1' } }],
 ])('%s restarts nothing', (_, spec) => {
   const hashOf = (more: object) =>
@@ -90,7 +101,7 @@ test('a new value of restart-at is another revision, with the image of this oper
 })
 
 test('what an operator without this mark made is kept while its spec is the one that was seen then', () => {
-  const live = statefulSet('b-0', 'a hash of its own', oldImage)
+  const live = statefulSet('b-0', 'a hash of its own', { image: oldImage })
   delete live.metadata.annotations
   const revisionOf = (observedGeneration: number) =>
     brokerSets.revisionOf(brokerSet({}, { observedGeneration }), [live], newImage)

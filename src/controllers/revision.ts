@@ -14,8 +14,10 @@ export interface PodRevision {
   madeFor: string
   /** Image of pods that are rendered now. */
   image: string
-  /** The template that a StatefulSet keeps, else the one that is rendered, and how its pods are told from others. */
-  templateOf(statefulSet: StatefulSet | undefined, render: () => object): { template: object; podHash: string }
+  /** How pods that are made for a StatefulSet now are told from others. */
+  podHashFor(statefulSet: StatefulSet | undefined): string
+  /** The template that a StatefulSet keeps, else the one that is rendered. */
+  templateOf(statefulSet: StatefulSet | undefined, render: (podHash: string) => object): object
 }
 
 export interface RevisionFacts {
@@ -26,7 +28,7 @@ export interface RevisionFacts {
   runtimeImage: string
   /** Those that the resource has. */
   statefulSets: readonly StatefulSet[]
-  /** Whether a template can serve at all, whoever rendered it. */
+  /** Whether pods can still be made of a template, whoever rendered it; else it is rendered anew and restarts nobody. */
   isUsable?: (template: Template) => boolean
 }
 
@@ -43,15 +45,20 @@ export function podRevision(
   const keptBy = (statefulSet: StatefulSet | undefined) => {
     const template = statefulSet?.spec?.template
     const podHash = podHashOf(template as never)
-    if (template === undefined || podHash === undefined || !isUsable(template)) return undefined
+    if (template === undefined || podHash === undefined) return undefined
     const mark = statefulSet?.metadata.annotations?.[annotation.madeFor]
     return (mark === undefined ? isSpecSeen : mark === madeFor) ? { template, podHash } : undefined
   }
+  const podHashFor = (statefulSet: StatefulSet | undefined) => keptBy(statefulSet)?.podHash ?? madeFor
   const imagesInUse = statefulSets.flatMap((one) => keptBy(one)?.template.spec?.containers[0]?.image ?? [])
   return {
     madeFor,
     image: image ?? imagesInUse[0] ?? runtimeImage,
-    templateOf: (statefulSet, render) => keptBy(statefulSet) ?? { template: render(), podHash: madeFor },
+    podHashFor,
+    templateOf(statefulSet, render) {
+      const kept = keptBy(statefulSet)
+      return kept && isUsable(kept.template) ? kept.template : render(podHashFor(statefulSet))
+    },
   }
 }
 

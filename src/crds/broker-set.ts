@@ -27,6 +27,8 @@ export const brokerOwnedKeys = [
   'listenPort',
   'bindAddress',
   'haListenPort',
+  'haMasterAddress',
+  'inSyncReplicas',
   'healthPort',
   'rocketmqHome',
   'storePathRootDir',
@@ -75,7 +77,28 @@ export const brokerSetSpec = z
       .regex(/^[A-Za-z0-9_-]+$/)
       .describe("RocketMQ cluster name. Default: the resource's name. Cannot be changed.")
       .optional(),
-    groups: z.int32().min(1).max(64).default(1).describe('Broker groups; each is one master with a volume of its own.'),
+    groups: z.int32().min(1).max(64).default(1).describe('Broker groups; each is one master and its slaves.'),
+    slavesPerGroup: z
+      .int32()
+      .min(0)
+      .max(4)
+      .default(0)
+      .describe('Slaves of each master. Each broker has a volume of its own; those of a group run on different nodes.'),
+    replication: z
+      .object({
+        mode: z
+          .enum(['Async', 'Sync'])
+          .default('Async')
+          .describe('Sync: a send is answered when minInSync members of the group have its message.'),
+        minInSync: z
+          .int32()
+          .min(2)
+          .max(5)
+          .describe('With Sync: members that must have a message, the master counted. Default 2: one slave.')
+          .optional(),
+      })
+      .describe('How the slaves get what the master has.')
+      .prefault({}),
     image: image.optional(),
     flush: z
       .enum(['Async', 'Sync'])
@@ -104,6 +127,19 @@ export const brokerSetSpec = z
         message: 'clusterName cannot be changed',
       },
       {
+        rule:
+          '(has(self.slavesPerGroup) ? self.slavesPerGroup : 0) >= 1 || !has(self.replication) || !has(self.replication.mode) || ' +
+          "self.replication.mode != 'Sync'",
+        message: 'replication.mode Sync needs slavesPerGroup of 1 or more',
+      },
+      {
+        rule:
+          '!has(self.replication) || !has(self.replication.minInSync) || ' +
+          "(has(self.replication.mode) && self.replication.mode == 'Sync' && " +
+          'self.replication.minInSync <= (has(self.slavesPerGroup) ? self.slavesPerGroup : 0) + 1)',
+        message: 'replication.minInSync goes with mode: Sync, and is at most slavesPerGroup + 1',
+      },
+      {
         rule: 'has(self.storage) == has(oldSelf.storage)',
         message: 'storage cannot be changed after creation',
       },
@@ -114,10 +150,25 @@ export type BrokerSetSpec = z.infer<typeof brokerSetSpec>
 export const groupStates = ['Creating', 'Registering', 'Serving', 'Degraded', 'Draining'] as const
 export type GroupState = (typeof groupStates)[number]
 
+const memberStatus = z.object({
+  pod: z.string().max(63).describe('Name of the pod, and of the Service that gives its address.'),
+  role: z.enum(['Master', 'Slave']).describe('Master: it takes messages. Slave: it copies them.'),
+  ready: z.boolean().describe('Whether it runs and is registered at every NameServer.'),
+  inSync: z.boolean().describe('A slave: whether it has what its master has.').optional(),
+  lag: z.string().max(32).describe('A slave not in sync: bytes that it lacks at least, in powers of two.').optional(),
+})
+export type MemberStatus = z.infer<typeof memberStatus>
+
 const groupStatus = z.object({
   name: z.string().max(63).describe('The brokerName of the group.'),
-  state: z.enum(groupStates).describe('Serving: its broker is registered at every NameServer.'),
+  state: z.enum(groupStates).describe('Serving: its master is registered at every NameServer.'),
   address: z.string().max(261).describe('Address of the master, as brokers and clients see it.').optional(),
+  members: z
+    .array(memberStatus)
+    .max(5)
+    .describe('Each broker of the group, by brokerId.')
+    .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['pod'] })
+    .optional(),
   draining: z
     .object({
       since: z.string().describe('When writes were stopped.').meta({ format: 'date-time' }),
@@ -133,7 +184,10 @@ export const brokerSetStatus = z.object({
   ...scaleStatus,
   clusterName: z.string().max(64).describe('RocketMQ cluster name in use.').optional(),
   groups: z.int32().describe('Groups that take messages.').optional(),
-  readyGroups: z.int32().describe('Groups registered at every NameServer.').optional(),
+  readyGroups: z
+    .int32()
+    .describe('Groups whose members are all registered at every NameServer, the slaves in sync.')
+    .optional(),
   nameServers: z.string().max(4096).describe('namesrvAddr of the brokers.').optional(),
   groupStatuses: z
     .array(groupStatus)
@@ -161,7 +215,13 @@ export const brokerSetDefinition: Definition = {
   scale: { spec: '.spec.groups', status: '.status.groups' },
   columns: [
     { name: 'Groups', type: 'integer', jsonPath: '.spec.groups', describes: 'Groups wanted' },
-    { name: 'Ready', type: 'integer', jsonPath: '.status.readyGroups', describes: 'Groups registered everywhere' },
+    { name: 'Slaves', type: 'integer', jsonPath: '.spec.slavesPerGroup', describes: 'Slaves of each group wanted' },
+    {
+      name: 'Ready',
+      type: 'integer',
+      jsonPath: '.status.readyGroups',
+      describes: 'Groups registered everywhere, in sync',
+    },
     {
       name: 'Available',
       type: 'string',

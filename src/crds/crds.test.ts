@@ -20,9 +20,12 @@ interface Sample {
   spec: Record<string, unknown>
 }
 
-const samples: Sample[] = parseAllDocuments(
-  readFileSync(join(import.meta.dirname, '../../deploy/samples/quickstart.yaml'), 'utf8'),
-).map((document) => document.toJS())
+function samplesIn(file: string): Sample[] {
+  const text = readFileSync(join(import.meta.dirname, '../../deploy/samples', file), 'utf8')
+  return parseAllDocuments(text).map((document) => document.toJS())
+}
+
+const samples = samplesIn('quickstart.yaml')
 
 function sample(kind: string): Sample {
   return structuredClone(samples.find((one) => one.kind === kind) as Sample)
@@ -65,9 +68,10 @@ test('every field is explained', () => {
   expect(silent).toEqual([])
 })
 
-test('the quickstart is valid, and so is the smallest of each kind', () => {
+test('the samples are valid, and so is the smallest of each kind', () => {
   expect(samples.map(({ kind }) => kind)).toEqual(['NameServer', 'BrokerSet', 'Topic', 'ConsumerGroup'])
-  for (const one of samples) expect([one.kind, problemsOf(one)]).toEqual([one.kind, []])
+  for (const one of [...samples, ...samplesIn('replicated.yaml')])
+    expect([one.kind, problemsOf(one)]).toEqual([one.kind, []])
   expect(problemsOf({ ...sample('NameServer'), spec: {} })).toEqual([])
 })
 
@@ -79,6 +83,14 @@ test.each<[string, string, object, string]>([
   ['two ways to NameServers', 'BrokerSet', { externalNameServers: ['ns:9876'] }, 'exactly one of'],
   ['an address without a port', 'BrokerSet', { nameServerRef: undefined, externalNameServers: ['ns'] }, 'match'],
   ['no group', 'BrokerSet', { groups: 0 }, '1'],
+  ['Sync without a slave', 'BrokerSet', { replication: { mode: 'Sync' } }, 'needs slavesPerGroup'],
+  [
+    'more members in sync than there are',
+    'BrokerSet',
+    { slavesPerGroup: 1, replication: { mode: 'Sync', minInSync: 3 } },
+    'at most slavesPerGroup + 1',
+  ],
+  ['members in sync without Sync', 'BrokerSet', { slavesPerGroup: 1, replication: { minInSync: 2 } }, 'goes with mode'],
   ['a cluster name with a blank', 'BrokerSet', { clusterName: 'a b' }, 'match'],
   ['a topic of RocketMQ itself', 'Topic', { topicName: 'TBW102' }, 'keeps these for itself'],
   ['a retry topic', 'Topic', { topicName: '%RETRY%billing' }, 'keeps these for itself'],
@@ -97,6 +109,12 @@ test.each<[string, string, object, string]>([
   const object = JSON.parse(JSON.stringify(withSpec(sample(kind), spec)))
 
   expect(problemsOf(object).join('\n')).toContain(says)
+})
+
+test('a group with two slaves of which one must have each message is well formed', () => {
+  const spec = { slavesPerGroup: 2, replication: { mode: 'Sync', minInSync: 2 } }
+
+  expect(problemsOf(withSpec(sample('BrokerSet'), spec))).toEqual([])
 })
 
 test.each<[string, string, object, string]>([

@@ -45,11 +45,13 @@ export const podTemplate = z
       .optional(),
     nodeSelector: labelMap.describe('Labels that a node must have.').optional(),
     tolerations: z.array(toleration).max(32).describe('Taints that the pods tolerate.').optional(),
-    affinity: passThrough.describe('Affinity, as in a pod.').optional(),
+    affinity: passThrough
+      .describe('Affinity, as in a pod. Default: the brokers of a group run on different nodes; {} is none.')
+      .optional(),
     topologySpreadConstraints: z
       .array(passThrough)
       .max(8)
-      .describe('Spreading over zones and nodes, as in a pod.')
+      .describe('Spreading over zones and nodes, as in a pod. Default: as even as may be.')
       .optional(),
     priorityClassName: z.string().max(253).describe('Priority class of the pods.').optional(),
     imagePullSecrets: z

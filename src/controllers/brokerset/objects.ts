@@ -12,21 +12,31 @@ import {
   statefulSets,
 } from '../../kube/index.ts'
 import { headlessName } from '../nameserver/objects.ts'
-import { labelsOf, ownedBy, podOf } from '../pods.ts'
-import { type BrokerSet, brokerPort, brokerVipPort, healthPort, namesrvPort } from '../resources.ts'
+import { labelsOf, ownedBy, podOf, type Role } from '../pods.ts'
+import { type BrokerSet, brokerPort, brokerVipPort, haPort, healthPort, namesrvPort } from '../resources.ts'
 import { type PodRevision, podRevision } from '../revision.ts'
 
 const configDirectory = '/etc/rocketmq'
 const dataDirectory = '/var/lib/rocketmq'
+const ownConf = `${configDirectory}/$(POD_NAME).conf`
 
-/** A broker group: brokerName, StatefulSet and ConfigMap have this one name. */
+/** A broker group: brokerName, StatefulSet, ConfigMap and PodDisruptionBudget have this one name. */
 export function groupName(brokerSet: string, index: number): string {
   return `${brokerSet}-${index}`
 }
 
-/** The group's master; its Service has the same name and gives the address under which the broker registers. */
-export function masterName(brokerSet: string, index: number): string {
-  return `${groupName(brokerSet, index)}-0`
+/** A broker's pod; its Service has the same name and gives the address under which the broker registers. */
+export function memberName(brokerSet: string, index: number, ordinal: number): string {
+  return `${groupName(brokerSet, index)}-${ordinal}`
+}
+
+/** Number of the broker in its group, its brokerId: 0 is the master. */
+export function ordinalOf(member: KubeObject): number {
+  return Number(member.metadata.name.slice(member.metadata.name.lastIndexOf('-') + 1))
+}
+
+export function roleOf(ordinal: number): 'master' | 'slave' {
+  return ordinal === 0 ? 'master' : 'slave'
 }
 
 export function clusterNameOf({ metadata, spec }: BrokerSet): string {
@@ -54,45 +64,48 @@ function baseOf(desired: BrokerSet, name: string, labels: Record<string, string>
 const ports = [
   { name: 'broker', port: brokerPort, targetPort: brokerPort, protocol: 'TCP' },
   { name: 'broker-vip', port: brokerVipPort, targetPort: brokerVipPort, protocol: 'TCP' },
+  { name: 'ha', port: haPort, targetPort: haPort, protocol: 'TCP' },
 ]
 
-/** What all groups share: names for the pods, and the promise that one at a time is taken away at most. */
-export function sharedObjects(desired: BrokerSet): [ResourceType, KubeObject][] {
+/** Names for the pods of all groups. */
+export function peersService(desired: BrokerSet): Service {
   const { name } = desired.metadata
-  const labels = labelsOf('broker', name, setLabels(name))
-  const peers: Service = {
+  return {
     apiVersion: 'v1',
     kind: 'Service',
-    metadata: baseOf(desired, `${name}-peers`, labels),
+    metadata: baseOf(desired, `${name}-peers`, labelsOf('broker', name, setLabels(name))),
     spec: { clusterIP: 'None', selector: setLabels(name), publishNotReadyAddresses: true, ports },
   }
-  const budget: PodDisruptionBudget = {
-    apiVersion: 'policy/v1',
-    kind: 'PodDisruptionBudget',
-    metadata: baseOf(desired, `${name}-brokers`, labels),
-    spec: { maxUnavailable: 1, selector: { matchLabels: setLabels(name) } },
-  }
-  return [
-    [services, peers],
-    [podDisruptionBudgets, budget],
-  ]
 }
 
 function groupLabels(desired: BrokerSet, index: number): Record<string, string> {
   return { ...setLabels(desired.metadata.name), [label.group]: String(index) }
 }
 
-/** The address of one broker. It must reach a broker that is not ready too: whoever drains or mends it calls it there. */
-export function masterService(desired: BrokerSet, index: number): Service {
+/** The promise that one broker of a group at a time is taken away at most. */
+export function groupBudget(desired: BrokerSet, index: number): PodDisruptionBudget {
   const { name } = desired.metadata
+  const own = groupLabels(desired, index)
+  return {
+    apiVersion: 'policy/v1',
+    kind: 'PodDisruptionBudget',
+    metadata: baseOf(desired, groupName(name, index), labelsOf('broker', name, own)),
+    spec: { maxUnavailable: 1, selector: { matchLabels: own } },
+  }
+}
+
+/** The address of one broker. It must reach a broker that is not ready too: whoever drains or mends it calls it there. */
+export function memberService(desired: BrokerSet, index: number, ordinal: number): Service {
+  const { name } = desired.metadata
+  const pod = memberName(name, index, ordinal)
   return {
     apiVersion: 'v1',
     kind: 'Service',
-    metadata: baseOf(desired, masterName(name, index), labelsOf('broker', name, groupLabels(desired, index))),
+    metadata: baseOf(desired, pod, labelsOf('broker', name, groupLabels(desired, index))),
     spec: {
       type: 'ClusterIP',
       publishNotReadyAddresses: true,
-      selector: { ...setLabels(name), 'statefulset.kubernetes.io/pod-name': masterName(name, index) },
+      selector: { ...setLabels(name), 'statefulset.kubernetes.io/pod-name': pod },
       ports,
     },
   }
@@ -102,6 +115,10 @@ export function masterService(desired: BrokerSet, index: number): Service {
 export function revisionOf(desired: BrokerSet, present: readonly StatefulSet[], runtimeImage: string): PodRevision {
   const { image, config, resources, podTemplate, nameServerRef, externalNameServers, flush, autoCreate } = desired.spec
   const { topics, groups } = autoCreate
+  const { slavesPerGroup, replication } = desired.spec
+  // a setting that came later counts when it is not its default: no version restarts what an earlier one started
+  const sync = replication.mode === 'Sync' ? { minInSync: minInSyncOf(desired) } : undefined
+  const isOwnConf = (arg: string) => arg === ownConf
   return podRevision(desired, {
     inputs: {
       config,
@@ -111,16 +128,21 @@ export function revisionOf(desired: BrokerSet, present: readonly StatefulSet[], 
       externalNameServers,
       flush,
       autoCreate: { topics, groups },
+      sync,
     },
     image,
     runtimeImage,
     statefulSets: present,
+    // of a version without slaves: all pods would be the master
+    isUsable: ({ spec }) => slavesPerGroup === 0 || (spec?.containers[0]?.args ?? []).some(isOwnConf),
   })
 }
 
 export interface GroupFacts {
-  /** The address under which the broker is reached, given by its Service. */
-  brokerIP: string
+  /** By ordinal: the address under which the broker is reached, given by its Service. */
+  brokerIPs: readonly (string | undefined)[]
+  /** How many of them there are to be now. */
+  replicas: number
   revision: PodRevision
   /** The group's StatefulSet as it is. */
   live?: StatefulSet | undefined
@@ -134,27 +156,31 @@ export interface GroupFacts {
 
 /** A group's configuration and StatefulSet. */
 export function groupObjects(desired: BrokerSet, index: number, facts: GroupFacts) {
-  const { brokerIP, revision, live, isDataRoots, isAdmitted, drainingSince } = facts
+  const { brokerIPs, replicas, revision, live, isDataRoots, isAdmitted, drainingSince } = facts
   const { spec } = desired
   const { name } = desired.metadata
   const group = groupName(name, index)
   const own = groupLabels(desired, index)
   const labels = labelsOf('broker', name, own)
+  const confs = brokerIPs.map((brokerIP, ordinal) => brokerConf(desired, group, { ordinal, brokerIP, isAdmitted }))
   const config: ConfigMap = {
     apiVersion: 'v1',
     kind: 'ConfigMap',
     metadata: baseOf(desired, group, labels),
-    data: { 'broker.conf': brokerConf(desired, group, brokerIP, isAdmitted) },
+    data: {
+      ...Object.fromEntries(confs.map((conf, ordinal) => [`${memberName(name, index, ordinal)}.conf`, conf])),
+      'broker.conf': confs[0] ?? '', // for pods of a version without slaves
+    },
   }
   const { ephemeral, size, className } = spec.storage
-  const { template, podHash } = revision.templateOf(live, () =>
+  const template = revision.templateOf(live, (podHash) =>
     podOf({
       name: 'broker',
       image: revision.image,
       args: [
         'broker',
         '-c',
-        `${configDirectory}/broker.conf`,
+        ownConf,
         '--set',
         `storePathRootDir=${dataDirectory}/store`,
         '--set',
@@ -163,8 +189,8 @@ export function groupObjects(desired: BrokerSet, index: number, facts: GroupFact
         `healthPort=${healthPort}`,
       ],
       ports: ports.map(({ name, port }) => ({ name, containerPort: port })),
-      labels: { ...labels, [label.role]: 'master' },
-      spread: setLabels(name),
+      labels, // and its role, which is the pod's own
+      spread: spreadOf(setLabels(name), own),
       resources: spec.resources ?? { requests: { cpu: '100m', memory: '256Mi' } },
       podTemplate: spec.podTemplate,
       mounts: [
@@ -173,7 +199,7 @@ export function groupObjects(desired: BrokerSet, index: number, facts: GroupFact
       ],
       volumes: [{ name: 'config', configMap: { name: group } }, ...(ephemeral ? [{ name: 'data', emptyDir: {} }] : [])],
       isDataRoots,
-      podHash: revision.madeFor,
+      podHash,
     }),
   )
   const claim = {
@@ -196,7 +222,7 @@ export function groupObjects(desired: BrokerSet, index: number, facts: GroupFact
     kind: 'StatefulSet',
     metadata: { ...baseOf(desired, group, labels), annotations },
     spec: {
-      replicas: 1,
+      replicas,
       serviceName: `${name}-peers`,
       podManagementPolicy: 'Parallel',
       updateStrategy: { type: 'OnDelete' }, // the operator rolls: one broker of the whole set at a time
@@ -205,38 +231,82 @@ export function groupObjects(desired: BrokerSet, index: number, facts: GroupFact
       ...(!ephemeral && { volumeClaimTemplates: [claim] }),
     },
   }
-  return { config, statefulSet, podHash }
+  return { config, statefulSet }
 }
 
-/** Everything of one group except its volume, the last thing first, to be deleted. */
-export function retiredObjects(desired: BrokerSet, index: number): [ResourceType, KubeObject][] {
-  const { name } = desired.metadata
-  const named = (type: ResourceType, childName: string): [ResourceType, KubeObject] => [
-    type,
-    { apiVersion: type.apiVersion, kind: type.kind, metadata: baseOf(desired, childName, {}) },
-  ]
+/** The brokers of a group on different nodes, its zones and the nodes of all groups as even as may be. */
+function spreadOf(all: Record<string, string>, own: Record<string, string>): Role['spread'] {
+  const evenly = (topologyKey: string, matchLabels: Record<string, string>) => ({
+    maxSkew: 1,
+    topologyKey,
+    whenUnsatisfiable: 'ScheduleAnyway',
+    labelSelector: { matchLabels },
+  })
+  return {
+    affinity: {
+      podAntiAffinity: {
+        requiredDuringSchedulingIgnoredDuringExecution: [
+          { topologyKey: 'kubernetes.io/hostname', labelSelector: { matchLabels: own } },
+        ],
+      },
+    },
+    topologySpreadConstraints: [evenly('kubernetes.io/hostname', all), evenly('topology.kubernetes.io/zone', own)],
+  }
+}
+
+/** Everything of one group except its volumes, the last thing first, to be deleted. */
+export function retiredObjects(
+  desired: BrokerSet,
+  index: number,
+  ordinals: readonly number[],
+): [ResourceType, KubeObject][] {
+  const group = groupName(desired.metadata.name, index)
   return [
-    named(statefulSets, groupName(name, index)),
-    named(services, masterName(name, index)),
-    named(configMaps, groupName(name, index)),
+    named(desired, statefulSets, group),
+    ...ordinals.map((ordinal) => named(desired, services, memberName(desired.metadata.name, index, ordinal))),
+    named(desired, podDisruptionBudgets, group),
+    named(desired, configMaps, group),
   ]
 }
 
-function brokerConf(desired: BrokerSet, brokerName: string, brokerIP: string, isAdmitted: boolean): string {
+/** A child by its name, to be deleted. */
+export function named(desired: BrokerSet, type: ResourceType, childName: string): [ResourceType, KubeObject] {
+  return [type, { apiVersion: type.apiVersion, kind: type.kind, metadata: baseOf(desired, childName, {}) }]
+}
+
+function minInSyncOf({ spec }: BrokerSet): number {
+  return spec.replication.minInSync ?? 2
+}
+
+interface MemberFacts {
+  ordinal: number
+  brokerIP: string | undefined
+  isAdmitted: boolean
+}
+
+function brokerConf(desired: BrokerSet, brokerName: string, { ordinal, brokerIP, isAdmitted }: MemberFacts): string {
   const { spec } = desired
+  const isSync = spec.replication.mode === 'Sync'
+  const role: Record<string, string> =
+    ordinal > 0
+      ? { brokerRole: 'SLAVE' } // NameServers tell it where its master is; what it is to serve it has from there
+      : {
+          brokerRole: isSync ? 'SYNC_MASTER' : 'ASYNC_MASTER',
+          ...(isSync && { inSyncReplicas: String(minInSyncOf(desired)) }),
+          registrationHeld: String(!isAdmitted), // a running broker is let go by request: its pod stays
+        }
   const settings: Record<string, string> = {
     ...spec.config,
     brokerClusterName: clusterNameOf(desired),
     brokerName,
-    brokerId: '0',
-    brokerRole: 'ASYNC_MASTER',
+    brokerId: String(ordinal),
     namesrvAddr: namesrvAddrOf(desired),
-    brokerIP1: brokerIP,
+    ...(brokerIP !== undefined && { brokerIP1: brokerIP }),
     listenPort: String(brokerPort),
     flushDiskType: flushTypes[spec.flush],
     autoCreateTopicEnable: String(spec.autoCreate.topics),
     autoCreateSubscriptionGroup: String(spec.autoCreate.groups),
-    registrationHeld: String(!isAdmitted), // a running broker is let go by request: its pod stays
+    ...role,
   }
   return writeProperties(Object.entries(settings))
 }

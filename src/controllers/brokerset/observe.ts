@@ -1,10 +1,11 @@
 import type { z } from 'zod'
 import { messageOf } from '../../base/errors.ts'
-import { subscriptionGroupConfig } from '../../client/index.ts'
+import { type HaStatus, subscriptionGroupConfig } from '../../client/index.ts'
 import { annotation, consumerGroupSpec, label, topicSpec } from '../../crds/index.ts'
 import {
   controllerOf,
   isRefused,
+  type KubeObject,
   keyOf,
   type Pod,
   type Service,
@@ -22,7 +23,7 @@ import { type BrokerSet, brokerPort, hostPort, namesrvPort } from '../resources.
 import type { Shell } from '../shell.ts'
 import { wantedTopic } from '../topic/plan.ts'
 import type { Sight } from '../world.ts'
-import { clusterNameOf, groupName, masterName } from './objects.ts'
+import { clusterNameOf, groupName, memberName, ordinalOf } from './objects.ts'
 
 /** What is known of the NameServers that a BrokerSet registers at. */
 export interface ObservedNameServers {
@@ -32,30 +33,42 @@ export interface ObservedNameServers {
   isUsable: boolean
   /** How many there should be. */
   expected: number
-  /** Those that gave an answer: the addresses of the masters of this cluster, by brokerName. */
-  answers: { namesrvAddr: string; masters: ReadonlyMap<string, string> }[]
+  /** Those that gave an answer: the addresses of the brokers of this cluster, by registrationKey. */
+  answers: { namesrvAddr: string; brokers: ReadonlyMap<string, string> }[]
   /** Why fewer than expected answered. */
   trouble: string | undefined
+}
+
+/** How much of its master's log a slave has; or why nobody can tell. */
+export type Sync = { lagBytes: number } | { trouble: string }
+
+export interface ObservedMember {
+  ordinal: number // its brokerId: 0 is the master
+  name: string
+  service: Service | undefined
+  pod: Pod | undefined
+  isPodReady: boolean
+  /** NameServers that know the broker under its present address. */
+  registeredCount: number
+  /** Of a slave whose pod runs. */
+  sync: Sync | undefined
 }
 
 export interface ObservedGroup {
   index: number
   brokerName: string
   statefulSet: StatefulSet | undefined
-  service: Service | undefined
-  pod: Pod | undefined
-  isPodReady: boolean
-  /** NameServers that know the broker under its present address. */
-  registeredCount: number
+  /** By ordinal, the master first: those wanted, and those that are still there. */
+  members: [ObservedMember, ...ObservedMember[]]
   /** RFC 3339; undefined: it is not being taken away. */
   drainingSince: string | undefined
   /** Whether its volume belongs to root and stays so, see podOf. */
   isDataRoots: boolean
-  /** Whether the broker was given its topics and groups once: it registers by itself since. */
+  /** Whether the master was given its topics and groups once: it registers by itself since. */
   isAdmitted: boolean
-  /** Of a broker that waits to be let go: what it lacks. undefined: it does not wait, or does not answer yet. */
+  /** Of a master that waits to be let go: what it lacks. undefined: it does not wait, or does not answer yet. */
   held: { topics: readonly BrokerTopic[]; groups: readonly BrokerGroup[] } | undefined
-  /** Of the group that goes next: what its broker says. */
+  /** Of the group that goes next: what its master says. */
   drain: { permission: number; unread: readonly Unread[] } | { trouble: string } | undefined
 }
 
@@ -63,19 +76,28 @@ export interface Observed {
   nameServers: ObservedNameServers
   /** Ordered by index: those wanted, and those that are still there. */
   groups: ObservedGroup[]
+  /** Names of the PodDisruptionBudgets that the set has. */
+  budgets: readonly string[]
 }
 
-/** Looks at Kubernetes, asks every NameServer for its brokers and the broker that goes next for what is unread. */
+/** What NameServers know a broker by, besides its address. */
+export function registrationKey(brokerName: string, brokerId: number): string {
+  return `${brokerName} ${brokerId}`
+}
+
+/** Looks at Kubernetes, asks every NameServer for its brokers, groups how far their slaves are, and the group that goes next for what is unread. */
 export async function observe(desired: BrokerSet, shell: Shell): Promise<Observed> {
   const nameServers = await observeNameServers(desired, shell)
   const { world } = shell
-  const { name, namespace } = desired.metadata
+  const { name } = desired.metadata
   const uid = desired.metadata.uid as string
+  const ownServices = world.services.by('owner', uid)
+  const ownPods = world.pods.by('brokerSet', keyOf(desired))
   const children = world.statefulSets.by('owner', uid)
   // By any child: an operator that died while it removed a group has left the others of them.
-  const present = [...children, ...world.services.by('owner', uid), ...world.configMaps.by('owner', uid)]
+  const present = [...children, ...ownServices, ...world.configMaps.by('owner', uid)]
     .filter((child) => controllerOf(child)?.uid === uid)
-    .map((child) => Number(child.metadata.labels?.[label.group]))
+    .map(indexOf)
     .filter(Number.isInteger)
   const indexes = [...new Set([...Array(desired.spec.groups).keys(), ...present])].sort((a, b) => a - b)
   const leaving = indexes.at(-1)
@@ -84,41 +106,101 @@ export async function observe(desired: BrokerSet, shell: Shell): Promise<Observe
   const groups = await Promise.all(
     indexes.map(async (index): Promise<ObservedGroup> => {
       const brokerName = groupName(name, index)
-      const master = keyOf({ metadata: { namespace: namespace ?? '', name: masterName(name, index) } })
       const retires = index >= desired.spec.groups && index === leaving
       const statefulSet =
         children.find((child) => child.metadata.name === brokerName) ??
         // it decides whether what is left may go at once: a cache that lags must not
         (retires ? await liveStatefulSet(brokerName, desired, shell) : undefined)
-      const service = world.services.get(master)
-      const pod = world.pods.get(master)
-      const address = addressOf(service)
-      const registeredCount = nameServers.answers.filter(
-        ({ masters }) => address !== undefined && masters.get(brokerName) === address,
-      ).length
+      const there = [...ownServices, ...ownPods].filter((child) => indexOf(child) === index).map(ordinalOf)
+      const wanted = index < desired.spec.groups ? desired.spec.slavesPerGroup : 0
+      const ordinals = [...new Set([...Array(1 + wanted).keys(), ...there])].sort((a, b) => a - b)
+      const members = ordinals.map((ordinal) => observeMember(desired, index, ordinal, nameServers, shell))
+      const [master, ...slaves] = members as [ObservedMember, ...ObservedMember[]]
+      const address = addressOf(master.service)
+      const { registeredCount, pod } = master
+      const isHoldable = address !== undefined && registeredCount === 0 && pod?.status?.phase === 'Running'
+      const [syncs, held, drain] = await Promise.all([
+        observeSync(master, slaves, shell),
+        isHoldable ? observeHeld(address, desired, shell) : undefined,
+        retires && address !== undefined ? observeDrain(address, addressesOf(desired, brokerName), shell) : undefined,
+      ])
       return {
         index,
         brokerName,
         statefulSet,
-        service,
-        pod,
-        isPodReady: pod !== undefined && isPodReady(pod),
-        registeredCount,
+        members: [master, ...slaves.map((slave, at) => ({ ...slave, sync: syncs[at] }))],
         drainingSince: statefulSet?.metadata.annotations?.[annotation.drainingSince],
         isAdmitted: registeredCount > 0 || statefulSet?.metadata.annotations?.[annotation.admitted] === 'true',
-        held:
-          address !== undefined && registeredCount === 0 && pod?.status?.phase === 'Running'
-            ? await observeHeld(address, desired, shell)
-            : undefined,
         isDataRoots: statefulSet ? handsOver(statefulSet) : isRootsByClass,
-        drain:
-          retires && address !== undefined
-            ? await observeDrain(address, addressesOf(desired, brokerName), shell)
-            : undefined,
+        held,
+        drain,
       }
     }),
   )
-  return { nameServers, groups }
+  const budgets = world.podDisruptionBudgets.by('owner', uid).map(({ metadata }) => metadata.name)
+  return { nameServers, groups, budgets }
+}
+
+/** Index of the group that a child belongs to; NaN: to none. */
+function indexOf({ metadata }: KubeObject): number {
+  return Number(metadata.labels?.[label.group])
+}
+
+function observeMember(
+  { metadata }: BrokerSet,
+  index: number,
+  ordinal: number,
+  { answers }: ObservedNameServers,
+  { world }: Shell,
+): ObservedMember {
+  const name = memberName(metadata.name, index, ordinal)
+  const key = keyOf({ metadata: { namespace: metadata.namespace ?? '', name } })
+  const service = world.services.get(key)
+  const pod = world.pods.get(key)
+  const address = addressOf(service)
+  const registration = registrationKey(groupName(metadata.name, index), ordinal)
+  const isPodReadyNow = pod !== undefined && isPodReady(pod)
+  const knowing = answers.filter(({ brokers }) => address !== undefined && brokers.get(registration) === address)
+  return {
+    ordinal,
+    name,
+    service,
+    pod,
+    isPodReady: isPodReadyNow,
+    registeredCount: knowing.length,
+    sync: undefined,
+  }
+}
+
+/** Asks the master first: what a slave has when it is asked later may be more, and never counts as less than it was. */
+async function observeSync(
+  master: ObservedMember,
+  slaves: readonly ObservedMember[],
+  shell: Shell,
+): Promise<(Sync | undefined)[]> {
+  const running = slaves.filter(({ pod }) => pod?.status?.phase === 'Running')
+  if (running.length === 0) return []
+  const end = await askHaStatus(master, shell)
+  return Promise.all(
+    slaves.map(async (slave): Promise<Sync | undefined> => {
+      if (!running.includes(slave)) return undefined
+      if ('trouble' in end) return { trouble: `its master does not answer: ${end.trouble}` }
+      const own = await askHaStatus(slave, shell)
+      if ('trouble' in own) return { trouble: `it does not answer: ${own.trouble}` }
+      if (!own.haClientRuntimeInfo?.activated) return { trouble: "it does not copy its master's log" }
+      return { lagBytes: Math.max(0, end.masterCommitLogMaxOffset - own.haClientRuntimeInfo.maxOffset) }
+    }),
+  )
+}
+
+async function askHaStatus({ service }: ObservedMember, { admin }: Shell): Promise<HaStatus | { trouble: string }> {
+  const address = addressOf(service)
+  if (address === undefined) return { trouble: 'its Service has no address' }
+  try {
+    return await admin.haStatus(address)
+  } catch (error) {
+    return { trouble: messageOf(error) }
+  }
 }
 
 async function liveStatefulSet(name: string, { metadata }: BrokerSet, shell: Shell): Promise<StatefulSet | undefined> {
@@ -189,9 +271,12 @@ async function ask(addresses: readonly string[], desired: BrokerSet, shell: Shel
   const answers = await Promise.all(
     addresses.map(async (namesrvAddr) => {
       try {
-        const places = await shell.admin.masters(namesrvAddr)
+        const places = await shell.admin.brokers(namesrvAddr)
         const own = places.filter((place) => place.clusterName === clusterName)
-        return [{ namesrvAddr, masters: new Map(own.map(({ brokerName, brokerAddr }) => [brokerName, brokerAddr])) }]
+        const brokers = own.map((place): [string, string] => {
+          return [registrationKey(place.brokerName, place.brokerId), place.brokerAddr]
+        })
+        return [{ namesrvAddr, brokers: new Map(brokers) }]
       } catch (error) {
         troubles.set(namesrvAddr, `${namesrvAddr}: ${messageOf(error)}`)
         return []
@@ -202,7 +287,7 @@ async function ask(addresses: readonly string[], desired: BrokerSet, shell: Shel
   return { answers: answers.flat(), trouble: first && troubles.get(first) }
 }
 
-/** The brokers of the set, but one, at the addresses that they were last seen at. */
+/** The masters of the set, but one, at the addresses that they were last seen at. */
 function addressesOf({ status }: BrokerSet, except: string): string[] {
   return (status?.groupStatuses ?? []).flatMap(({ name, address }) => (name === except ? [] : (address ?? [])))
 }

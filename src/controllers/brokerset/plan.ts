@@ -1,16 +1,38 @@
-import { type BrokerSetStatus, type GroupState, type GroupStatus, label } from '../../crds/index.ts'
-import { configMaps, type Note, type Pod, pods, type Service, services, statefulSets } from '../../kube/index.ts'
+import { type BrokerSetStatus, type GroupState, type GroupStatus, label, type MemberStatus } from '../../crds/index.ts'
+import {
+  configMaps,
+  type Note,
+  type Pod,
+  podDisruptionBudgets,
+  pods,
+  type Service,
+  services,
+  statefulSets,
+} from '../../kube/index.ts'
 import type { BrokerGroup, BrokerTopic } from '../admin.ts'
-import { type Readiness, readiness, timeText, verdict } from '../conditions.ts'
+import { timeText } from '../conditions.ts'
 import type { KubeStep, Report } from '../perform.ts'
-import { podHashOf, podTrouble } from '../pods.ts'
+import { podHashOf } from '../pods.ts'
 import type { BrokerSet } from '../resources.ts'
 import { hasTemplate, type PodRevision } from '../revision.ts'
-import { clusterNameOf, groupObjects, masterService, retiredObjects, revisionOf, sharedObjects } from './objects.ts'
-import { addressOf, type Observed, type ObservedGroup } from './observe.ts'
+import { isInSync, isWhole, lagText, verdictsOf } from './judge.ts'
+import {
+  clusterNameOf,
+  groupBudget,
+  groupObjects,
+  memberService,
+  named,
+  peersService,
+  retiredObjects,
+  revisionOf,
+  roleOf,
+} from './objects.ts'
+import { addressOf, type Observed, type ObservedGroup, type ObservedMember } from './observe.ts'
+import { nextToRestart, type RollGroup } from './roll.ts'
 
 export type Step =
   | KubeStep
+  | { do: 'label'; pod: Pod; role: 'master' | 'slave' }
   | { do: 'setPermission'; brokerName: string; brokerAddr: string; permission: number }
   | { do: 'createTopic'; brokerName: string; brokerAddr: string; topic: BrokerTopic }
   | { do: 'createGroup'; brokerName: string; brokerAddr: string; group: BrokerGroup }
@@ -23,8 +45,9 @@ export interface Plan extends Report<BrokerSetStatus> {
 
 const readOnly = 4
 const readWrite = 6
-const registrationPollMs = 1000 // while a broker is expected to register at any moment: nothing else tells
+const registrationPollMs = 1000 // while a broker is expected to register or catch up at any moment: nothing else tells
 const drainPollMs = 2000
+const copyPollMs = 5000 // while a slave copies what it lacks: for the status
 const steadyPollMs = 30_000 // a registration can be lost without Kubernetes noticing
 /** Producers learn of stopped writes with their next route poll, every 30 s; until then they may still try. */
 export const drainQuietMs = 35_000
@@ -32,7 +55,8 @@ const blockersMax = 5
 
 /**
  * Plans one pass. Groups join all at once; they retire one at a time, the last first: no more writes, then read to the
- * end by every consumer group, then gone. Brokers with old settings are restarted one at a time, the others serving.
+ * end by every consumer group, then gone, master and slaves. Brokers with old settings are restarted one at a time, the
+ * others serving, slaves before their master.
  * @param nowMs milliseconds since 1970
  */
 export function plan(desired: BrokerSet, observed: Observed, runtimeImage: string, nowMs: number): Plan {
@@ -42,22 +66,25 @@ export function plan(desired: BrokerSet, observed: Observed, runtimeImage: strin
   const isGone = leaving !== undefined && mayGo(leaving, nowMs)
   const groups = observed.groups.filter((group) => group !== leaving || !isGone)
 
-  const steps: Step[] = sharedObjects(desired).map(([type, object]) => ({ do: 'apply', type, object }))
+  const steps: Step[] = [{ do: 'apply', type: services, object: peersService(desired) }]
   const notes: Note[] = []
-  const hashes = new Map<number, string>()
   const present = groups.flatMap(({ statefulSet }) => statefulSet ?? [])
   const revision = revisionOf(desired, present, runtimeImage)
   for (const group of groups) {
     const since = group === leaving ? quietSince(group, nowMs) : undefined
-    const kept = keep(desired, group, since, nameServers.isUsable, revision)
+    const kept = keep(desired, group, { drainingSince: since, mayStart: nameServers.isUsable, revision })
     steps.push(...kept.steps)
     notes.push(...kept.notes)
-    if (kept.podHash !== undefined) hashes.set(group.index, kept.podHash)
   }
   if (leaving) {
     const left = isGone ? remove(desired, leaving) : stopWrites(leaving)
     steps.push(...left.steps)
     notes.push(...left.notes)
+  }
+  const names = observed.groups.map(({ brokerName }) => brokerName)
+  for (const budget of observed.budgets.filter((name) => !names.includes(name))) {
+    const [type, object] = named(desired, podDisruptionBudgets, budget) // two for one pod would stop every eviction
+    steps.push({ do: 'delete', type, object })
   }
 
   const statuses = groups.map((group) => groupStatusOf(desired, group, nameServers.expected, group === leaving, nowMs))
@@ -66,89 +93,149 @@ export function plan(desired: BrokerSet, observed: Observed, runtimeImage: strin
       notes.push(note('GroupServing', `broker group ${name} is registered everywhere`))
     }
   }
-  const outdated = nextToRestart(groups, hashes, statuses)
-  if (outdated.restart) {
-    steps.push({ do: 'delete', type: pods, object: outdated.restart })
-    const { name } = outdated.restart.metadata
-    notes.push(note('BrokerRestarted', `restarting ${name}: its settings or its template changed`))
+  const rolling = groups.map((group) => rollOf(desired, group, nameServers.expected, revision, nowMs))
+  const next = nameServers.isUsable ? nextToRestart(rolling) : undefined // without them nobody is ready, whoever works
+  const restarting = groups.find(({ index }) => index === next?.index)
+  const restart = restarting?.members.find(({ ordinal }) => ordinal === next?.ordinal)?.pod
+  if (restart) {
+    steps.push({ do: 'delete', type: pods, object: restart })
+    notes.push(note('BrokerRestarted', `restarting ${restart.metadata.name}: its settings or its template changed`))
   }
 
-  const judged = judge(desired, observed, statuses, outdated.count)
-  const countOf = (...states: GroupState[]) => statuses.filter(({ state }) => states.includes(state)).length
-  const serving = countOf('Serving')
+  const outdated = rolling.flatMap(({ members }) => members).filter(({ isOutdated }) => isOutdated).length
   const staying = groups.filter((group) => group !== leaving)
-  const known = staying.filter(({ registeredCount }) => registeredCount > 0).length
-  const isRegistering =
-    nameServers.isUsable &&
-    staying.some(
-      ({ isPodReady, isAdmitted, pod, registeredCount }) =>
-        registeredCount < nameServers.expected && (isPodReady || (!isAdmitted && pod?.status?.phase === 'Running')),
-    )
-  const registered = `${serving} of ${wanted} groups are registered everywhere`
+  const countOf = (...states: GroupState[]) => statuses.filter(({ state }) => states.includes(state)).length
+  const isWholeGroup = (group: ObservedGroup) =>
+    wantedMembers(desired, group).every((member) => isWhole(member, nameServers.expected))
   return {
     steps,
     status: {
       selector: `${label.brokerSet}=${desired.metadata.name},${label.role}=master`,
       clusterName: clusterNameOf(desired),
       groups: countOf('Serving', 'Degraded'), // a short absence must not make an autoscaler add one
-      readyGroups: serving,
+      readyGroups: staying.filter(isWholeGroup).length,
       ...(nameServers.address !== undefined && { nameServers: nameServers.address }),
       groupStatuses: statuses,
     },
-    verdicts: [
-      ...readiness(judged),
-      verdict('Available', known > 0, judged.reason, `${known} brokers take messages`),
-      verdict('Registered', serving >= wanted, judged.reason, registered),
-    ],
+    verdicts: verdictsOf({
+      wanted,
+      nameServers,
+      statuses,
+      outdated,
+      staying: staying.map((group) => ({ ...group, members: wantedMembers(desired, group) })),
+      surplus: staying.flatMap((group) => surplusMembers(desired, group)),
+    }),
     notes,
-    recheckAfterMs: leaving ? drainPollMs : isRegistering ? registrationPollMs : steadyPollMs,
+    recheckAfterMs: leaving ? drainPollMs : recheckAfterMs(desired, observed.nameServers, staying),
   }
+}
+
+function recheckAfterMs(
+  desired: BrokerSet,
+  { isUsable, expected }: Observed['nameServers'],
+  staying: readonly ObservedGroup[],
+): number {
+  if (!isUsable) return steadyPollMs
+  const isMoving = staying.some((group) => {
+    const [master] = group.members
+    const isHeld = !group.isAdmitted && master.pod?.status?.phase === 'Running'
+    const mayBecomeWhole = (member: ObservedMember) => member.isPodReady && !isWhole(member, expected)
+    const isLeaving = surplusMembers(desired, group).some(({ pod }) => pod === undefined) // NameServers still know it
+    return isHeld || isLeaving || wantedMembers(desired, group).some(mayBecomeWhole)
+  })
+  if (isMoving) return registrationPollMs
+  const members = staying.flatMap((group) => wantedMembers(desired, group))
+  return members.some((member) => member.sync && !isInSync(member)) ? copyPollMs : steadyPollMs
+}
+
+/** The brokers that a group is to have. One that leaves as a whole keeps what it has. */
+function wantedMembers(desired: BrokerSet, { index, members, statefulSet }: ObservedGroup): readonly ObservedMember[] {
+  const { groups, slavesPerGroup } = desired.spec
+  const count = index < groups ? 1 + slavesPerGroup : (statefulSet?.spec?.replicas ?? 1)
+  return members.filter(({ ordinal }) => ordinal < count)
+}
+
+/** Slaves that are to go, and are not gone: their pod is there, or a NameServer knows them. */
+function surplusMembers(desired: BrokerSet, group: ObservedGroup): ObservedMember[] {
+  const wanted = wantedMembers(desired, group)
+  return group.members.filter(
+    (member) => !wanted.includes(member) && (member.pod !== undefined || member.registeredCount > 0),
+  )
 }
 
 function note(reason: string, message: string): Note {
   return { type: 'Normal', reason, message }
 }
 
-/**
- * The objects of a group that stays or still stays.
- * @param drainingSince set for the one that leaves; one that was to leave and may stay takes messages again
- */
-function keep(
-  desired: BrokerSet,
-  group: ObservedGroup,
-  drainingSince: string | undefined,
-  mayStart: boolean,
-  revision: PodRevision,
-): { steps: Step[]; notes: Note[]; podHash?: string } {
-  const { index, brokerName, isDataRoots, held } = group
-  const steps: Step[] = [{ do: 'apply', type: services, object: masterService(desired, index) }]
-  const brokerAddr = addressOf(group.service)
-  const brokerIP = group.service?.spec?.clusterIP
-  const isHeld = brokerAddr === undefined || brokerIP === undefined || (!mayStart && !group.statefulSet)
+interface Keeping {
+  /** Set for the group that leaves; one that was to leave and may stay takes messages again. */
+  drainingSince: string | undefined
+  mayStart: boolean
+  revision: PodRevision
+}
+
+/** The objects of a group that stays or still stays. */
+function keep(desired: BrokerSet, group: ObservedGroup, { drainingSince, mayStart, revision }: Keeping) {
+  const { index, brokerName, isDataRoots, held, members, statefulSet: live } = group
+  const [master] = members
+  const wanted = wantedMembers(desired, group)
+  const steps: Step[] = [{ do: 'apply', type: podDisruptionBudgets, object: groupBudget(desired, index) }]
+  for (const { ordinal } of wanted) {
+    steps.push({ do: 'apply', type: services, object: memberService(desired, index, ordinal) })
+  }
+  const surplus = surplusMembers(desired, group)
+  for (const member of members) {
+    if (wanted.includes(member) || surplus.includes(member)) continue
+    const [type, object] = named(desired, services, member.name)
+    steps.push({ do: 'delete', type, object })
+  }
+  const brokerAddr = addressOf(master.service)
+  const isHeld = brokerAddr === undefined || (!mayStart && !live)
   if (isHeld) return { steps, notes: [] } // the Service's address, or a NameServer, comes with an event
 
   if (group.drainingSince !== undefined && drainingSince === undefined) {
     steps.push({ do: 'setPermission', brokerName, brokerAddr, permission: readWrite })
   }
-  // a broker registers when it has what it is to serve: first the deeds at the broker, then the mark, then it is let go
+  // a master registers when it has what it is to serve: first the deeds at the broker, then the mark, then it is let go
   for (const topic of held?.topics ?? []) steps.push({ do: 'createTopic', brokerName, brokerAddr, topic })
   for (const one of held?.groups ?? []) steps.push({ do: 'createGroup', brokerName, brokerAddr, group: one })
   const isAdmitted = group.isAdmitted || held !== undefined
-  const facts = { brokerIP, revision, live: group.statefulSet, isDataRoots, isAdmitted, drainingSince }
-  const { config, statefulSet, podHash } = groupObjects(desired, index, facts)
+  const replicas = replicasOf(group, wanted, revision)
+  const ipOf = (wantedOrdinal: number) =>
+    members.find(({ ordinal }) => ordinal === wantedOrdinal)?.service?.spec?.clusterIP
+  const brokerIPs = Array.from({ length: replicas }, (_, ordinal) => ipOf(ordinal))
+  const facts = { brokerIPs, replicas, revision, live, isDataRoots, isAdmitted, drainingSince }
+  const { config, statefulSet } = groupObjects(desired, index, facts)
   steps.push(
     { do: 'apply', type: configMaps, object: config },
     { do: 'apply', type: statefulSets, object: statefulSet },
   )
   if (held) steps.push({ do: 'release', brokerName, brokerAddr })
-  const notes = group.statefulSet ? [] : [note('GroupCreated', `broker group ${brokerName} is being started`)]
-  return { steps, notes, podHash }
+  for (const { ordinal, pod } of members) {
+    const role = roleOf(ordinal)
+    const isLabelled = pod === undefined || pod.metadata.labels?.[label.role] === role
+    if (!isLabelled && pod.metadata.deletionTimestamp === undefined) steps.push({ do: 'label', pod, role })
+  }
+  const notes = live ? [] : [note('GroupCreated', `broker group ${brokerName} is being started`)]
+  return { steps, notes }
 }
 
-function remove(desired: BrokerSet, { index, brokerName }: ObservedGroup): { steps: Step[]; notes: Note[] } {
-  const message = `broker group ${brokerName} had nothing left to read and was removed; its volume is kept`
+/**
+ * How many brokers a group is to have now. More of them when each has an address; fewer when the master no longer waits
+ * for those that go.
+ */
+function replicasOf(group: ObservedGroup, wanted: readonly ObservedMember[], revision: PodRevision): number {
+  const now = group.statefulSet?.spec?.replicas ?? 0
+  if (now > wanted.length) return isOutdated(group, group.members[0], revision) ? now : wanted.length
+  const unaddressed = wanted.findIndex(({ service }) => addressOf(service) === undefined)
+  return Math.max(now, unaddressed < 0 ? wanted.length : unaddressed)
+}
+
+function remove(desired: BrokerSet, { index, brokerName, members }: ObservedGroup): { steps: Step[]; notes: Note[] } {
+  const message = `broker group ${brokerName} had nothing left to read and was removed; its volumes are kept`
+  const ordinals = members.map(({ ordinal }) => ordinal)
   return {
-    steps: retiredObjects(desired, index).map(([type, object]) => ({ do: 'delete', type, object })),
+    steps: retiredObjects(desired, index, ordinals).map(([type, object]) => ({ do: 'delete', type, object })),
     notes: [note('GroupRemoved', message)],
   }
 }
@@ -160,7 +247,7 @@ function quietSince({ drain, drainingSince }: ObservedGroup, nowMs: number): str
 }
 
 /** Looked at in each pass: a broker that restarted while it drains takes messages again. */
-function stopWrites({ brokerName, service, drain }: ObservedGroup): { steps: Step[]; notes: Note[] } {
+function stopWrites({ brokerName, members: [{ service }], drain }: ObservedGroup): { steps: Step[]; notes: Note[] } {
   const brokerAddr = addressOf(service)
   const isStopped = !drain || !('permission' in drain) || drain.permission === readOnly
   if (isStopped || brokerAddr === undefined) return { steps: [], notes: [] }
@@ -188,16 +275,27 @@ function groupStatusOf(
   isLeaving: boolean,
   nowMs: number,
 ): GroupStatus {
-  const address = addressOf(group.service)
-  const said = { name: group.brokerName, ...(address !== undefined && { address }) }
+  const [master] = group.members
+  const address = addressOf(master.service)
+  const members = wantedMembers(desired, group).map((member) => memberStatusOf(member, nameServers))
+  const said = { name: group.brokerName, ...(address !== undefined && { address }), members }
   if (isLeaving) {
     const since = group.drainingSince ?? timeText(nowMs)
     return { ...said, state: 'Draining', draining: { since, blockers: blockersOf(group) } }
   }
-  if (group.isPodReady && nameServers > 0 && group.registeredCount >= nameServers) return { ...said, state: 'Serving' }
+  if (isWhole(master, nameServers)) return { ...said, state: 'Serving' }
   const before = stateBefore(desired, group.brokerName)
   if (before === 'Serving' || before === 'Degraded') return { ...said, state: 'Degraded' }
-  return { ...said, state: group.pod?.status?.phase === 'Running' ? 'Registering' : 'Creating' }
+  return { ...said, state: master.pod?.status?.phase === 'Running' ? 'Registering' : 'Creating' }
+}
+
+function memberStatusOf(member: ObservedMember, nameServers: number): MemberStatus {
+  const { ordinal, name, isPodReady, registeredCount, sync } = member
+  const ready = isPodReady && nameServers > 0 && registeredCount >= nameServers
+  if (ordinal === 0) return { pod: name, role: 'Master', ready }
+  const inSync = isInSync(member)
+  const lag = !inSync && sync && 'lagBytes' in sync ? lagText(sync.lagBytes) : undefined
+  return { pod: name, role: 'Slave', ready, inSync, ...(lag !== undefined && { lag }) }
 }
 
 function blockersOf({ drain }: ObservedGroup): string[] {
@@ -209,67 +307,43 @@ function blockersOf({ drain }: ObservedGroup): string[] {
     .map(({ consumerGroup, topic }) => `${consumerGroup} has not read all of ${topic}`) // no counts: they change by the second
 }
 
+function rollOf(
+  desired: BrokerSet,
+  group: ObservedGroup,
+  nameServers: number,
+  revision: PodRevision,
+  nowMs: number,
+): RollGroup {
+  const { index, statefulSet } = group
+  return {
+    index,
+    isLeaving: index >= desired.spec.groups,
+    // else the StatefulSet's controller would make the old pod again
+    hasTemplate: hasTemplate(statefulSet, revision.podHashFor(statefulSet)),
+    members: wantedMembers(desired, group).map((member) => ({
+      ordinal: member.ordinal,
+      isPresent: member.pod !== undefined && member.pod.metadata.deletionTimestamp === undefined,
+      isReady: member.isPodReady,
+      isWhole: isWhole(member, nameServers),
+      isOutdated: isOutdated(group, member, revision),
+      downMs: downMsOf(member, nowMs),
+    })),
+  }
+}
+
+function isOutdated({ statefulSet }: ObservedGroup, { pod, service }: ObservedMember, revision: PodRevision): boolean {
+  return pod !== undefined && (podHashOf(pod) !== revision.podHashFor(statefulSet) || isOlder(pod, service))
+}
+
 /** Whether a broker began before its Service was made (again): it knows itself under another address. */
 function isOlder(pod: Pod, service: Service | undefined): boolean {
   const madeMs = ({ metadata }: Pod | Service) => Date.parse(metadata.creationTimestamp ?? '')
   return service !== undefined && madeMs(pod) < madeMs(service)
 }
 
-/** The pod to restart now, if one may be: one that serves nobody first, else only while all others serve. */
-function nextToRestart(
-  groups: readonly ObservedGroup[],
-  hashes: ReadonlyMap<number, string>,
-  statuses: readonly GroupStatus[],
-) {
-  const old = groups.filter(({ index, pod, service }) => {
-    const hash = hashes.get(index)
-    return pod !== undefined && hash !== undefined && (podHashOf(pod) !== hash || isOlder(pod, service))
-  })
-  const replaceable = old.filter(
-    ({ index, pod, statefulSet }) =>
-      // the StatefulSet controller must have seen the new template, or it would make the old pod again
-      pod?.metadata.deletionTimestamp === undefined && hasTemplate(statefulSet, hashes.get(index) as string),
-  )
-  const idle = replaceable.find(({ isPodReady }) => !isPodReady)
-  const allServe = statuses.every(({ state }) => state === 'Serving' || state === 'Draining')
-  return { count: old.length, restart: (idle ?? (allServe ? replaceable[0] : undefined))?.pod }
-}
-
-function judge(desired: BrokerSet, observed: Observed, statuses: readonly GroupStatus[], outdated: number): Readiness {
-  const { nameServers, groups } = observed
-  const { groups: wanted } = desired.spec
-  if (!nameServers.isUsable) {
-    return { status: 'False', reason: 'NameServerNotReady', message: nameServers.trouble ?? 'no NameServer is ready' }
-  }
-  const lacking = statuses.find(({ state }) => state !== 'Serving' && state !== 'Draining')
-  if (lacking) {
-    const group = groups.find(({ brokerName }) => brokerName === lacking.name)
-    const serving = statuses.filter(({ state }) => state === 'Serving').length
-    const begin = `${serving} of ${wanted} groups serve; ${lacking.name}:`
-    if (group?.service === undefined || addressOf(group.service) === undefined) {
-      return { status: 'False', reason: 'WaitingForAddress', message: `${begin} its Service has no address yet` }
-    }
-    if (!group.isPodReady)
-      return { status: 'False', reason: 'PodsNotReady', message: `${begin} ${podTrouble(group.pod)}` }
-    const where = `known to ${group.registeredCount} of ${nameServers.expected} NameServers`
-    const why = nameServers.trouble === undefined ? '' : `; ${nameServers.trouble}`
-    return { status: 'False', reason: 'NotRegistered', message: `${begin} ${where}${why}` }
-  }
-  if (outdated > 0) {
-    return {
-      status: 'False',
-      reason: 'RollingOut',
-      message: `${outdated} brokers have yet to restart with new settings`,
-    }
-  }
-  const draining = statuses.find(({ state }) => state === 'Draining')
-  if (draining) {
-    const blocker = draining.draining?.blockers?.[0]
-    return {
-      status: 'False',
-      reason: 'ScalingIn',
-      message: `${draining.name} is leaving${blocker ? `: ${blocker}` : ''}`,
-    }
-  }
-  return { status: 'True', reason: 'AllServing', message: `${wanted} of ${wanted} groups serve` }
+function downMsOf({ pod, isPodReady }: ObservedMember, nowMs: number): number {
+  if (!pod || isPodReady) return 0
+  const condition = pod.status?.conditions?.find(({ type, status }) => type === 'Ready' && status !== 'True')
+  const sinceMs = Date.parse(String(condition?.lastTransitionTime ?? pod.metadata.creationTimestamp))
+  return Number.isNaN(sinceMs) ? 0 : Math.max(0, nowMs - sinceMs)
 }

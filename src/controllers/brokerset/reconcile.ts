@@ -1,3 +1,5 @@
+import { label } from '../../crds/index.ts'
+import { isRefused, pods } from '../../kube/index.ts'
 import { verdictsAfter } from '../failure.ts'
 import { performAll, performInKubernetes, writeStatus } from '../perform.ts'
 import { type BrokerSet, brokerSets } from '../resources.ts'
@@ -32,7 +34,18 @@ function performStep(step: Step, shell: Shell): Promise<void> {
       return shell.admin.createGroup(step.brokerAddr, step.group)
     case 'release':
       return shell.admin.release(step.brokerAddr)
+    case 'label':
+      return setRole(step, shell)
     default:
       return performInKubernetes(step, shell)
+  }
+}
+
+async function setRole({ pod, role }: Extract<Step, { do: 'label' }>, { client, signal }: Shell): Promise<void> {
+  const { uid } = pod.metadata // another pod of that name has its own turn
+  try {
+    await client.merge(pods, pod.metadata, { metadata: { uid, labels: { [label.role]: role } } }, signal)
+  } catch (error) {
+    if (!isRefused(error, 404) && !isRefused(error, 409)) throw error
   }
 }

@@ -84,7 +84,7 @@ export function objectsOf(desired: NameServer, live: StatefulSet | undefined, ru
     spec: { maxUnavailable: 1, selector: { matchLabels: podLabels(name) } },
   }
   const revision = revisionOf(desired, live, runtimeImage)
-  const { template, podHash } = revision.templateOf(live, () =>
+  const template = revision.templateOf(live, (podHash) =>
     podOf({
       name: 'namesrv',
       image: revision.image,
@@ -105,7 +105,16 @@ export function objectsOf(desired: NameServer, live: StatefulSet | undefined, ru
       ],
       ports: [{ name: 'namesrv', containerPort: namesrvPort }],
       labels,
-      spread: podLabels(name),
+      spread: {
+        topologySpreadConstraints: [
+          {
+            maxSkew: 1,
+            topologyKey: 'kubernetes.io/hostname',
+            whenUnsatisfiable: 'ScheduleAnyway',
+            labelSelector: { matchLabels: podLabels(name) },
+          },
+        ],
+      },
       resources: spec.resources ?? { requests: { cpu: '50m', memory: '96Mi' } },
       podTemplate: spec.podTemplate,
       mounts: [
@@ -117,7 +126,7 @@ export function objectsOf(desired: NameServer, live: StatefulSet | undefined, ru
         { name: 'data', emptyDir: {} },
       ],
       isDataRoots: false,
-      podHash: revision.madeFor,
+      podHash,
     }),
   )
   const statefulSet = {
@@ -140,5 +149,5 @@ export function objectsOf(desired: NameServer, live: StatefulSet | undefined, ru
     [podDisruptionBudgets, budget],
     [statefulSets, statefulSet],
   ]
-  return { children, podHash }
+  return { children, podHash: revision.podHashFor(live) }
 }

@@ -29,7 +29,7 @@ type Kind = 'nameservers' | 'brokersets' | 'topics' | 'consumergroups'
 const deadlineMs = 10_000
 const pollMs = 10
 
-/** What a broker of the pretended cluster has. */
+/** What a broker of the pretended cluster has; the last of it slaves alone. */
 export interface PretendedBroker {
   topics: Map<string, BrokerTopic>
   groups: Map<string, BrokerGroup>
@@ -43,6 +43,17 @@ export interface PretendedBroker {
   registeredGroups: string[]
   permission: number
   unread: Unread[]
+  isFollowing: boolean
+  lagBytes: number
+}
+
+const logBytes = 2 ** 40
+
+/** Where `brokers` has the broker of a pod or Service: `0` is the master of group 0, `0-1` its first slave. */
+function brokerKey({ metadata }: KubeObject): string {
+  const group = metadata.labels?.[label.group] ?? ''
+  const ordinal = metadata.name.split('-').at(-1)
+  return ordinal === '0' ? group : `${group}-${ordinal}`
 }
 
 /**
@@ -69,7 +80,7 @@ export async function startCluster({ leads = true, takesAnySpec = false } = {}) 
   const brokers = new Map<string, PretendedBroker>()
   const ofAddress = (brokerAddr: string) => {
     const service = servicesNow().find(({ spec }) => `${spec?.clusterIP}:${brokerPort}` === brokerAddr)
-    const broker = brokers.get(service?.metadata.labels?.[label.group] ?? '')
+    const broker = service && brokers.get(brokerKey(service))
     if (!broker) throw new Error(`no broker at ${brokerAddr}`)
     return broker
   }
@@ -77,16 +88,36 @@ export async function startCluster({ leads = true, takesAnySpec = false } = {}) 
   const podsNow = () => store.list('/pods') as unknown as Pod[]
 
   const admin: MqAdmin = {
-    masters: async () =>
+    brokers: async () =>
       podsNow()
         .filter(({ metadata, status }) => metadata.labels?.[label.brokerSet] && status?.podIP)
-        .filter(({ metadata }) => brokers.get(metadata.labels?.[label.group] ?? '')?.isHeld === false)
+        .filter((pod) => brokers.get(brokerKey(pod))?.isHeld === false)
         .map(({ metadata }) => {
           const brokerSet = metadata.labels?.[label.brokerSet] as string
           const service = servicesNow().find((one) => one.metadata.name === metadata.name)
-          const brokerAddr = `${service?.spec?.clusterIP}:${brokerPort}`
-          return { clusterName: brokerSet, brokerName: `${brokerSet}-${metadata.labels?.[label.group]}`, brokerAddr }
+          return {
+            clusterName: brokerSet,
+            brokerName: `${brokerSet}-${metadata.labels?.[label.group]}`,
+            brokerId: Number(metadata.name.split('-').at(-1)),
+            brokerAddr: `${service?.spec?.clusterIP}:${brokerPort}`,
+          }
         }),
+    haStatus: async (brokerAddr) => {
+      const { isFollowing, lagBytes } = ofAddress(brokerAddr)
+      const client = { masterAddr: '', lastReadTimestamp: 0, lastWriteTimestamp: 0, transferredByteInSecond: 0 }
+      return {
+        master: false,
+        masterCommitLogMaxOffset: logBytes,
+        inSyncSlaveNums: 0,
+        haConnectionInfo: [],
+        haClientRuntimeInfo: {
+          ...client,
+          masterFlushOffset: 0,
+          maxOffset: logBytes - lagBytes,
+          activated: isFollowing,
+        },
+      }
+    },
     topics: async (brokerAddr) => ofAddress(brokerAddr).topics,
     groups: async (brokerAddr) => ofAddress(brokerAddr).groups,
     createGroup: async (brokerAddr, group) => {
@@ -128,18 +159,19 @@ export async function startCluster({ leads = true, takesAnySpec = false } = {}) 
   function readyPods(): void {
     for (const pod of podsNow()) {
       if (pod.status?.podIP !== undefined) continue
-      const group = pod.metadata.labels?.[label.group]
-      if (group !== undefined && !brokers.has(group)) {
-        brokers.set(group, {
+      if (pod.metadata.labels?.[label.group] !== undefined && !brokers.has(brokerKey(pod))) {
+        brokers.set(brokerKey(pod), {
           topics: new Map(),
           groups: new Map(),
           uses: new Map(),
           resets: [],
-          isHeld: true,
+          isHeld: pod.metadata.name.endsWith('-0'),
           registeredWith: undefined,
           registeredGroups: [],
           permission: 6,
           unread: [],
+          isFollowing: true,
+          lagBytes: 0,
         })
       }
       const status = {

@@ -49,14 +49,16 @@ export function service(name: string, clusterIP: string): Service {
   return { apiVersion: 'v1', kind: 'Service', metadata: { name, namespace: 'shop' }, spec: { clusterIP } }
 }
 
-/** A StatefulSet whose controller has seen its template. @param image of an earlier pass, maybe of another operator */
-export function statefulSet(name: string, hash: string, image = 'localhost/mq:1'): StatefulSet {
+/** A StatefulSet whose controller has seen its template. @param given image: of an earlier pass, maybe of another operator */
+export function statefulSet(name: string, hash: string, { image = 'localhost/mq:1', replicas = 1 } = {}): StatefulSet {
+  const args = ['broker', '-c', '/etc/rocketmq/$(POD_NAME).conf']
   return {
     apiVersion: 'apps/v1',
     kind: 'StatefulSet',
     metadata: { name, namespace: 'shop', generation: 3, annotations: { [annotation.madeFor]: hash } },
     spec: {
-      template: { metadata: { annotations: { [annotation.podHash]: hash } }, spec: { containers: [{ image }] } },
+      replicas,
+      template: { metadata: { annotations: { [annotation.podHash]: hash } }, spec: { containers: [{ image, args }] } },
     },
     status: { observedGeneration: 3 },
   } as unknown as StatefulSet
