@@ -103,7 +103,9 @@ test('slaves come, are waited for in a roll before their master, and go; the mas
 
   cluster.brokers.get('0-2')!.isFollowing = false // as after a restart: it has to find its master again
   await cluster.change('brokersets', 'b', { spec: { config: { maxMessageSize: '1024' } } })
-  await cluster.eventually(() => inSync()?.message.includes("b-0-2: it does not copy its master's log") ?? false)
+  await cluster.eventually(
+    () => inSync()?.message.includes("b-0-2: it does not copy its master's log from master:10912") ?? false,
+  )
   expect([uidOf('b-0-0'), uidOf('b-0-1'), uidOf('b-0-2')]).toEqual([master, first, second])
   cluster.brokers.get('0-2')!.isFollowing = true
   await cluster.eventually(() => uidOf('b-0-2') !== second && uidOf('b-0-2') !== undefined)

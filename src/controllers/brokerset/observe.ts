@@ -187,8 +187,10 @@ async function observeSync(
       if ('trouble' in end) return { trouble: `its master does not answer: ${end.trouble}` }
       const own = await askHaStatus(slave, shell)
       if ('trouble' in own) return { trouble: `it does not answer: ${own.trouble}` }
-      if (!own.haClientRuntimeInfo?.activated) return { trouble: "it does not copy its master's log" }
-      return { lagBytes: Math.max(0, end.masterCommitLogMaxOffset - own.haClientRuntimeInfo.maxOffset) }
+      const { activated = false, masterAddr = '', maxOffset = 0 } = own.haClientRuntimeInfo ?? {}
+      if (masterAddr === '') return { trouble: 'no NameServer has told it yet where its master is' }
+      if (!activated) return { trouble: `it does not copy its master's log from ${masterAddr}` }
+      return { lagBytes: Math.max(0, end.masterCommitLogMaxOffset - maxOffset) }
     }),
   )
 }

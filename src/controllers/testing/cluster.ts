@@ -104,7 +104,12 @@ export async function startCluster({ leads = true, takesAnySpec = false } = {}) 
         }),
     haStatus: async (brokerAddr) => {
       const { isFollowing, lagBytes } = ofAddress(brokerAddr)
-      const client = { masterAddr: '', lastReadTimestamp: 0, lastWriteTimestamp: 0, transferredByteInSecond: 0 }
+      const client = {
+        masterAddr: 'master:10912',
+        lastReadTimestamp: 0,
+        lastWriteTimestamp: 0,
+        transferredByteInSecond: 0,
+      }
       return {
         master: false,
         masterCommitLogMaxOffset: logBytes,
