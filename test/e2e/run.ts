@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util'
 import { podFailures } from './failures/pods.ts'
 import { firstLight } from './features/first-light.ts'
 import { removal } from './features/removal.ts'
+import { replication } from './features/replication.ts'
 import { scale, scaleIn } from './features/scale.ts'
 import { openCluster } from './harness/cluster.ts'
 import { diagnose } from './harness/diagnosis.ts'
@@ -20,7 +21,7 @@ import { Talk } from './harness/talk.ts'
 
 const workDir = join(import.meta.dirname, '../../.work/e2e')
 const { values: flags } = parseArgs({ options: { only: { type: 'string', default: '' } } })
-const cases: Case[] = [...firstLight, ...scale, ...podFailures, ...scaleIn, ...removal]
+const cases: Case[] = [...firstLight, ...scale, ...podFailures, ...replication, ...scaleIn, ...removal]
 
 async function main(): Promise<number> {
   rmSync(workDir, { recursive: true, force: true })

@@ -143,7 +143,8 @@ function whereKnown(
 ): string {
   const address = addressOf(service)
   const without = answers.filter(({ brokers }) => brokers.get(registrationKey(brokerName, ordinal)) !== address)
-  const where = without.length > 0 ? `, not to ${without.map(({ namesrvAddr }) => namesrvAddr).join(', ')}` : ''
+  const isPart = without.length > 0 && registeredCount > 0
+  const where = isPart ? `, not to ${without.map(({ namesrvAddr }) => namesrvAddr).join(', ')}` : ''
   return `known to ${registeredCount} of ${expected} NameServers${where}`
 }
 

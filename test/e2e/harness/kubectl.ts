@@ -60,7 +60,7 @@ export class Kubectl {
   async conditionOf(
     resource: string,
     type: string,
-  ): Promise<{ status: string; reason: string; message: string } | undefined> {
+  ): Promise<{ status: string; reason: string; message: string; lastTransitionTime: string } | undefined> {
     const object = await this.get(resource)
     return object.status?.conditions?.find((condition: { type: string }) => condition.type === type)
   }
