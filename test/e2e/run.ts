@@ -9,6 +9,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { podFailures } from './failures/pods.ts'
+import { consumerGroups } from './features/consumer-group.ts'
 import { firstLight } from './features/first-light.ts'
 import { removal } from './features/removal.ts'
 import { replication } from './features/replication.ts'
@@ -21,7 +22,15 @@ import { Talk } from './harness/talk.ts'
 
 const workDir = join(import.meta.dirname, '../../.work/e2e')
 const { values: flags } = parseArgs({ options: { only: { type: 'string', default: '' } } })
-const cases: Case[] = [...firstLight, ...scale, ...podFailures, ...replication, ...scaleIn, ...removal]
+const cases: Case[] = [
+  ...firstLight,
+  ...consumerGroups,
+  ...scale,
+  ...podFailures,
+  ...replication,
+  ...scaleIn,
+  ...removal,
+]
 
 async function main(): Promise<number> {
   rmSync(workDir, { recursive: true, force: true })

@@ -47,6 +47,12 @@ export class Stage {
     for (const group of this.#readers.keys()) await this.#receive(group)
   }
 
+  /** A group whose offsets were reset to the first message reads everything that was ever acknowledged, once more. */
+  async receiveAgain(group: string): Promise<void> {
+    this.#readers.delete(group)
+    await this.#receive(group)
+  }
+
   async #receive(group: string): Promise<void> {
     const read = this.#readers.get(group) ?? new Set()
     const expect = Object.fromEntries(Object.entries(this.history).filter(([prefix]) => !read.has(prefix)))
