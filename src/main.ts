@@ -27,6 +27,10 @@ const roles: Record<string, { describes: string; load: () => Promise<{ run: Run 
     describes: "log: looks into a broker's store, ours or Apache's, and says what is wrong with it",
     load: () => import('./runtime-broker/store/inspect/role.ts'),
   },
+  selftest: {
+    describes: 'self test: sends messages through a cluster and consumes them again',
+    load: () => import('./selftest/role.ts'),
+  },
   demo: {
     describes: 'demonstration on any cluster that has the operator; npm run demo brings a cluster along',
     load: () => import('./demo/role.ts'),
