@@ -122,7 +122,7 @@ export const operatorValues = z.strictObject({
       from: z.array(passThrough).default([]).describe('Peers that may; [] is everybody.'),
     })
     .prefault({}),
-  nameOverride: z.string().max(40).default('').describe('Instead of the name of the chart in names and labels.'),
-  fullnameOverride: z.string().max(40).default('').describe('Instead of names made from those of release and chart.'),
+  nameOverride: z.string().max(36).default('').describe('Instead of the name of the chart in names and labels.'),
+  fullnameOverride: z.string().max(36).default('').describe('Instead of names made from those of release and chart.'),
 })
 export type OperatorValues = z.infer<typeof operatorValues>

@@ -3,13 +3,13 @@
 {{- default .Chart.Name .Values.nameOverride -}}
 {{- end -}}
 
-{{/* Name of the objects: the release's where it holds the chart's. At most 40, so that suffixes fit. */}}
+{{/* Name of the objects: the release's where it holds the chart's. At most 36, so that suffixes fit. */}}
 {{- define "rocketmq-operator.fullname" -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride -}}
 {{- else -}}
 {{- $name := include "rocketmq-operator.name" . -}}
-{{- ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) | trunc 40 | trimSuffix "-" -}}
+{{- ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) | trunc 36 | trimSuffix "-" -}}
 {{- end -}}
 {{- end -}}
 
@@ -61,4 +61,41 @@ app.kubernetes.io/part-of: rocketmq-operator
 {{- else -}}
 {{- uniq $listed | toJson -}}
 {{- end -}}
+{{- end -}}
+
+
+{{/* Of an object of helm test. Takes the root, its name, its namespace and its weight. */}}
+{{- define "rocketmq-operator.testMetadata" -}}
+name: {{ index . 1 }}
+namespace: {{ index . 2 }}
+labels: {{- include "rocketmq-operator.testLabels" (index . 0) | nindent 2 }}
+annotations:
+  helm.sh/hook: test
+  helm.sh/hook-weight: {{ index . 3 | quote }}
+  helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+  helm.sh/hook-output-log-policy: hook-succeeded,hook-failed
+{{- end -}}
+
+{{/* Not those by which the operator's Service and budget find its pods. */}}
+{{- define "rocketmq-operator.testLabels" -}}
+app.kubernetes.io/name: rocketmq-selftest
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/part-of: rocketmq-operator
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* The pods of the test's cluster go where the operator goes. */}}
+{{- define "rocketmq-operator.testPlacement" -}}
+{{- with pick .Values "imagePullSecrets" "nodeSelector" "tolerations" -}}
+podTemplate: {{- toYaml . | nindent 2 }}
+{{- end -}}
+{{- end -}}
+
+{{/* One in which the operator looks. */}}
+{{- define "rocketmq-operator.testNamespace" -}}
+{{- $namespaces := include "rocketmq-operator.namespaces" . | fromJsonArray -}}
+{{- if $namespaces }}{{ first $namespaces }}{{ else }}{{ .Release.Namespace }}{{ end -}}
 {{- end -}}
