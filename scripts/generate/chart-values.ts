@@ -6,6 +6,7 @@ export interface JsonSchema {
   description?: string
   default?: unknown
   enum?: unknown[]
+  anyOf?: JsonSchema[]
   properties?: Record<string, JsonSchema>
   additionalProperties?: boolean | JsonSchema
   [keyword: string]: unknown
@@ -48,17 +49,30 @@ export function valuesYaml({ properties = {} }: JsonSchema, indent = ''): string
 export function valuesRows({ properties = {} }: JsonSchema, path = ''): string[] {
   return Object.entries(properties).flatMap(([key, schema]) => {
     const at = path === '' ? key : `${path}.${key}`
-    if (isGroup(schema)) return valuesRows(schema, at)
-    const preset = JSON.stringify(schema.default ?? emptyOf(schema))
-    const type = schema.enum ? schema.enum.join(', ') : String(schema.type)
-    return [`| \`${at}\` | ${type} | \`${preset}\` | ${(schema.description ?? '').replaceAll('|', '\\|')} |`]
+    const { default: preset, enum: choices, description = '', additionalProperties } = schema
+    const entry = typeof additionalProperties === 'object' && additionalProperties.properties
+    const inner = hasKeys(schema)
+      ? valuesRows(schema, at)
+      : entry
+        ? valuesRows({ properties: entry }, `${at}.NAME`)
+        : []
+    if (isGroup(schema)) return inner
+    const type = choices ? choices.join(', ') : (schema.type ?? schema.anyOf?.map(({ type }) => type).join(' or '))
+    const shown =
+      preset === undefined || (inner.length > 0 && JSON.stringify(preset) === '{}')
+        ? ''
+        : `\`${JSON.stringify(preset)}\``
+    return [`| \`${at}\` | ${type} | ${shown} | ${description.replaceAll('|', '\\|')} |`, ...inner]
   })
 }
 
-/** A map whose keys are fixed and have defaults of their own. */
+/** A map of the values, and not a value that is a map: those say what they mean. */
 function isGroup(schema: JsonSchema): boolean {
-  const hasKeys = Object.keys(schema.properties ?? {}).length > 0
-  return hasKeys && (schema.default === undefined || JSON.stringify(schema.default) === '{}')
+  return hasKeys(schema) && schema.description === undefined
+}
+
+function hasKeys({ properties = {} }: JsonSchema): boolean {
+  return Object.keys(properties).length > 0
 }
 
 function emptyOf({ type }: JsonSchema): unknown {
@@ -67,9 +81,8 @@ function emptyOf({ type }: JsonSchema): unknown {
 
 function comment({ description = '', enum: choices }: JsonSchema, indent: string): string {
   const text = choices ? `${description} One of ${choices.join(', ')}.` : description
-  const words = text.trim().split(/\s+/)
   const lines: string[] = []
-  for (const word of words) {
+  for (const word of text.trim().split(/\s+/)) {
     const last = lines.at(-1)
     if (last !== undefined && `${indent}# ${last} ${word}`.length <= 120) lines[lines.length - 1] = `${last} ${word}`
     else lines.push(word)
