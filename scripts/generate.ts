@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { customResourceDefinition, definitions } from '../src/crds/index.ts'
+import { argocdConfigMap } from './generate/argocd.ts'
 import { clusterChart } from './generate/cluster-chart.ts'
 import { configurationPage } from './generate/configuration.ts'
 import { referencePage } from './generate/custom-resources.ts'
@@ -23,6 +24,10 @@ const crds = definitions.map(customResourceDefinition)
 const files = new Map<string, string>([
   ...crds.map((crd): [string, string] => [`deploy/crds/${crd.spec.names.plural}.yaml`, yaml(crd)]),
   ['deploy/install.yaml', yaml(...installObjects(crds))],
+  [
+    'deploy/argocd/argocd-cm.yaml',
+    yaml(argocdConfigMap(definitions, readFileSync(join(root, 'deploy/argocd/health.lua'), 'utf8'))),
+  ],
   ...operatorChart(crds),
   ...clusterChart(),
   ['docs/configuration.md', configurationPage()],

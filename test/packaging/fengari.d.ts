@@ -1,0 +1,16 @@
+/** What is used of fengari 0.1.5, Lua 5.3 in JavaScript: the C API of Lua, with byte strings made by to_luastring. */
+declare module 'fengari' {
+  type State = { readonly state: unique symbol }
+  export function to_luastring(text: string): Uint8Array
+  export function to_jsstring(bytes: Uint8Array): string
+  export const lua: {
+    lua_tostring(state: State, index: number): Uint8Array | null
+    lua_getfield(state: State, index: number, name: Uint8Array): number
+    lua_close(state: State): void
+  }
+  export const lauxlib: {
+    luaL_newstate(): State
+    luaL_dostring(state: State, code: Uint8Array): number
+  }
+  export const lualib: { luaL_openlibs(state: State): void }
+}
