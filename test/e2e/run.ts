@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util'
 import { podFailures } from './failures/pods.ts'
 import { consumerGroups } from './features/consumer-group.ts'
 import { firstLight } from './features/first-light.ts'
+import { packaging } from './features/packaging.ts'
 import { removal } from './features/removal.ts'
 import { replication } from './features/replication.ts'
 import { scale, scaleIn } from './features/scale.ts'
@@ -30,6 +31,7 @@ const cases: Case[] = [
   ...replication,
   ...scaleIn,
   ...removal,
+  ...packaging, // last: it begins with nothing
 ]
 
 async function main(): Promise<number> {

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 const commandTimeoutMs = 60_000
+const helmTimeoutMs = 330_000 // Helm waits for 300 s by itself
 const pollMs = 500
 const progressEveryMs = 15_000
 
@@ -50,6 +51,11 @@ export class Kubectl {
 
   run(args: string[], options: { input?: string; timeoutMs?: number } = {}): Promise<string> {
     return command('kubectl', ['-n', this.namespace, ...args], { env: this.#env, ...options })
+  }
+
+  /** Helm, at work in this namespace. Its own waits are as long as the command may take. */
+  helm(args: string[], { timeoutMs = helmTimeoutMs } = {}): Promise<string> {
+    return command('helm', ['-n', this.namespace, ...args], { env: this.#env, timeoutMs })
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: objects of Kubernetes, of any kind

@@ -1,0 +1,226 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
+import { parseAllDocuments } from 'yaml'
+import { eventually, type Kubectl } from '../harness/kubectl.ts'
+import { type Case, check } from '../harness/stage.ts'
+import { install } from './first-light.ts'
+
+const projectDir = join(import.meta.dirname, '../../..')
+const operatorChart = join(projectDir, 'charts/rocketmq-operator')
+const clusterChart = join(projectDir, 'charts/rocketmq-cluster')
+const overlayDir = join(projectDir, '.work/e2e/overlay')
+const release = 'rocketmq-operator'
+const secretBytesMax = 256 * 1024 // of the 1 MiB that a Secret takes
+const clusterValues = [
+  ['brokerSet.groups', '2'],
+  ['brokerSet.storage.size', '1Gi'],
+  ['topics.orders.queues.perBroker', '4'],
+  ['consumerGroups.billing.retry.maxTimes', '3'],
+].flatMap(([path, value]) => ['--set', `${path}=${value}`])
+
+interface Item {
+  apiVersion: string
+  kind: string
+  metadata: { name: string; uid: string; generation?: number; labels?: Record<string, string>; annotations?: object }
+}
+
+/** Each on what the ones before left: nothing at the begin, and at the end nothing but the resource definitions. */
+export const packaging: Case[] = [
+  {
+    name: "the operator's chart renders what install.yaml holds",
+    async run({ operator }) {
+      const args = ['template', release, operatorChart, '--no-hooks', '--kube-version', '1.34.0']
+      const rendered = readObjects(await operator.helm(args)).map(withoutHelmsOwn)
+      const plain = readObjects(readFileSync(install, 'utf8')).filter(({ kind }) => kind !== 'Namespace')
+      for (const [name, object] of byName(plain)) {
+        check(isDeepStrictEqual(byName(rendered).get(name), object), `${name} is the same in both`)
+      }
+      check(rendered.length === plain.length, `${plain.length} objects, saw ${rendered.length}`)
+    },
+  },
+  {
+    name: 'helm install, in a namespace that admits restricted pods only, and helm test',
+    async run({ operator }) {
+      await operator.run(['create', 'namespace', operator.namespace])
+      const policy = 'pod-security.kubernetes.io/enforce=restricted'
+      await operator.run(['label', 'namespace', operator.namespace, policy])
+      await operator.helm(['install', release, operatorChart, '--wait'])
+      const output = await operator.helm(['test', release])
+      check(/passed: 20 messages through 2 queues/.test(output), `the test says what it did:\n${output}`)
+      await eventually('the test left nothing', 60_000, () => noResources(operator))
+      const secrets: { data: { release: string } }[] = (await operator.get('secrets', '-l', 'owner=helm')).items
+      const bytes = Math.max(...secrets.map(({ data }) => data.release.length))
+      check(bytes < secretBytesMax, `a release takes less than ${secretBytesMax} bytes, saw ${bytes}`)
+    },
+  },
+  {
+    name: 'a cluster by its chart, helm test through both brokers',
+    async run({ kube, talk }) {
+      await kube.helm(['install', 'shop', clusterChart, ...clusterValues])
+      await shopIsReady(kube)
+      const output = await kube.helm(['test', 'shop'])
+      check(/topic shop_selftest has 4 queues on shop-brokers-0, shop-brokers-1/.test(output), `saw:\n${output}`)
+      const { items } = await kube.get('topics,consumergroups')
+      const names = items.map(({ metadata }: Item) => metadata.name).join()
+      check(names === 'shop-orders,shop-billing', `the test's topic and group are gone, saw ${names}`)
+      const { spec } = await kube.get('service', 'shop')
+      const namesrv = `${spec.clusterIP}:9876`
+      await talk.send({ namesrv, topic: 'orders', prefix: 'shop-', count: 200 })
+      await talk.receive({ namesrv, topic: 'orders', group: 'billing', expect: { 'shop-': 200 } })
+    },
+  },
+  {
+    name: 'what was applied shows no difference, and an upgrade to the same changes nothing',
+    async run({ kube, operator }) {
+      await showsNoDifference(operator, release)
+      await showsNoDifference(kube, 'shop')
+      const before = await generations(kube, operator)
+      await operator.helm(['upgrade', release, operatorChart, '--wait'])
+      await kube.helm(['upgrade', 'shop', clusterChart, ...clusterValues])
+      check(isDeepStrictEqual(await generations(kube, operator), before), 'no object has another generation')
+    },
+  },
+  {
+    name: 'helm upgrade and rollback: definitions are upgraded, no broker is restarted',
+    async run({ kube, operator }) {
+      const pods = await podsOf(kube)
+      // as a release before would have left it
+      const older = '[{"op":"remove","path":"/spec/names/shortNames"}]'
+      await operator.run(['patch', 'crd', 'topics.rocketmq.alt', '--type=json', '-p', older])
+      // another version brings another image for NameServers and brokers
+      const next = ['--set', 'runtimeImage=localhost/rocketmq-operator:next', '--set', 'logLevel=debug']
+      await operator.helm(['upgrade', release, operatorChart, '--wait', ...next])
+      const { spec } = await operator.get('crd', 'topics.rocketmq.alt')
+      check(spec.names.shortNames?.[0] === 'mqt', 'the definition has what the chart says')
+      await isAtWork(kube)
+      check((await podsOf(kube)) === pods, 'the same pods run after the upgrade')
+      await operator.helm(['rollback', release, '--wait'])
+      await isAtWork(kube)
+      check((await podsOf(kube)) === pods, 'the same pods run after the rollback')
+    },
+  },
+  {
+    name: 'helm uninstall keeps definitions and clusters, and an operator that comes again takes them over',
+    async run({ kube, operator, talk }) {
+      const pods = await podsOf(kube)
+      await operator.helm(['uninstall', release, '--wait'])
+      check((await kube.get('brokerset', 'shop-brokers')).metadata.deletionTimestamp === undefined, 'the set stays')
+      const { spec } = await kube.get('service', 'shop')
+      await talk.send({ namesrv: `${spec.clusterIP}:9876`, topic: 'orders', prefix: 'alone-', count: 100 })
+      await operator.helm(['install', release, operatorChart, '--wait'])
+      await isAtWork(kube)
+      check((await podsOf(kube)) === pods, 'the same pods run')
+    },
+  },
+  {
+    name: 'an operator of one namespace has permissions there only',
+    async run({ kube, operator }) {
+      await operator.helm(['uninstall', release, '--wait'])
+      const scope = ['--set', 'watch.scope=List', '--set', `watch.namespaces={${kube.namespace}}`]
+      await operator.helm(['install', release, operatorChart, '--wait', ...scope])
+      await isAtWork(kube)
+      const account = `system:serviceaccount:${operator.namespace}:${release}`
+      const may = (where: Kubectl) =>
+        where.run(['auth', 'can-i', 'delete', 'pods', '--as', account]).catch((error: Error) => error.message)
+      check((await may(kube)).trim() === 'yes', 'it may delete pods where it works')
+      check((await may(operator)).includes('no'), 'and not elsewhere')
+    },
+  },
+  {
+    name: 'a cluster is removed with its release, its volumes stay',
+    async run({ kube, operator }) {
+      await kube.helm(['uninstall', 'shop', '--wait'])
+      await eventually('nothing is left', 120_000, async () => {
+        const { items } = await kube.get('statefulsets,services,configmaps,pods,poddisruptionbudgets')
+        const left = items.filter(({ metadata }: Item) => metadata.name !== 'kube-root-ca.crt')
+        return left.length === 0 || `left: ${left.map(({ metadata }: Item) => metadata.name).join()}`
+      })
+      const { items } = await kube.get('pvc', '-l', 'rocketmq.alt/broker-set=shop-brokers')
+      check(items.length === 2, `two volumes, saw ${items.length}`)
+      await operator.helm(['uninstall', release, '--wait'])
+      await operator.run(['delete', 'namespace', operator.namespace, '--timeout=120s'], { timeoutMs: 150_000 })
+    },
+  },
+  {
+    name: 'the overlay of docs/gitops.md installs the operator elsewhere',
+    async run({ operator }) {
+      mkdirSync(overlayDir, { recursive: true })
+      writeFileSync(join(overlayDir, 'kustomization.yaml'), documentedOverlay())
+      await operator.run(['apply', '-k', overlayDir])
+      const where = ['-n', 'messaging'] // the last -n wins
+      await operator.run([...where, 'rollout', 'status', 'deployment/rocketmq-operator', '--timeout=120s'], {
+        timeoutMs: 150_000,
+      })
+      await operator.run(['diff', '-k', overlayDir]) // fails where there is a difference
+      await operator.run(['delete', '-k', overlayDir, '--timeout=150s'], { timeoutMs: 180_000 })
+    },
+  },
+]
+
+function readObjects(text: string): Item[] {
+  return parseAllDocuments(text)
+    .map((document) => document.toJS())
+    .filter(Boolean)
+}
+
+function byName(objects: Item[]): Map<string, Item> {
+  return new Map(objects.map((object) => [`${object.kind} ${object.metadata.name}`, object]))
+}
+
+/** Without what the chart has and install.yaml has not: three labels, and the annotation that keeps definitions. */
+function withoutHelmsOwn(object: Item): Item {
+  const { annotations, ...metadata } = object.metadata
+  const own = ['helm.sh/chart', 'app.kubernetes.io/version', 'app.kubernetes.io/managed-by']
+  const labels = Object.fromEntries(Object.entries(metadata.labels ?? {}).filter(([name]) => !own.includes(name)))
+  return { ...object, metadata: { ...metadata, labels } }
+}
+
+async function noResources(where: Kubectl): Promise<boolean | string> {
+  const { items } = await where.get('rocketmq')
+  return items.length === 0 || `left: ${items.map(({ kind, metadata }: Item) => `${kind} ${metadata.name}`).join()}`
+}
+
+async function shopIsReady(kube: Kubectl): Promise<void> {
+  for (const name of ['nameserver/shop', 'brokerset/shop-brokers', 'topic/shop-orders', 'consumergroup/shop-billing'])
+    await kube.ready(name, 180_000)
+}
+
+/** The operator sees what changes now. */
+async function isAtWork(kube: Kubectl): Promise<void> {
+  const { spec } = await kube.get('topic', 'shop-orders')
+  const patch = JSON.stringify({ spec: { queues: { perBroker: spec.queues.perBroker + 1 } } })
+  await kube.run(['patch', 'topic/shop-orders', '--type=merge', '-p', patch])
+  await kube.ready('topic/shop-orders', 90_000)
+  await shopIsReady(kube)
+}
+
+async function podsOf(kube: Kubectl): Promise<string> {
+  const { items } = await kube.get('pods', '-l', 'app.kubernetes.io/managed-by=rocketmq-operator')
+  check(items.length > 0, 'there are pods of the operator')
+  return items.map(({ metadata }: Item) => `${metadata.name} ${metadata.uid}`).join()
+}
+
+async function showsNoDifference(where: Kubectl, name: string): Promise<void> {
+  const manifest = await where.helm(['get', 'manifest', name])
+  await where.run(['diff', '-f', '-'], { input: manifest }) // fails where there is a difference
+}
+
+async function generations(kube: Kubectl, operator: Kubectl): Promise<string[]> {
+  const items: Item[] = [
+    ...(await kube.get('rocketmq')).items,
+    ...(await operator.get('deployments,poddisruptionbudgets')).items,
+    ...(await operator.get('crd')).items,
+  ]
+  return items.map(({ kind, metadata }) => `${kind} ${metadata.name} ${metadata.uid} ${metadata.generation}`)
+}
+
+/** The first YAML block of the section, with the image that the nodes have instead of that of a registry. */
+function documentedOverlay(): string {
+  const page = readFileSync(join(projectDir, 'docs/gitops.md'), 'utf8')
+  const overlay = /```yaml\n# kustomization\.yaml\n(.*?)```/s.exec(page)?.[1]
+  check(overlay !== undefined, 'docs/gitops.md has an overlay')
+  return overlay
+    .replace('https://git.example.com/rocketmq-operator.git//deploy?ref=v0.1.0', '../../../deploy')
+    .replace('registry.example.com/rocketmq-operator', 'localhost/rocketmq-operator')
+}
