@@ -72,9 +72,11 @@ export async function selfTest(
     }
   }
 
+  let brokers: string[] = []
   async function findQueues(): Promise<readonly MessageQueue[] | undefined> {
     const queues = await producer.writeQueues(topic)
-    return brokersOf(queues).length >= brokerCountMin ? queues : undefined
+    brokers = brokersOf(queues)
+    return brokers.length >= brokerCountMin ? queues : undefined
   }
 
   async function send(queue: MessageQueue, number: number): Promise<void> {
@@ -87,9 +89,8 @@ export async function selfTest(
     const queues = await eventually(
       `topic ${topic} on ${brokerCountMin} brokers`,
       findQueues,
-      () => 'fewer brokers have it',
+      () => `brokers that take messages for it: ${brokers.join(', ') || 'none'}`,
     )
-    const brokers = brokersOf(queues)
     tell(`topic ${topic} has ${queues.length} queues on ${brokers.join(', ')}`)
     for (const queue of queues) for (let number = 0; number < messagesPerQueue; number++) await send(queue, number)
     const messageCount = awaited.size

@@ -46,8 +46,7 @@ export const packaging: Case[] = [
       const policy = 'pod-security.kubernetes.io/enforce=restricted'
       await operator.run(['label', 'namespace', operator.namespace, policy])
       await operator.helm(['install', release, operatorChart, '--wait'])
-      const output = await operator.helm(['test', release])
-      check(/passed: 20 messages through 2 queues/.test(output), `the test says what it did:\n${output}`)
+      await operator.helm(['test', release]) // fails where its pod does
       await eventually('the test left nothing', 60_000, () => noResources(operator))
       const secrets: { data: { release: string } }[] = (await operator.get('secrets', '-l', 'owner=helm')).items
       const bytes = Math.max(...secrets.map(({ data }) => data.release.length))
@@ -59,8 +58,7 @@ export const packaging: Case[] = [
     async run({ kube, talk }) {
       await kube.helm(['install', 'shop', clusterChart, ...clusterValues])
       await shopIsReady(kube)
-      const output = await kube.helm(['test', 'shop'])
-      check(/topic shop_selftest has 4 queues on shop-brokers-0, shop-brokers-1/.test(output), `saw:\n${output}`)
+      await kube.helm(['test', 'shop'])
       const { items } = await kube.get('topics,consumergroups')
       const names = items.map(({ metadata }: Item) => metadata.name).join()
       check(names === 'shop-orders,shop-billing', `the test's topic and group are gone, saw ${names}`)
@@ -147,13 +145,13 @@ export const packaging: Case[] = [
     async run({ operator }) {
       mkdirSync(overlayDir, { recursive: true })
       writeFileSync(join(overlayDir, 'kustomization.yaml'), documentedOverlay())
-      await operator.run(['apply', '-k', overlayDir])
-      const where = ['-n', 'messaging'] // the last -n wins
-      await operator.run([...where, 'rollout', 'status', 'deployment/rocketmq-operator', '--timeout=120s'], {
+      const messaging = operator.in('messaging')
+      await messaging.run(['apply', '-k', overlayDir])
+      await messaging.run(['rollout', 'status', 'deployment/rocketmq-operator', '--timeout=120s'], {
         timeoutMs: 150_000,
       })
-      await operator.run(['diff', '-k', overlayDir]) // fails where there is a difference
-      await operator.run(['delete', '-k', overlayDir, '--timeout=150s'], { timeoutMs: 180_000 })
+      await messaging.run(['diff', '-k', overlayDir]) // fails where there is a difference
+      await messaging.run(['delete', '-k', overlayDir, '--timeout=150s'], { timeoutMs: 180_000 })
     },
   },
 ]

@@ -49,6 +49,11 @@ export class Kubectl {
     this.namespace = namespace
   }
 
+  /** Another namespace of the same cluster. */
+  in(namespace: string): Kubectl {
+    return new Kubectl(this.#env, namespace)
+  }
+
   run(args: string[], options: { input?: string; timeoutMs?: number } = {}): Promise<string> {
     return command('kubectl', ['-n', this.namespace, ...args], { env: this.#env, ...options })
   }
