@@ -1,10 +1,11 @@
 /** One thing that is not as it must be. */
 export interface Finding {
   /**
-   * layout: the broker refuses to start. record: the log is damaged at phyOffset. queue, index: they disagree with the
-   * log, from which they can be made again. message: what the log says of a queue cannot be. checkpoint: it says what cannot be.
+   * layout: the broker refuses to start. record: bytes of the log at phyOffset are none. field: a whole record there says
+   * of its queue what cannot be, in a field that no checksum covers. queue, index: they disagree with the log, from which
+   * they can be made again. message: what the log says of a queue cannot be. checkpoint: it says what cannot be.
    */
-  kind: 'layout' | 'record' | 'queue' | 'message' | 'index' | 'checkpoint'
+  kind: 'layout' | 'record' | 'field' | 'queue' | 'message' | 'index' | 'checkpoint'
   path: string
   /** Where in the log, when it is about one place. */
   phyOffset?: number
@@ -17,11 +18,12 @@ const keptMax = 200
 export class Findings {
   readonly kept: Finding[] = []
   count = 0
-  hasDamage = false
+  /** The log cannot say again all that was made from it. */
+  isLogDamaged = false
 
   add(finding: Finding): void {
     this.count++
-    if (finding.kind === 'record') this.hasDamage = true
+    if (['record', 'field', 'message'].includes(finding.kind)) this.isLogDamaged = true
     if (this.kept.length < keptMax) this.kept.push(finding)
   }
 }

@@ -55,6 +55,11 @@ export class LogFiles {
     return last === undefined ? 0 : last.start + this.segmentBytes
   }
 
+  /** Of the segment that holds phyOffset, which must be there. */
+  pathOf(phyOffset: number): string {
+    return this.segments.find(({ start }) => start <= phyOffset && phyOffset < start + this.segmentBytes)!.path
+  }
+
   /** Fills into with bytes of one segment, from phyOffset on. @returns how many there were */
   async read(into: Buffer, { start, path }: SegmentFile, phyOffset: number): Promise<number> {
     if (this.#open?.start !== start) {

@@ -99,7 +99,7 @@ function factsOf(fields: LogFields, { rootDir }: StorePlan): string {
 
 /**
  * What would become of a finding.
- * @param isDamaged records in the log are damaged: whatever is made again from it ends or has a gap there
+ * @param isDamaged the log does not say all that was made from it: what is made again from it ends or has a gap there
  */
 export function remedyOf({ kind, phyOffset = 0 }: Finding, start: NextStart, isDamaged: boolean): string {
   if (kind === 'layout') return 'the broker does not start: put right or move away what is named here'
@@ -107,13 +107,18 @@ export function remedyOf({ kind, phyOffset = 0 }: Finding, start: NextStart, isD
   const isCut = phyOffset >= start.endOffset
   const removeAndStart = (directory: string) =>
     isDamaged
-      ? `stays: do not remove ${directory}/, the log that it would be made from is damaged`
+      ? `stays: do not remove ${directory}/, the log that it would be made from does not say all of it`
       : `stays: stop the broker and remove ${directory}/, and the next start makes it again from the log`
   switch (kind) {
     case 'record':
       return isCut
         ? `the log is cut at phyOffset ${start.endOffset}; what lies behind is kept in torn/`
         : 'stays: the start does not read here; consumers get it damaged or not at all. Keep consumequeue/: queues that are made again from the log would end here, and the log too'
+    case 'field':
+      if (isCut) return `goes with the end of the log, at phyOffset ${start.endOffset}`
+      return start.rebuildsQueues
+        ? 'all queues are made again from the log, and the record is believed: messages of its queue before or behind it cannot be read then. Copy the directory first'
+        : 'stays: consumers get what the units name. Keep consumequeue/: where a queue is made again from the log the record is believed, and messages before or behind it cannot be read then'
     case 'queue':
       if (start.rebuildsQueues) return 'all queues are made again from the log'
       return isCut && phyOffset > 0 ? 'goes with the end of the log' : removeAndStart('consumequeue')

@@ -16,6 +16,7 @@ import type { DeletedTopics } from '../deleted-topics.ts'
 import { scheduleTopic } from '../recovery.ts'
 import type { ScannedRecord } from '../scan.ts'
 import type { Findings } from './findings.ts'
+import { type Placed, QueueSequence, type Seen } from './queue-sequence.ts'
 
 /** Units of one queue that are read at once: one page. */
 const windowUnits = 204
@@ -26,18 +27,13 @@ const extAddressMax = -2_147_483_649
 
 interface QueueState {
   queue: ConsumeQueue
-  /** queueOffset that the next message must have; undefined before the first one. */
-  next: number | undefined
+  sequence: QueueSequence
   /** Messages whose unit is another one, and the first of them. */
   wrongCount: number
-  firstWrong: { queueOffset: number; phyOffset: number } | undefined
+  firstWrong: Seen | undefined
   /** Messages behind the queue's end. */
   missingCount: number
-  firstMissing: { queueOffset: number; phyOffset: number } | undefined
-  lostCount: number // queueOffsets that no message has
-  firstLost: number
-  twiceCount: number // messages whose queueOffset an earlier one has
-  firstTwice: number
+  firstMissing: Seen | undefined
 }
 
 /**
@@ -48,19 +44,27 @@ export class QueueCheck {
   readonly #queues: ConsumeQueues
   readonly #deleted: DeletedTopics
   readonly #hasTopic: (topic: string) => boolean
+  readonly #onWrongRecord: (phyOffset: number, what: string) => void
   readonly #states = new Map<ConsumeQueue, QueueState>()
   readonly #unusable = new Set<ConsumeQueue>()
   readonly #windows = new Map<ConsumeQueue, { first: number; count: number; units: Buffer }>()
+  #holeAt = -1
   agreeCount = 0
   /** Messages that are in the log alone: of deleted topics, prepared, rolled back, inner batches. */
   unqueuedCount = 0
   /** Messages behind the ends of their queues. */
   behindCount = 0
 
-  constructor(queues: ConsumeQueues, deleted: DeletedTopics, hasTopic: (topic: string) => boolean) {
+  /** @param onWrongRecord is told of whole records that name a place which is not theirs */
+  constructor(
+    queues: ConsumeQueues,
+    { deleted, hasTopic }: { deleted: DeletedTopics; hasTopic: (topic: string) => boolean },
+    onWrongRecord: (phyOffset: number, what: string) => void,
+  ) {
     this.#queues = queues
     this.#deleted = deleted
     this.#hasTopic = hasTopic
+    this.#onWrongRecord = onWrongRecord
   }
 
   /** Reads which queues there are; a queue file that no start would take becomes a finding. */
@@ -111,25 +115,31 @@ export class QueueCheck {
     const queue = this.#queues.findOrMake(topic, queueId)
     if (this.#unusable.has(queue)) return
     const state = this.#stateOf(queue)
-    const queueOffset = readInt64(buffer, position + recordAt.queueOffset)
-    if (!this.#isNext(state, queueOffset)) return
-    if (queueOffset >= queue.maxOffset) {
-      state.missingCount++
-      state.firstMissing ??= { queueOffset, phyOffset }
+    const seen = { queueOffset: readInt64(buffer, position + recordAt.queueOffset), phyOffset }
+    const isOwn = (unit: Buffer) => isUnitOf(unit, topic, buffer, layout, phyOffset)
+    if (state.sequence.takeDue(seen)) {
+      this.#account(state, seen, isOwn)
       return
     }
-    const unit = queueOffset < queue.minOffset ? undefined : this.#unit(queue, queueOffset)
-    if (unit !== undefined && isUnitOf(unit, topic, buffer, layout, phyOffset)) this.agreeCount++
-    else {
-      state.wrongCount++
-      state.firstWrong ??= { queueOffset, phyOffset }
+    const names = (queueOffset: number) => {
+      const unit = this.#unit(queue, queueOffset)
+      return unit !== undefined && isPlaceOf(unit, phyOffset, layout.size)
     }
+    for (const placed of state.sequence.take(seen, names, this.#holeAt)) {
+      this.#takePlaced(state, placed, placed.seen === seen ? isOwn : isNone)
+    }
+  }
+
+  /** From here on records may be missing before those that come. */
+  noteHole(phyOffset: number): void {
+    this.#holeAt = phyOffset
   }
 
   /** @param isInUse a broker may be at work, or one died: then units that are not there yet are no finding */
   finish(isInUse: boolean, findings: Findings): void {
     for (const queue of this.#queues.all()) {
       const state = this.#states.get(queue)
+      for (const placed of state?.sequence.settle() ?? []) this.#takePlaced(state!, placed, isNone)
       const add = (what: string, phyOffset?: number, kind: 'queue' | 'message' = 'queue') =>
         findings.add({
           kind,
@@ -153,22 +163,25 @@ export class QueueCheck {
         )
       }
       if (missingCount > 0) this.#finishMissing(queue, missingCount, firstMissing!, isInUse, add)
-      if (state.lostCount > 0) {
+      const { lost, twice, next = queue.minOffset } = state.sequence
+      if (lost.count > 0) {
+        const unit = this.#unit(queue, lost.first)
+        const where = unit === undefined ? '' : ` (its unit names phyOffset ${readInt64(unit, 0)})`
         add(
-          `the log lacks ${state.lostCount} messages, the first one at queueOffset ${state.firstLost}`,
+          `the log lacks ${lost.count} messages, the first one at queueOffset ${lost.first}${where}`,
           undefined,
           'message',
         )
       }
-      if (state.twiceCount > 0) {
+      if (twice.count > 0) {
         add(
-          `${state.twiceCount} messages have a queueOffset that was given before, from ${state.firstTwice} on`,
+          `${twice.count} messages have a queueOffset that was given before, from ${twice.first} on`,
           undefined,
           'message',
         )
       }
-      if (queue.maxOffset > state.next!) {
-        add(`has ${queue.maxOffset - state.next!} units behind its last message, from queueOffset ${state.next} on`)
+      if (queue.maxOffset > next) {
+        add(`has ${queue.maxOffset - next} units behind its last message, from queueOffset ${next} on`)
       }
     }
   }
@@ -188,35 +201,46 @@ export class QueueCheck {
 
   #stateOf(queue: ConsumeQueue): QueueState {
     let state = this.#states.get(queue)
-    if (state === undefined) this.#states.set(queue, (state = newState(queue)))
+    if (state === undefined) {
+      this.#states.set(queue, (state = { queue, sequence: new QueueSequence(queue), ...noUnits }))
+    }
     return state
   }
 
-  /** Whether queueOffset is one that a queue goes on with; notes what is odd about it. */
-  #isNext(state: QueueState, queueOffset: number): boolean {
-    const { next } = state
-    if (next === undefined) {
-      const { minOffset, maxOffset } = state.queue
-      if (queueOffset > minOffset && maxOffset > minOffset) {
-        state.lostCount += queueOffset - minOffset
-        state.firstLost = minOffset
-      }
-    } else if (queueOffset > next) {
-      if (state.lostCount === 0) state.firstLost = next
-      state.lostCount += queueOffset - next
-    } else if (queueOffset < next && queueOffset > 0) {
-      if (state.twiceCount++ === 0) state.firstTwice = queueOffset
-      return false
-    } else if (queueOffset < next) {
-      // Its topic was deleted and made again: what was before has no units.
+  #takePlaced(state: QueueState, { seen, place, isWrong, beginsAnew }: Placed, isOwn: (unit: Buffer) => boolean): void {
+    const { queue } = state
+    if (beginsAnew) {
       this.unqueuedCount += state.wrongCount + state.missingCount
-      Object.assign(state, newState(state.queue))
+      Object.assign(state, noUnits)
     }
-    state.next = queueOffset + 1
-    return true
+    if (isWrong) {
+      const due = place === undefined ? '' : `: its place in ${queue.topic}/${queue.queueId} is ${place}`
+      this.#onWrongRecord(seen.phyOffset, `the record says queueOffset ${seen.queueOffset}, which is wrong${due}`)
+    }
+    if (place === undefined) return
+    const unit = this.#unit(queue, place)
+    const isNamed = unit !== undefined && readInt64(unit, 0) === seen.phyOffset
+    if (!isWrong || !isNamed) this.#account(state, { queueOffset: place, phyOffset: seen.phyOffset }, isOwn)
   }
 
+  /** Holds a message against the unit at its place. */
+  #account(state: QueueState, seen: Seen, isOwn: (unit: Buffer) => boolean): void {
+    if (seen.queueOffset >= state.queue.maxOffset) {
+      state.missingCount++
+      state.firstMissing ??= seen
+      return
+    }
+    const unit = this.#unit(state.queue, seen.queueOffset)
+    if (unit !== undefined && isOwn(unit)) this.agreeCount++
+    else {
+      state.wrongCount++
+      state.firstWrong ??= seen
+    }
+  }
+
+  /** undefined where the queue has none. */
   #unit(queue: ConsumeQueue, queueOffset: number): Buffer | undefined {
+    if (queueOffset < queue.minOffset || queueOffset >= queue.maxOffset) return undefined
     let window = this.#windows.get(queue)
     if (window === undefined || queueOffset < window.first || queueOffset >= window.first + window.count) {
       this.#windows.delete(queue)
@@ -232,23 +256,16 @@ export class QueueCheck {
   }
 }
 
-function newState(queue: ConsumeQueue): QueueState {
-  return {
-    queue,
-    next: undefined,
-    wrongCount: 0,
-    firstWrong: undefined,
-    missingCount: 0,
-    firstMissing: undefined,
-    lostCount: 0,
-    firstLost: 0,
-    twiceCount: 0,
-    firstTwice: 0,
-  }
+const noUnits = { wrongCount: 0, firstWrong: undefined, missingCount: 0, firstMissing: undefined }
+
+const isNone = () => false // of a record that was in doubt: no unit at either of its places is its own
+
+function isPlaceOf(unit: Buffer, phyOffset: number, size: number): boolean {
+  return readInt64(unit, 0) === phyOffset && unit.readInt32BE(8) === size
 }
 
 function isUnitOf(unit: Buffer, topic: string, buffer: Buffer, layout: RecordLayout, phyOffset: number): boolean {
-  if (readInt64(unit, 0) !== phyOffset || unit.readInt32BE(8) !== layout.size) return false
+  if (!isPlaceOf(unit, phyOffset, layout.size)) return false
   const tagsCode = readInt64(unit, 12)
   if (tagsCode <= extAddressMax) return true
   // A deliver time: which one depends on settings of the broker of that day.

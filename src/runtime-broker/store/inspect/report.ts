@@ -42,5 +42,5 @@ function* findingLines(finding: Finding, { nextStart, findings }: VerifyReport, 
   const path = finding.path.startsWith(`${rootDir}/`) ? finding.path.slice(rootDir.length + 1) : finding.path
   const at = finding.phyOffset === undefined ? '' : ` phyOffset ${finding.phyOffset}`
   yield `  ${path}${at}: ${finding.what}`
-  yield `    next start: ${remedyOf(finding, nextStart, findings.hasDamage)}`
+  yield `    next start: ${remedyOf(finding, nextStart, findings.isLogDamaged)}`
 }

@@ -81,8 +81,8 @@ export async function verifyStore(
   const queues = queuesOf(plan, { files: dry, clock, log: silentLog })
   const queueCheck = new QueueCheck(
     queues,
-    deletedTopics(dry, rootDir, log.minOffset, findings),
-    topicsOf(files, rootDir),
+    { deleted: deletedTopics(dry, rootDir, log.minOffset, findings), hasTopic: topicsOf(files, rootDir) },
+    (phyOffset, what) => findings.add({ kind: 'field', path: log.pathOf(phyOffset), phyOffset, what }),
   )
   queueCheck.load(dry, pathsOfQueues, log.minOffset, log.endOffset, findings)
   const index =
@@ -105,10 +105,12 @@ export async function verifyStore(
     }
     const walked = await walkLog(log, log.minOffset, true, {
       onRecord: take,
+      onHole: (phyOffset) => queueCheck.noteHole(phyOffset),
       onDamage: (damage) => {
+        queueCheck.noteHole(damage.phyOffset)
         findings.add({
           kind: 'record',
-          path: pathIn(log, damage),
+          path: log.pathOf(damage.phyOffset),
           phyOffset: damage.phyOffset,
           what: sayDamage(damage),
         })
@@ -205,10 +207,6 @@ function topicsOf(files: Files, rootDir: string): (topic: string) => boolean {
   } catch {
     return () => true // no finding: the table is the broker's, and who lacks it lacks more than this
   }
-}
-
-function pathIn(log: LogFiles, { phyOffset }: Damage): string {
-  return log.segments.find(({ start }) => start <= phyOffset && phyOffset < start + log.segmentBytes)!.path
 }
 
 function sayDamage({ phyOffset, endOffset, why }: Damage): string {

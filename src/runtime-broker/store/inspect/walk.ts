@@ -23,6 +23,8 @@ export interface Damage {
 export interface WalkVisitor {
   /** Called for each whole record; false ends the walk before it. */
   onRecord(record: ScannedRecord): boolean
+  /** There is no segment before phyOffset, where one begins. */
+  onHole?(phyOffset: number): void
   /** A place that is no record; true: that is where the log ends, and records behind it do not count. */
   onDamage(damage: Damage): boolean
   onProgress(phyOffset: number): void
@@ -41,9 +43,13 @@ export interface Walked {
 /** Goes through all records of a log, and past damaged places to the next whole record. Takes as much memory as one chunk. */
 export async function walkLog(log: LogFiles, from: number, checkCrc: boolean, visitor: WalkVisitor): Promise<Walked> {
   const walk = new Walk(log, checkCrc, visitor)
+  let end = from
   for (const segment of log.segments) {
-    if (segment.start + log.segmentBytes <= from) continue
-    if (!(await walk.segment(segment, Math.max(segment.start, from)))) break
+    const { start } = segment
+    if (start + log.segmentBytes <= from) continue
+    if (start > end) visitor.onHole?.(start)
+    end = start + log.segmentBytes
+    if (!(await walk.segment(segment, Math.max(start, from)))) break
   }
   return walk.result
 }
