@@ -2,10 +2,10 @@
 export interface Finding {
   /**
    * layout: the broker refuses to start. record: bytes of the log at phyOffset are none. field: a whole record there says
-   * of its queue what cannot be, in a field that no checksum covers. queue, index: they disagree with the log, from which
+   * of its queue what cannot be, in a field that no checksum covers; time: of the time when it was stored. queue, index: they disagree with the log, from which
    * they can be made again. message: what the log says of a queue cannot be. checkpoint: it says what cannot be.
    */
-  kind: 'layout' | 'record' | 'field' | 'queue' | 'message' | 'index' | 'checkpoint'
+  kind: 'layout' | 'record' | 'field' | 'time' | 'queue' | 'message' | 'index' | 'checkpoint'
   path: string
   /** Where in the log, when it is about one place. */
   phyOffset?: number
@@ -23,7 +23,7 @@ export class Findings {
 
   add(finding: Finding): void {
     this.count++
-    if (['record', 'field', 'message'].includes(finding.kind)) this.isLogDamaged = true
+    if (['record', 'field', 'time', 'message'].includes(finding.kind)) this.isLogDamaged = true
     if (this.kept.length < keptMax) this.kept.push(finding)
   }
 }

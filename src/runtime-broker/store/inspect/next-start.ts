@@ -119,6 +119,8 @@ export function remedyOf({ kind, phyOffset = 0 }: Finding, start: NextStart, isD
       return start.rebuildsQueues
         ? 'all queues are made again from the log, and the record is believed: messages of its queue before or behind it cannot be read then. Copy the directory first'
         : 'stays: consumers get what the units name. Keep consumequeue/: where a queue is made again from the log the record is believed, and messages before or behind it cannot be read then'
+    case 'time':
+      return 'stays: the message is delivered; searches by time miss it'
     case 'queue':
       if (start.rebuildsQueues) return 'all queues are made again from the log'
       return isCut && phyOffset > 0 ? 'goes with the end of the log' : removeAndStart('consumequeue')

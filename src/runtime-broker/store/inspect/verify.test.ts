@@ -7,6 +7,7 @@ import { type VerifyReport, verifyStore } from './verify.ts'
 
 const segment = (start: number) => `/store/commitlog/${String(start).padStart(20, '0')}`
 const queueOffsetAt = 20 // in a record
+const storeTimestampAt = 56
 const queueFile = '/store/consumequeue/orders/0/00000000000000000000'
 
 /** A disk that cannot be changed, as a mounted snapshot. */
@@ -382,6 +383,25 @@ test('records behind a damage are believed where no unit says otherwise', async 
     { kind: 'queue', what: 'lacks the units of 59 messages, the first one at queueOffset 0' },
     { kind: 'message', what: 'the log lacks 1 messages, the first one at queueOffset 30' },
   ])
+})
+
+test.each([
+  ['later than now', 'running', 5, 2_000_000_000_000],
+  ['later than now, of a message that has no unit yet', 'running', 60, 2_000_000_000_000],
+  ['before all time', 'killed', 5, -5],
+  ['later than now', 'stopped', 5, 2_000_000_000_000],
+])('a storeTimestamp %s, in a store that is %s, is a problem and ends nothing', async (_what, state, index, told) => {
+  const bench = await filled()
+  const sent = await bench.appendAll(['new', 'newer'])
+  const place = index === 60 ? sent[0]!.phyOffset : phyOffsetOf(bench, index)
+  if (state === 'killed') bench.kill()
+  if (state === 'stopped') await bench.close()
+  overwriteLog(bench, place + storeTimestampAt, int64(told))
+
+  const report = await verify(bench)
+
+  expect(report).toMatchObject({ recordCount: 88, stoppedAt: undefined })
+  expect(report.findings.kept).toMatchObject([{ kind: 'time', phyOffset: place }])
 })
 
 test('a torn tail is one problem, whatever old records lie behind it', async () => {

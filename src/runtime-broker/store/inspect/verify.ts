@@ -13,6 +13,7 @@ import { IndexCheck, indexShapeOf } from './index-check.ts'
 import { LogFiles, usualLength } from './log-files.ts'
 import { foreseeStart, type NextStart, queuesOf, type StorePlan } from './next-start.ts'
 import { QueueCheck } from './queue-check.ts'
+import { TimeCheck } from './time-check.ts'
 import { type Damage, walkLog } from './walk.ts'
 
 /** A record that is half there is looked at again so often, at most: a broker may be writing it. */
@@ -90,17 +91,21 @@ export async function verifyStore(
     new IndexCheck(dry, { directory: `${rootDir}/index`, shape, logMinOffset: log.minOffset, isInUse, findings })
   const queuesEnd = queueCheck.lastEnd()
   const leftOutAfter = clock.now() // what queues and checkpoint know was stored before
+  const timeCheck = new TimeCheck(clock)
+  const cameMeanwhile = (phyOffset: number, storeTimestamp: number): boolean =>
+    isInUse && phyOffset >= queuesEnd && storeTimestamp > leftOutAfter && storeTimestamp <= clock.now()
   let recordCount = 0
   let looksAgain = { at: -1, count: 0 }
   try {
     const take = (record: ScannedRecord): boolean => {
       const { buffer, layout, phyOffset } = record
       const storeTimestamp = readInt64(buffer, layout.storeTimestampAt)
-      if (isInUse && storeTimestamp > leftOutAfter) return false
+      if (cameMeanwhile(phyOffset, storeTimestamp)) return false
       recordCount++
       queueCheck.take(record)
       index?.take(record)
-      checkpoint.take(phyOffset, phyOffset + layout.size, storeTimestamp)
+      const isTime = timeCheck.take(phyOffset, storeTimestamp)
+      checkpoint.take(phyOffset, phyOffset + layout.size, isTime ? storeTimestamp : 0)
       return true
     }
     const walked = await walkLog(log, log.minOffset, true, {
@@ -125,6 +130,7 @@ export async function verifyStore(
         return true
       },
     })
+    timeCheck.finish(log, findings)
     queueCheck.finish(isInUse, findings)
     index?.finish(walked.isStopped ? walked.endOffset : Number.POSITIVE_INFINITY)
     checkpoint.finish(log.minOffset, walked.endOffset, !walked.isStopped)
