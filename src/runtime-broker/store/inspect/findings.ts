@@ -1,11 +1,13 @@
 /** One thing that is not as it must be. */
 export interface Finding {
   /**
-   * layout: the broker refuses to start. record: bytes of the log at phyOffset are none. field: a whole record there says
-   * of its queue what cannot be, in a field that no checksum covers; time: of the time when it was stored. queue, index: they disagree with the log, from which
-   * they can be made again. message: what the log says of a queue cannot be. checkpoint: it says what cannot be.
+   * - layout: the broker refuses to start; stray: a name that no start looks at.
+   * - record: bytes of the log at phyOffset are none. field, time: a whole record there says of its queue, or of the time
+   *   when it was stored, what cannot be: no checksum covers that.
+   * - queue, index: they disagree with the log, from which they can be made again. message: the log says of a queue what
+   *   cannot be. checkpoint: it says what cannot be.
    */
-  kind: 'layout' | 'record' | 'field' | 'time' | 'queue' | 'message' | 'index' | 'checkpoint'
+  kind: 'layout' | 'stray' | 'record' | 'field' | 'time' | 'queue' | 'message' | 'index' | 'checkpoint'
   path: string
   /** Where in the log, when it is about one place. */
   phyOffset?: number

@@ -77,7 +77,7 @@ export async function foreseeStart(
       start.indexFilesRemoved = indexFiles.filter(({ name }) => dry.isGone(`${indexDirectory}/${name}`)).length
     }
   } catch (error) {
-    if (!isOperatingError(error, 'STORE_CORRUPT')) throw error
+    if (!isOperatingError(error) || error.code === 'FILE_FAILED') throw error // that is why it cannot be told
     start.refusal = error.message
   } finally {
     index?.close()
@@ -103,6 +103,7 @@ function factsOf(fields: LogFields, { rootDir }: StorePlan): string {
  */
 export function remedyOf({ kind, phyOffset = 0 }: Finding, start: NextStart, isDamaged: boolean): string {
   if (kind === 'layout') return 'the broker does not start: put right or move away what is named here'
+  if (kind === 'stray') return 'stays: no start looks at it'
   if (start.refusal !== undefined) return 'not before it starts'
   const isCut = phyOffset >= start.endOffset
   const removeAndStart = (directory: string) =>
@@ -117,8 +118,8 @@ export function remedyOf({ kind, phyOffset = 0 }: Finding, start: NextStart, isD
     case 'field':
       if (isCut) return `goes with the end of the log, at phyOffset ${start.endOffset}`
       return start.rebuildsQueues
-        ? 'all queues are made again from the log, and the record is believed: messages of its queue before or behind it cannot be read then. Copy the directory first'
-        : 'stays: consumers get what the units name. Keep consumequeue/: where a queue is made again from the log the record is believed, and messages before or behind it cannot be read then'
+        ? 'all queues are made again from the log, and some lack messages then because of it. Copy the directory first'
+        : 'stays: consumers get what the units name. Keep consumequeue/: queues that are made again from the log would lack messages because of it'
     case 'time':
       return 'stays: the message is delivered; searches by time miss it'
     case 'queue':

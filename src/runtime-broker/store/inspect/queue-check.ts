@@ -20,6 +20,7 @@ import { type Placed, QueueSequence, type Seen } from './queue-sequence.ts'
 
 /** Units of one queue that are read at once: one page. */
 const windowUnits = 204
+const queueIdMax = 0x7fff_ffff
 /** Queues whose units are at hand; the others are read again when they are needed. */
 const windowsMax = 2048
 /** A tagsCode at or below it is the address of a unit in consumequeue_ext. Source: Apache RocketMQ 5, ConsumeQueueExt. */
@@ -72,23 +73,42 @@ export class QueueCheck {
     for (const topic of files.list(directory)) {
       if (!topic.isDirectory) continue
       for (const { name, isDirectory } of files.list(`${directory}/${topic.name}`)) {
-        if (!isDirectory || !/^\d+$/.test(name)) continue
-        const queue = this.#queues.findOrMake(topic.name, Number(name))
-        try {
-          queue.load(logMinOffset, logEndOffset)
-        } catch (error) {
-          if (!isOperatingError(error, 'STORE_CORRUPT')) throw error
-          const { path, sizeBytes, expectedBytes, missing } = error.facts
-          const what =
-            missing !== undefined
-              ? `the file before it is missing: ${missing}`
-              : sizeBytes !== undefined
-                ? `is ${sizeBytes} bytes long, not ${expectedBytes}`
-                : 'its name is not that of a queue file'
-          findings.add({ kind: 'queue', path: String(path), what })
-          this.#unusable.add(queue)
+        if (!isDirectory) continue
+        const path = `${directory}/${topic.name}/${name}`
+        if (!/^(0|[1-9]\d{0,9})$/.test(name) || Number(name) > queueIdMax) {
+          findings.add({ kind: 'stray', path, what: 'its name is not that of a queue' })
+          continue
         }
+        this.#loadQueue(topic.name, Number(name), path, { logMinOffset, logEndOffset, findings })
       }
+    }
+  }
+
+  #loadQueue(
+    topic: string,
+    queueId: number,
+    path: string,
+    { logMinOffset, logEndOffset, findings }: { logMinOffset: number; logEndOffset: number; findings: Findings },
+  ): void {
+    let queue: ConsumeQueue | undefined
+    try {
+      queue = this.#queues.findOrMake(topic, queueId)
+      queue.load(logMinOffset, logEndOffset)
+    } catch (error) {
+      if (isOperatingError(error, 'MESSAGE_ILLEGAL')) {
+        findings.add({ kind: 'layout', path, what: 'its topic is longer than one can be' })
+        return
+      }
+      if (!isOperatingError(error, 'STORE_CORRUPT')) throw error
+      const { path: file, sizeBytes, expectedBytes, missing } = error.facts
+      const what =
+        missing !== undefined
+          ? `the file before it is missing: ${missing}`
+          : sizeBytes !== undefined
+            ? `is ${sizeBytes} bytes long, not ${expectedBytes}`
+            : 'its name is not that of a queue file'
+      findings.add({ kind: 'queue', path: String(file), what })
+      this.#unusable.add(queue!)
     }
   }
 
@@ -108,12 +128,13 @@ export class QueueCheck {
       (sysFlag & MessageSysFlag.INNER_BATCH) !== 0 || // batchconsumequeue/ has these
       this.#deleted.has(topic, phyOffset)
     const queueId = buffer.readInt32BE(position + recordAt.queueId)
-    if (isInLogAlone || queueId < 0) {
+    if (isInLogAlone) {
       this.unqueuedCount++
       return
     }
-    const queue = this.#queues.findOrMake(topic, queueId)
-    if (this.#unusable.has(queue)) return
+    const queue = this.#queueOf(topic, queueId)
+    if (queue === undefined) this.#onWrongRecord(phyOffset, `queueId ${queueId} of topic ${topic} names no queue`)
+    if (queue === undefined || this.#unusable.has(queue)) return
     const state = this.#stateOf(queue)
     const seen = { queueOffset: readInt64(buffer, position + recordAt.queueOffset), phyOffset }
     const isOwn = (unit: Buffer) => isUnitOf(unit, topic, buffer, layout, phyOffset)
@@ -197,6 +218,16 @@ export class QueueCheck {
     if (isDeleted) this.unqueuedCount += count
     else if (isInUse) this.behindCount += count
     else add(`lacks the units of ${count} messages, the first one at queueOffset ${first.queueOffset}`, first.phyOffset)
+  }
+
+  /** undefined where a record names a queue that none can be: no checksum covers its topic and queueId. */
+  #queueOf(topic: string, queueId: number): ConsumeQueue | undefined {
+    try {
+      return this.#queues.findOrMake(topic, queueId)
+    } catch (error) {
+      if (!isOperatingError(error, 'MESSAGE_ILLEGAL')) throw error
+      return undefined
+    }
   }
 
   #stateOf(queue: ConsumeQueue): QueueState {

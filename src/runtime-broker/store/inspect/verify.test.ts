@@ -6,8 +6,10 @@ import { reportLines } from './report.ts'
 import { type VerifyReport, verifyStore } from './verify.ts'
 
 const segment = (start: number) => `/store/commitlog/${String(start).padStart(20, '0')}`
-const queueOffsetAt = 20 // in a record
+const queueIdAt = 12 // in a record
+const queueOffsetAt = 20
 const storeTimestampAt = 56
+const topicAt = 93 // behind a body of 4 bytes
 const queueFile = '/store/consumequeue/orders/0/00000000000000000000'
 
 /** A disk that cannot be changed, as a mounted snapshot. */
@@ -402,6 +404,59 @@ test.each([
 
   expect(report).toMatchObject({ recordCount: 88, stoppedAt: undefined })
   expect(report.findings.kept).toMatchObject([{ kind: 'time', phyOffset: place }])
+})
+
+test.each([
+  ['a negative queueId', queueIdAt, Buffer.alloc(4, 0xff), 'queueId -1 of topic xx names no queue'],
+  ['a topic that names no directory', topicAt, Buffer.from('..'), 'queueId 0 of topic .. names no queue'],
+])('%s in a record is a problem, and why the next start refuses', async (_what, at, bytes, what) => {
+  const bench = await filled()
+  const [sent] = await bench.appendAll(['1234'], { topic: 'xx' })
+  await bench.clock.advance(11_000)
+  bench.kill()
+  bench.files.remove('/store/checkpoint') // so the next start reads it again
+  overwriteLog(bench, sent!.phyOffset + at, bytes)
+
+  const report = await verify(bench)
+
+  expect(report.findings.kept).toMatchObject([
+    { kind: 'field', phyOffset: sent!.phyOffset, what: expect.stringContaining(what) },
+    { kind: 'queue', path: '/store/consumequeue/xx/0' },
+  ])
+  expect([...reportLines(report, '/store')].join('\n')).not.toMatch(/remove consumequeue.*makes/)
+  expect(report.nextStart.refusal).toContain('MESSAGE_ILLEGAL')
+  await expect(bench.reopen()).rejects.toThrow(report.nextStart.refusal)
+})
+
+test('a directory that is no queue, and no start looks at, is a problem', async () => {
+  const bench = await filled()
+  await bench.close()
+  const names = ['-1', '007', '99999999999999999999', 'lost']
+  for (const name of names) bench.files.makeDirectory(`/store/consumequeue/orders/${name}`)
+
+  const { findings, queueCount, nextStart } = await verify(bench)
+
+  expect(queueCount).toBe(3)
+  expect(findings.kept).toEqual(
+    names.map((name) => ({
+      kind: 'stray',
+      path: `/store/consumequeue/orders/${name}`,
+      what: expect.stringContaining('name'),
+    })),
+  )
+  expect(nextStart.refusal).toBeUndefined()
+})
+
+test('a topic directory with a name that none can have is a problem', async () => {
+  const bench = await filled()
+  await bench.close()
+  const path = `/store/consumequeue/${'x'.repeat(300)}/0`
+  bench.files.makeDirectory(path)
+
+  const { findings, nextStart } = await verify(bench)
+
+  expect(findings.kept).toMatchObject([{ kind: 'layout', path }])
+  expect(nextStart.refusal).toContain('MESSAGE_ILLEGAL')
 })
 
 test('a torn tail is one problem, whatever old records lie behind it', async () => {
