@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals'
 import { StoreBench } from '../testing/bench.ts'
 import { type DumpFilter, dumpStore } from './dump.ts'
+import type { Finding } from './findings.ts'
 
 const everything: DumpFilter = {
   topic: undefined,
@@ -11,7 +12,12 @@ const everything: DumpFilter = {
   key: undefined,
 }
 
-async function dump(bench: StoreBench, filter: Partial<DumpFilter> = {}, withBodies = false) {
+async function dump(
+  bench: StoreBench,
+  filter: Partial<DumpFilter> = {},
+  withBodies = false,
+  onLayout: (finding: Finding) => void = () => {},
+) {
   const lines: Record<string, unknown>[] = []
   await dumpStore(
     {
@@ -22,6 +28,7 @@ async function dump(bench: StoreBench, filter: Partial<DumpFilter> = {}, withBod
       withBodies,
       onLine: (line) => lines.push(JSON.parse(line)) > 0,
       onProgress: () => {},
+      onLayout,
     },
     { files: bench.files },
   )
@@ -118,4 +125,16 @@ test('damaged places and damaged bodies are told too', async () => {
     why: 'magic 00000000 is that of no record',
   })
   expect(lines.filter(({ isBodyDamaged }) => isBodyDamaged).map(({ phyOffset }) => phyOffset)).toEqual([all[5]])
+})
+
+test('what is wrong with the files of the log is told beside the records', async () => {
+  const bench = await filled()
+  const told: Finding[] = []
+  const second = bench.files.open('/store/commitlog/00000000000000004096', 'existing')
+  second.truncate(4000)
+
+  const lines = await dump(bench, {}, false, (finding) => told.push(finding))
+
+  expect(lines).toHaveLength(41)
+  expect(told).toMatchObject([{ path: second.path, what: 'is 4000 bytes long, not 4096' }])
 })

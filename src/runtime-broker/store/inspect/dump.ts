@@ -10,7 +10,7 @@ import {
   type StoredMessage,
 } from '../../../remoting/message/index.ts'
 import type { ScannedRecord } from '../scan.ts'
-import { Findings } from './findings.ts'
+import { type Finding, Findings } from './findings.ts'
 import { LogFiles } from './log-files.ts'
 import { assertStore, type StoreLocation } from './verify.ts'
 import { type Damage, walkLog } from './walk.ts'
@@ -34,6 +34,8 @@ export interface DumpOptions extends StoreLocation {
   /** Takes one line of JSON; false: no more is wanted. */
   onLine: (line: string) => boolean
   onProgress: (doneBytes: number, totalBytes: number) => void
+  /** Is told what is wrong with the files of the log, before the first line. */
+  onLayout: (finding: Finding) => void
 }
 
 /**
@@ -44,7 +46,9 @@ export interface DumpOptions extends StoreLocation {
 export async function dumpStore(options: DumpOptions, { files }: { files: Files }): Promise<number> {
   const { filter, commitLogDir } = options
   assertStore(files, options)
-  const log = new LogFiles(files, commitLogDir, options.segmentBytes, new Findings())
+  const findings = new Findings()
+  const log = new LogFiles(files, commitLogDir, options.segmentBytes, findings)
+  for (const finding of findings.kept) options.onLayout(finding)
   const { fromPhyOffset = log.minOffset } = filter
   if (fromPhyOffset > log.endOffset) {
     throw new OperatingError('SETTING_INVALID', {

@@ -1,28 +1,34 @@
 import { isOperatingError } from '../../../base/errors.ts'
 import type { Files } from '../../../base/files.ts'
 import { MessageSysFlag, PropertyName, readProperty, recordAt } from '../../../remoting/message/index.ts'
-import { type IndexShape, indexFileBytes } from '../key-index/index-file.ts'
+import { entryBytes, type IndexShape, indexFileBytes } from '../key-index/index-file.ts'
 import { collectKeyHashes, keyHash, tagIndexType } from '../key-index/keys.ts'
 import type { ScannedRecord } from '../scan.ts'
+import { defaults, lengthOf, usualLength } from './file-lengths.ts'
 import type { Findings } from './findings.ts'
 import { IndexEntries, type IndexEntry } from './index-entries.ts'
-import { usualLength } from './log-files.ts'
 
-const slotCountDefault = 5_000_000 // maxHashSlotNum
 /** Messages with a tag that are looked at to tell whether tags are indexed: brokers before 5.5 do not. */
 const tagProbeCount = 1000
 
 /**
  * The sizes of a directory's index files, which their length alone does not tell.
- * @param slotCount undefined: as brokers have it
+ * @param sizes maxHashSlotNum, maxIndexNum; undefined: as brokers have it, as most files are
  * @returns undefined when the length fits no such file
  */
-export function indexShapeOf(files: Files, directory: string, slotCount = slotCountDefault): IndexShape | undefined {
+export function indexShapeOf(
+  files: Files,
+  directory: string,
+  sizes: { slotCount: number | undefined; indexEntries: number | undefined },
+): IndexShape | undefined {
+  const { slotCount = defaults.slotCount, indexEntries } = sizes
   const lengths = files.list(directory).flatMap(({ isDirectory, sizeBytes }) => (isDirectory ? [] : [sizeBytes]))
-  const entryCountMax = (usualLength(lengths) - indexFileBytes({ slotCount, entryCountMax: 0 })) / 20
-  return lengths.length > 0 && Number.isInteger(entryCountMax) && entryCountMax >= 2
-    ? { slotCount, entryCountMax }
-    : undefined
+  if (lengths.length === 0) return undefined
+  if (indexEntries !== undefined) return { slotCount, entryCountMax: indexEntries }
+  const byDefault = indexFileBytes({ slotCount, entryCountMax: defaults.entryCountMax })
+  const length = sizes.slotCount === undefined ? lengthOf(lengths, undefined, byDefault) : usualLength(lengths)
+  const entryCountMax = (length - indexFileBytes({ slotCount, entryCountMax: 0 })) / entryBytes
+  return Number.isInteger(entryCountMax) && entryCountMax >= 2 ? { slotCount, entryCountMax } : undefined
 }
 
 export interface IndexCheckOptions {

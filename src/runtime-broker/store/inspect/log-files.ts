@@ -1,5 +1,6 @@
-import type { Files, OpenFile } from '../../../base/files.ts'
+import type { FileInfo, Files, OpenFile } from '../../../base/files.ts'
 import { offsetName } from '../segments.ts'
+import { defaults, lengthOf } from './file-lengths.ts'
 import type { Findings } from './findings.ts'
 
 interface SegmentFile {
@@ -15,6 +16,8 @@ interface SegmentFile {
 export class LogFiles {
   readonly segments: readonly SegmentFile[] // ascending
   readonly segmentBytes: number
+  /** The length with which a start would try. */
+  readonly expectedBytes: number
   readonly #files: Files
   #open: { start: number; file: OpenFile } | undefined // reading goes through the log once, one file after the other
 
@@ -25,7 +28,11 @@ export class LogFiles {
     const isLastEmpty = infos.at(-1)?.sizeBytes === 0
     if (isLastEmpty) infos.pop() // a crash between making and sizing it: every start removes such a file
     const named = infos.filter(({ name }) => /^\d{20}$/.test(name))
-    this.segmentBytes = segmentBytes ?? usualLength(named.map(({ sizeBytes }) => sizeBytes))
+    const lengths = named.map(({ sizeBytes }) => sizeBytes)
+    this.expectedBytes = lengthOf(lengths, segmentBytes, defaults.segmentBytes)
+    this.segmentBytes = segmentBytes === undefined ? readableBytes(named, this.expectedBytes) : segmentBytes
+    const isGuess = segmentBytes === undefined && lengths.length < 2
+    const hint = isGuess ? '; --segment-bytes says what mappedFileSizeCommitLog is, where it was set' : ''
     const segments: SegmentFile[] = []
     for (const { name, sizeBytes } of infos) {
       const path = `${directory}/${name}`
@@ -35,7 +42,7 @@ export class LogFiles {
         refuse(`its name is not that of a segment: 20 digits, a multiple of ${this.segmentBytes}`)
         continue
       }
-      if (sizeBytes !== this.segmentBytes) refuse(`is ${sizeBytes} bytes long, not ${this.segmentBytes}`)
+      if (sizeBytes !== this.expectedBytes) refuse(`is ${sizeBytes} bytes long, not ${this.expectedBytes}${hint}`)
       const before = segments.at(-1)
       if (before !== undefined && start !== before.start + this.segmentBytes) {
         refuse(`the segment before it is missing: ${offsetName(start - this.segmentBytes)}`)
@@ -75,14 +82,9 @@ export class LogFiles {
   }
 }
 
-/** The length that most have; of two that are equally frequent the larger one, since files are cut rather than grow. */
-export function usualLength(lengths: readonly number[]): number {
-  const counts = new Map<number, number>()
-  for (const length of lengths) if (length > 0) counts.set(length, (counts.get(length) ?? 0) + 1)
-  let usual = 0
-  for (const [length, count] of counts) {
-    const best = counts.get(usual) ?? 0
-    if (count > best || (count === best && length > usual)) usual = length
-  }
-  return usual || 1024 * 1024 * 1024
+/** The only file of a log is read as it is, also when it is shorter than it must be. */
+function readableBytes(named: readonly FileInfo[], expectedBytes: number): number {
+  const [only] = named
+  if (only === undefined || named.length > 1 || only.sizeBytes === 0) return expectedBytes
+  return Number(only.name) % only.sizeBytes === 0 ? only.sizeBytes : expectedBytes
 }

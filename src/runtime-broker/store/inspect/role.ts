@@ -3,6 +3,7 @@ import { isOperatingError, type OperatingError } from '../../../base/errors.ts'
 import { nodeClock, nodeFiles } from '../../../base/node/index.ts'
 import { parseFlags, UsageError } from '../../../base/usage.ts'
 import { dumpStore } from './dump.ts'
+import { defaults } from './file-lengths.ts'
 import { ProgressText } from './progress.ts'
 import { reportLines } from './report.ts'
 import { verifyStore } from './verify.ts'
@@ -19,10 +20,11 @@ Commands
 
 Flags
   --commitlog FOLDER       storePathCommitLog, where it is not DIR/commitlog
-  --segment-bytes N        mappedFileSizeCommitLog; else as most files are
+  --segment-bytes N        mappedFileSizeCommitLog
 Of verify
-  --queue-file-bytes N     mappedFileSizeConsumeQueue; else as most files are
-  --index-slots N          maxHashSlotNum, where it is not 5000000
+  --queue-file-bytes N     mappedFileSizeConsumeQueue
+  --index-slots N          maxHashSlotNum
+  --index-entries N        maxIndexNum
 Of dump
   --topic TOPIC            only messages of this topic
   --queue N                only messages of the queue of this queueId
@@ -32,6 +34,11 @@ Of dump
   --count N                at most so many
   --body                   bodies too, in base64
   -h, --help               this text
+
+Sizes that are not said are those that most files have; of which there is only one file, or none, those that brokers have:
+${defaults.segmentBytes}, ${defaults.queueFileBytes}, ${defaults.slotCount} slots, ${defaults.entryCountMax} entries.
+
+dump says on the error output where files of the log are missing or have not the length that they must have.
 
 Exit code: 0 all is well, 1 verify found problems, 2 the directory or the flags cannot be used.
 `
@@ -72,6 +79,7 @@ async function verify(location: Location, values: Values): Promise<number> {
       segmentBytes: numberOf(values, 'segment-bytes', 1),
       consumeQueueFileBytes: numberOf(values, 'queue-file-bytes', 1),
       slotCount: numberOf(values, 'index-slots', 1),
+      indexEntries: numberOf(values, 'index-entries', 2),
       onProgress: (done, total) => tellProgress(progress.next(done, total)),
     },
     { files: nodeFiles, clock: nodeClock },
@@ -81,7 +89,7 @@ async function verify(location: Location, values: Values): Promise<number> {
 }
 
 async function dump(location: Location, values: Values): Promise<number> {
-  for (const flag of ['queue-file-bytes', 'index-slots'] as const) {
+  for (const flag of ['queue-file-bytes', 'index-slots', 'index-entries'] as const) {
     if (values[flag] !== undefined) throw new UsageError(`--${flag} is a flag of verify`)
   }
   const fromQueueOffset = numberOf(values, 'from-queue-offset', 0)
@@ -112,6 +120,7 @@ async function dump(location: Location, values: Values): Promise<number> {
         return isWanted
       },
       onProgress: (done, total) => tellProgress(progress.next(done, total)),
+      onLayout: ({ path, what }) => process.stderr.write(`${path} ${what}\n`),
     },
     { files: nodeFiles },
   )
@@ -127,6 +136,7 @@ function readFlags(args: string[]) {
       'segment-bytes': { type: 'string' },
       'queue-file-bytes': { type: 'string' },
       'index-slots': { type: 'string' },
+      'index-entries': { type: 'string' },
       topic: { type: 'string' },
       queue: { type: 'string' },
       from: { type: 'string' },
@@ -144,7 +154,15 @@ function readFlags(args: string[]) {
 
 function numberOf(
   values: Values,
-  flag: 'segment-bytes' | 'queue-file-bytes' | 'index-slots' | 'queue' | 'from' | 'from-queue-offset' | 'count',
+  flag:
+    | 'segment-bytes'
+    | 'queue-file-bytes'
+    | 'index-slots'
+    | 'index-entries'
+    | 'queue'
+    | 'from'
+    | 'from-queue-offset'
+    | 'count',
   least: number,
 ): number | undefined {
   const text = values[flag]

@@ -8,9 +8,10 @@ import { DeletedTopics } from '../deleted-topics.ts'
 import type { ScannedRecord } from '../scan.ts'
 import { CheckpointCheck } from './checkpoint-check.ts'
 import { DryFiles } from './dry-files.ts'
+import { defaults, lengthOf } from './file-lengths.ts'
 import { Findings } from './findings.ts'
 import { IndexCheck, indexShapeOf } from './index-check.ts'
-import { LogFiles, usualLength } from './log-files.ts'
+import { LogFiles } from './log-files.ts'
 import { foreseeStart, type NextStart, queuesOf, type StorePlan } from './next-start.ts'
 import { QueueCheck } from './queue-check.ts'
 import { TimeCheck } from './time-check.ts'
@@ -19,7 +20,6 @@ import { type Damage, walkLog } from './walk.ts'
 /** A record that is half there is looked at again so often, at most: a broker may be writing it. */
 const looksAgainMax = 20
 const lookAgainMs = 50
-const consumeQueueFileBytesDefault = 6_000_000
 
 export interface StoreLocation {
   rootDir: string
@@ -27,10 +27,14 @@ export interface StoreLocation {
 }
 
 export interface VerifyOptions extends StoreLocation {
-  /** mappedFileSizeCommitLog, mappedFileSizeConsumeQueue, maxHashSlotNum; undefined: as the files are, as brokers have it. */
+  /**
+   * mappedFileSizeCommitLog, mappedFileSizeConsumeQueue, maxHashSlotNum, maxIndexNum. undefined: as most files are; as
+   * brokers have it, where that does not tell.
+   */
   segmentBytes: number | undefined
   consumeQueueFileBytes: number | undefined
   slotCount: number | undefined
+  indexEntries: number | undefined
   onProgress: (doneBytes: number, totalBytes: number) => void
 }
 
@@ -78,7 +82,7 @@ export async function verifyStore(
   const shape = plan.index
   const pathsOfQueues = `${rootDir}/consumequeue`
   const log = new LogFiles(dry, commitLogDir, options.segmentBytes, findings)
-  plan.segmentBytes = log.segmentBytes
+  plan.segmentBytes = log.expectedBytes
   const queues = queuesOf(plan, { files: dry, clock, log: silentLog })
   const queueCheck = new QueueCheck(
     queues,
@@ -89,6 +93,11 @@ export async function verifyStore(
   const index =
     shape &&
     new IndexCheck(dry, { directory: `${rootDir}/index`, shape, logMinOffset: log.minOffset, isInUse, findings })
+  const isIndexUnknown = shape === undefined && files.list(`${rootDir}/index`).length > 0
+  if (isIndexUnknown) {
+    const what = 'is not checked: most of its files have a length that does not fit --index-slots (maxHashSlotNum)'
+    findings.add({ kind: 'unread', path: `${rootDir}/index`, what })
+  }
   const queuesEnd = queueCheck.lastEnd()
   const leftOutAfter = clock.now() // what queues and checkpoint know was stored before
   const timeCheck = new TimeCheck(clock)
@@ -147,7 +156,7 @@ export async function verifyStore(
       unitsBehind: queueCheck.behindCount,
       unqueued: queueCheck.unqueuedCount,
       index: index && { fileCount: index.fileCount, agreed: index.agreeCount, behind: index.behindCount },
-      isIndexUnknown: shape === undefined && files.list(`${rootDir}/index`).length > 0,
+      isIndexUnknown,
       checkpoint: { isThere: checkpoint.isThere, queuesSyncedTo: checkpoint.checkpoint.queuesSyncedTo },
       findings,
       nextStart: await foreseeStart(plan, doors),
@@ -175,22 +184,27 @@ function planOf(files: Files, options: VerifyOptions, segmentBytes: number): Sto
     rootDir,
     commitLogDir,
     segmentBytes,
-    consumeQueueFileBytes: options.consumeQueueFileBytes ?? queueFileBytes(files, `${rootDir}/consumequeue`),
-    index: indexShapeOf(files, `${rootDir}/index`, options.slotCount),
+    consumeQueueFileBytes: lengthOf(
+      queueFileLengths(files, `${rootDir}/consumequeue`),
+      options.consumeQueueFileBytes,
+      defaults.queueFileBytes,
+    ),
+    index: indexShapeOf(files, `${rootDir}/index`, options),
   }
 }
 
-/** The length that most queue files have. */
-function queueFileBytes(files: Files, directory: string): number {
+function queueFileLengths(files: Files, directory: string): number[] {
   const lengths: number[] = []
   for (const topic of files.list(directory)) {
     if (!topic.isDirectory) continue
     for (const { name, isDirectory } of files.list(`${directory}/${topic.name}`)) {
-      const first = isDirectory ? files.list(`${directory}/${topic.name}/${name}`)[0] : undefined
-      if (first !== undefined && !first.isDirectory && first.sizeBytes % unitBytes === 0) lengths.push(first.sizeBytes)
+      if (!isDirectory) continue
+      for (const file of files.list(`${directory}/${topic.name}/${name}`)) {
+        if (!file.isDirectory && file.sizeBytes % unitBytes === 0) lengths.push(file.sizeBytes)
+      }
     }
   }
-  return lengths.length === 0 ? consumeQueueFileBytesDefault : usualLength(lengths)
+  return lengths
 }
 
 function deletedTopics(files: Files, rootDir: string, minOffset: number, findings: Findings): DeletedTopics {
