@@ -74,6 +74,11 @@ test('log tells a good store, a damaged one and none apart by its exit code', as
     writeFileSync(segment, Buffer.alloc(4096, 1))
     const bad = await run(['log', 'verify', join(home, 'store')])
     const dump = await run(['log', 'dump', join(home, 'store')])
+    mkdirSync(join(home, 'store/config'))
+    writeFileSync(join(home, 'store/config/topics.json'), '{}')
+    const noTopics = await run(['log', 'verify', join(home, 'store'), '--segment-bytes', '4096'])
+    mkdirSync(join(home, 'store/checkpoint'))
+    const unreadable = await run(['log', 'verify', join(home, 'store')])
     const usage = await run(['log', 'verify', home, '--topic', 'T'])
     expect(none).toMatchObject({ code: 2, out: '', err: expect.stringContaining('--commitlog') })
     expect(good).toMatchObject({ code: 0, out: expect.stringContaining('No problem found'), err: '' })
@@ -81,8 +86,10 @@ test('log tells a good store, a damaged one and none apart by its exit code', as
     expect(bad).toMatchObject({ code: 1, out: expect.stringContaining('commitlog/00000000000000000000 phyOffset 0') })
     expect(JSON.parse(dump.out)).toMatchObject({ phyOffset: 0, damagedBytes: 4096 })
     expect(dump).toMatchObject({ code: 0, err: expect.stringContaining('is 4096 bytes long, not 1073741824') })
+    expect(noTopics).toMatchObject({ code: 1, out: expect.stringContaining('config/topics.json: '), err: '' })
+    expect(unreadable).toMatchObject({ code: 2, out: '', err: `cannot read ${home}/store/checkpoint: EISDIR\n` })
     expect(usage).toMatchObject({ code: 2, out: '', err: expect.stringContaining('--topic is a flag of dump') })
-    expect(readdirSync(join(home, 'store'))).toEqual(['commitlog'])
+    expect(readdirSync(join(home, 'store'))).toEqual(['checkpoint', 'commitlog', 'config'])
   } finally {
     rmSync(home, { recursive: true, force: true })
   }

@@ -6,9 +6,20 @@ export interface Finding {
    *   when it was stored, what cannot be: no checksum covers that.
    * - queue, index: they disagree with the log, from which they can be made again. message: the log says of a queue what
    *   cannot be. checkpoint: it says what cannot be.
-   * - unread: a part that could not be looked at.
+   * - table: a file of config/ is not what it must be. unread: a part that could not be looked at.
    */
-  kind: 'layout' | 'stray' | 'record' | 'field' | 'time' | 'queue' | 'message' | 'index' | 'checkpoint' | 'unread'
+  kind:
+    | 'layout'
+    | 'stray'
+    | 'record'
+    | 'field'
+    | 'time'
+    | 'queue'
+    | 'message'
+    | 'index'
+    | 'checkpoint'
+    | 'table'
+    | 'unread'
   path: string
   /** Where in the log, when it is about one place. */
   phyOffset?: number

@@ -103,6 +103,9 @@ function factsOf(fields: LogFields, { rootDir }: StorePlan): string {
  */
 export function remedyOf({ kind, phyOffset = 0 }: Finding, start: NextStart, isDamaged: boolean): string {
   if (kind === 'layout') return 'the broker does not start: put right or move away what is named here'
+  if (kind === 'table') {
+    return "the broker starts without these topics, or not at all: put the table right, from a copy or a slave's config/"
+  }
   if (kind === 'unread') return 'not foreseen'
   if (kind === 'stray') return 'stays: no start looks at it'
   if (start.refusal !== undefined) return 'not before it starts'

@@ -1,8 +1,8 @@
 import { resolve } from 'node:path'
-import { isOperatingError, type OperatingError } from '../../../base/errors.ts'
 import { nodeClock, nodeFiles } from '../../../base/node/index.ts'
 import { parseFlags, UsageError } from '../../../base/usage.ts'
 import { dumpStore } from './dump.ts'
+import { failureText } from './failure-text.ts'
 import { defaults } from './file-lengths.ts'
 import { ProgressText } from './progress.ts'
 import { reportLines } from './report.ts'
@@ -40,7 +40,8 @@ ${defaults.segmentBytes}, ${defaults.queueFileBytes}, ${defaults.slotCount} slot
 
 dump says on the error output where files of the log are missing or have not the length that they must have.
 
-Exit code: 0 all is well, 1 verify found problems, 2 the directory or the flags cannot be used.
+Exit code: 0 all is well, 1 verify found problems, 2 no answer: the directory or the flags cannot be used, or this
+program failed.
 `
 
 /** @returns the exit code */
@@ -59,8 +60,8 @@ export async function run(args: string[]): Promise<number> {
   try {
     return await (command === 'verify' ? verify(location, values) : dump(location, values))
   } catch (error) {
-    if (!isOperatingError(error)) throw error
-    process.stderr.write(`${saidOf(error)}\n`)
+    if (error instanceof UsageError) throw error
+    process.stderr.write(`${failureText(`log ${command}`, error)}\n`)
     return 2
   }
 }
@@ -176,11 +177,4 @@ function numberOf(
 
 function tellProgress(text: string | undefined): void {
   if (text !== undefined) process.stderr.write(`${text}\n`)
-}
-
-function saidOf(error: OperatingError): string {
-  const { operation, path, code } = error.facts
-  if (error.code !== 'FILE_FAILED') return error.message
-  const gone = 'it went while it was read: a broker that is at work may remove files; try again'
-  return `cannot ${operation} ${path}: ${code === 'ENOENT' ? gone : code}`
 }

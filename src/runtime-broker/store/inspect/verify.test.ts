@@ -541,6 +541,27 @@ test('an index whose sizes nobody knows is a problem', async () => {
   ])
 })
 
+test.each([
+  ['what is neither a table nor JSON', '{'],
+  ['a table of nothing', '{}'],
+  ['another kind of JSON', 'null'],
+  ['a table of another kind', '{"topicConfigTable":[]}'],
+])('topics.json holds %s: that is said, and all topics count', async (_what, text) => {
+  const bench = await filled()
+  await bench.close()
+  bench.files.makeDirectory('/store/config')
+  bench.files.writeText('/store/config/topics.json', text)
+  bench.files.remove('/store/consumequeue/bills')
+
+  const { findings } = await verify(bench)
+
+  expect(findings.kept).toMatchObject([
+    { kind: 'table', path: '/store/config/topics.json' },
+    { kind: 'queue', path: '/store/consumequeue/bills/0', what: expect.stringContaining('lacks the units') },
+    { kind: 'queue', path: '/store/consumequeue/bills/1' },
+  ])
+})
+
 test('a directory without a store is named, and the flag that may help', async () => {
   const bench = await new StoreBench().open()
   bench.files.remove('/store/commitlog')

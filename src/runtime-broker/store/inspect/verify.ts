@@ -15,6 +15,7 @@ import { LogFiles } from './log-files.ts'
 import { foreseeStart, type NextStart, queuesOf, type StorePlan } from './next-start.ts'
 import { QueueCheck } from './queue-check.ts'
 import { TimeCheck } from './time-check.ts'
+import { readTopics } from './topic-table.ts'
 import { type Damage, walkLog } from './walk.ts'
 
 /** A record that is half there is looked at again so often, at most: a broker may be writing it. */
@@ -86,7 +87,7 @@ export async function verifyStore(
   const queues = queuesOf(plan, { files: dry, clock, log: silentLog })
   const queueCheck = new QueueCheck(
     queues,
-    { deleted: deletedTopics(dry, rootDir, log.minOffset, findings), hasTopic: topicsOf(files, rootDir) },
+    { deleted: deletedTopics(dry, rootDir, log.minOffset, findings), hasTopic: readTopics(dry, rootDir, findings) },
     (phyOffset, what) => findings.add({ kind: 'field', path: log.pathOf(phyOffset), phyOffset, what }),
   )
   queueCheck.load(dry, pathsOfQueues, log.minOffset, log.endOffset, findings)
@@ -215,17 +216,6 @@ function deletedTopics(files: Files, rootDir: string, minOffset: number, finding
     if (!isOperatingError(error, 'STORE_CORRUPT')) throw error
     findings.add({ kind: 'layout', path, what: 'is no JSON object' })
     return new DeletedTopics(files, `${rootDir}/deleted-topics.json.none`, minOffset)
-  }
-}
-
-/** Says which topics the broker has; all, where its table cannot be read. */
-function topicsOf(files: Files, rootDir: string): (topic: string) => boolean {
-  const path = `${rootDir}/config/topics.json`
-  try {
-    const { topicConfigTable } = JSON.parse(files.readText(path)) as { topicConfigTable: Record<string, unknown> }
-    return (topic) => Object.hasOwn(topicConfigTable, topic)
-  } catch {
-    return () => true // no finding: the table is the broker's, and who lacks it lacks more than this
   }
 }
 
