@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { expect, test } from '@jest/globals'
+import { encodeHost, encodeRecord } from '../../src/remoting/message/index.ts'
 
 const deadlineMs = 15_000
 
@@ -12,11 +13,22 @@ interface Ran {
   err: string
 }
 
-/** Runs the program; seen is told everything it has said on standard error so far. */
-function run(args: string[], seen: (err: string, child: ChildProcess) => void = () => {}): Promise<Ran> {
-  const child = spawn(process.execPath, [resolve(import.meta.dirname, '../../src/main.js'), ...args], {
-    timeout: deadlineMs,
-  })
+/**
+ * Runs the program; seen is told everything it has said on standard error so far.
+ * @param reader a shell command that reads its output; what that one says is out then
+ * @param file takes its output
+ */
+function run(
+  args: string[],
+  seen: (err: string, child: ChildProcess) => void = () => {},
+  reader?: string,
+  file?: string,
+): Promise<Ran> {
+  const program = [process.execPath, resolve(import.meta.dirname, '../../src/main.js'), ...args]
+  const end = file !== undefined ? `> ${file}` : `| { ${reader}; }; exit \${PIPESTATUS[0]}`
+  const [command, ...rest] =
+    file === undefined && reader === undefined ? program : ['bash', '-c', `"$@" ${end}`, 'bash', ...program]
+  const child = spawn(command!, rest, { timeout: deadlineMs })
   let out = ''
   let err = ''
   child.stdout.on('data', (chunk) => {
@@ -59,6 +71,64 @@ test('SIGTERM ends a role with exit code 0', async () => {
     expect(code).toBe(0)
   } finally {
     rmSync(home, { recursive: true })
+  }
+})
+
+/** A log of one segment with so many records. @returns its storePathRootDir */
+function makeLog(home: string, count: number): string {
+  const host = encodeHost({ host: '10.0.0.1', port: 10911 })
+  const fields = {
+    queueId: 0,
+    flag: 0,
+    sysFlag: 0,
+    bornTimestamp: 1,
+    bornHost: host,
+    storeHost: host,
+    reconsumeTimes: 0,
+  }
+  const message = { ...fields, preparedTransactionOffset: 0, body: Buffer.from('body'), properties: '' }
+  const bytes = Buffer.alloc(count * 200)
+  let at = 0
+  for (let index = 0; index < count; index++) at += encodeRecord(bytes, at, message, Buffer.from('T'), index, at, 1)
+  mkdirSync(join(home, 'commitlog'))
+  writeFileSync(join(home, 'commitlog/00000000000000000000'), bytes)
+  return home
+}
+
+test('log dump loses no line, however slow its reader is, and ends quietly with it', async () => {
+  const home = mkdtempSync(join(tmpdir(), 'dump-'))
+  const count = 30_000
+  try {
+    makeLog(home, count)
+    const sizes = ['--segment-bytes', String(count * 200)]
+    const whole = await run(['log', 'dump', home, ...sizes])
+    const [head, tail] = await Promise.all([shell('head -1'), shell('sleep 0.5; tail -1')])
+    function shell(reader: string): Promise<Ran> {
+      return run(['log', 'dump', home, ...sizes], () => {}, reader)
+    }
+
+    expect(whole).toMatchObject({ code: 0, err: '' })
+    expect(whole.out.split('\n')).toHaveLength(count + 1)
+    expect(head).toMatchObject({ code: 0, err: '' })
+    expect(JSON.parse(head.out)).toMatchObject({ queueOffset: 0 })
+    expect(tail).toMatchObject({ code: 0, err: '' })
+    expect(JSON.parse(tail.out)).toMatchObject({ queueOffset: count - 1 })
+  } finally {
+    rmSync(home, { recursive: true, force: true })
+  }
+})
+
+test('log says that its output cannot be written', async () => {
+  const home = mkdtempSync(join(tmpdir(), 'full-'))
+  try {
+    makeLog(home, 10)
+    const sizes = ['--segment-bytes', '2000']
+    const dump = await run(['log', 'dump', home, ...sizes], () => {}, undefined, '/dev/full')
+    const verify = await run(['log', 'verify', home, ...sizes], () => {}, undefined, '/dev/full')
+
+    for (const ran of [dump, verify]) expect(ran).toMatchObject({ code: 2, err: 'cannot write the output: ENOSPC\n' })
+  } finally {
+    rmSync(home, { recursive: true, force: true })
   }
 })
 

@@ -3,6 +3,7 @@ import { StoreBench } from '../testing/bench.ts'
 import { type DumpFilter, dumpStore } from './dump.ts'
 import type { Finding } from './findings.ts'
 
+const place = { rootDir: '/store', commitLogDir: '/store/commitlog', segmentBytes: undefined }
 const everything: DumpFilter = {
   topic: undefined,
   queueId: undefined,
@@ -21,9 +22,7 @@ async function dump(
   const lines: Record<string, unknown>[] = []
   await dumpStore(
     {
-      rootDir: '/store',
-      commitLogDir: '/store/commitlog',
-      segmentBytes: undefined,
+      ...place,
       filter: { ...everything, ...filter },
       withBodies,
       onLine: (line) => lines.push(JSON.parse(line)) > 0,
@@ -108,6 +107,32 @@ test('from a byte on, which need not be the first of a record', async () => {
   expect((await dump(bench, { fromPhyOffset: all[35]! })).map(({ phyOffset }) => phyOffset)).toEqual(all.slice(35))
   expect((await dump(bench, { fromPhyOffset: all[35]! + 1 })).map(({ phyOffset }) => phyOffset)).toEqual(all.slice(36))
   await expect(dump(bench, { fromPhyOffset: 1_000_000 })).rejects.toMatchObject({ code: 'SETTING_INVALID' })
+})
+
+test('no more is read than the reader of the lines has room for', async () => {
+  const bench = await filled()
+  let makeRoom = () => {}
+  let lines = 0
+  const dumped = dumpStore(
+    {
+      ...place,
+      filter: everything,
+      withBodies: false,
+      onLine: () => ++lines > 0,
+      onProgress: (done) => (done === 0 ? undefined : new Promise((resolve) => (makeRoom = resolve))),
+      onLayout: () => {},
+    },
+    { files: bench.files },
+  )
+
+  await new Promise((resolve) => setImmediate(resolve))
+  const linesBefore = lines
+  makeRoom()
+  await dumped
+
+  expect(linesBefore).toBeGreaterThan(0)
+  expect(linesBefore).toBeLessThan(41)
+  expect(lines).toBe(41)
 })
 
 test('damaged places and damaged bodies are told too', async () => {

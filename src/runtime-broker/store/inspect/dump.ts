@@ -33,7 +33,8 @@ export interface DumpOptions extends StoreLocation {
   withBodies: boolean
   /** Takes one line of JSON; false: no more is wanted. */
   onLine: (line: string) => boolean
-  onProgress: (doneBytes: number, totalBytes: number) => void
+  /** Is told how far the log was read; what it returns is waited for, so that lines do not gather without a limit. */
+  onProgress: (doneBytes: number, totalBytes: number) => void | Promise<void>
   /** Is told what is wrong with the files of the log, before the first line. */
   onLayout: (finding: Finding) => void
 }

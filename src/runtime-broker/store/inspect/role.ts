@@ -4,6 +4,7 @@ import { parseFlags, UsageError } from '../../../base/usage.ts'
 import { dumpStore } from './dump.ts'
 import { failureText } from './failure-text.ts'
 import { defaults } from './file-lengths.ts'
+import { Output } from './output.ts'
 import { ProgressText } from './progress.ts'
 import { reportLines } from './report.ts'
 import { verifyStore } from './verify.ts'
@@ -55,6 +56,7 @@ export async function run(args: string[]): Promise<number> {
     throw new UsageError(command === undefined ? 'no command named' : `unknown command ${command}`)
   }
   if (dir === undefined) throw new UsageError(`${command} which directory? Name the storePathRootDir of a broker`)
+  process.stderr.on('error', () => {}) // progress that nobody reads any more
   const rootDir = resolve(dir)
   const location = { rootDir, commitLogDir: values.commitlog ? resolve(values.commitlog) : `${rootDir}/commitlog` }
   try {
@@ -73,6 +75,7 @@ async function verify(location: Location, values: Values): Promise<number> {
   for (const flag of ['topic', 'queue', 'from', 'from-queue-offset', 'key', 'count', 'body'] as const) {
     if (values[flag] !== undefined) throw new UsageError(`--${flag} is a flag of dump`)
   }
+  const output = new Output(process.stdout)
   const progress = new ProgressText(nodeClock)
   const report = await verifyStore(
     {
@@ -85,7 +88,8 @@ async function verify(location: Location, values: Values): Promise<number> {
     },
     { files: nodeFiles, clock: nodeClock },
   )
-  for (const line of reportLines(report, location.rootDir)) process.stdout.write(`${line}\n`)
+  for (const line of reportLines(report, location.rootDir)) output.line(line)
+  await output.flush()
   return report.findings.count > 0 ? 1 : 0
 }
 
@@ -97,11 +101,7 @@ async function dump(location: Location, values: Values): Promise<number> {
   if (fromQueueOffset !== undefined && values.topic === undefined) {
     throw new UsageError('--from-queue-offset wants --topic: each queue counts its own messages')
   }
-  let isWanted = true
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
-    isWanted = false // whoever read has enough: head, less
-  })
+  const output = new Output(process.stdout)
   const progress = new ProgressText(nodeClock)
   await dumpStore(
     {
@@ -116,15 +116,16 @@ async function dump(location: Location, values: Values): Promise<number> {
         key: values.key,
       },
       withBodies: values.body ?? false,
-      onLine: (line) => {
-        process.stdout.write(`${line}\n`)
-        return isWanted
+      onLine: (line) => output.line(line),
+      onProgress: async (done, total) => {
+        tellProgress(progress.next(done, total))
+        await output.room()
       },
-      onProgress: (done, total) => tellProgress(progress.next(done, total)),
       onLayout: ({ path, what }) => process.stderr.write(`${path} ${what}\n`),
     },
     { files: nodeFiles },
   )
+  await output.flush()
   return 0
 }
 

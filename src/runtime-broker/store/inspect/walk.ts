@@ -27,7 +27,8 @@ export interface WalkVisitor {
   onHole?(phyOffset: number): void
   /** A place that is no record; true: that is where the log ends, and records behind it do not count. */
   onDamage(damage: Damage): boolean
-  onProgress(phyOffset: number): void
+  /** Called before each read, of at most chunkBytes; what it returns is waited for. */
+  onProgress(phyOffset: number): void | Promise<void>
   /** Whether what is no record may be half of a write that is under way: then it is looked at again. */
   mayGrow(phyOffset: number): Promise<boolean>
 }
@@ -75,7 +76,7 @@ class Walk {
   async segment(segment: Segment, from: number): Promise<boolean> {
     const segmentEnd = segment.start + this.#log.segmentBytes
     for (let at = from; at < segmentEnd; ) {
-      this.#visitor.onProgress(at)
+      await this.#visitor.onProgress(at)
       const { next, stop } = await this.#chunk(segment, at, segmentEnd)
       if (this.result.isStopped) return false
       at = next
