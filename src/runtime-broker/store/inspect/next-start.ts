@@ -117,7 +117,7 @@ export function remedyOf({ kind, phyOffset = 0 }: Finding, start: NextStart, isD
   switch (kind) {
     case 'record':
       return isCut
-        ? `the log is cut at phyOffset ${start.endOffset}; what lies behind is kept in torn/`
+        ? `the log is cut at phyOffset ${start.endOffset}; of what lies behind torn/ keeps 64 MiB, and whole segments`
         : 'stays: the start does not read here; consumers get it damaged or not at all. Keep consumequeue/: queues that are made again from the log would end here, and the log too'
     case 'field':
       if (isCut) return `goes with the end of the log, at phyOffset ${start.endOffset}`

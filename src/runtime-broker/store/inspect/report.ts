@@ -9,6 +9,9 @@ export function* reportLines(report: VerifyReport, rootDir: string): Generator<s
   yield `commit log   ${report.segmentCount} segments of ${report.segmentBytes} bytes, phyOffset ${report.minOffset} to ${
     report.endOffset
   }, ${n(report.recordCount)} records`
+  if (report.behindCount > 0) {
+    yield `             ${n(report.behindCount)} whole records lie behind the damage that ends the log`
+  }
   if (report.stoppedAt !== undefined) yield `             messages that came meanwhile are left out`
   yield `queues       ${n(report.queueCount)}; ${n(report.unitsAgreed)} units agree${
     report.unitsBehind > 0 ? `, ${n(report.unitsBehind)} are not written yet` : ''
@@ -34,6 +37,9 @@ export function* reportLines(report: VerifyReport, rootDir: string): Generator<s
   else {
     if (report.isInUse) yield 'If no broker is at work here now:'
     yield `The next start would end the log at phyOffset ${nextStart.endOffset}:`
+    if (report.leavingCount > 0) {
+      yield `  ${n(report.leavingCount)} whole records would leave the log: copy the directory first (log dump --body prints them)`
+    }
     for (const step of nextStart.steps) yield `  ${step}`
   }
 }

@@ -473,6 +473,33 @@ test('a torn tail is one problem, whatever old records lie behind it', async () 
   expect([...reportLines(report, '/store')].join('\n')).toContain(`the log is cut at phyOffset ${end}`)
 })
 
+test('whole records behind the damage that ends the log are counted, and a copy is advised', async () => {
+  const bench = await filled()
+  const [torn] = await bench.appendAll(['torn', 'behind it', 'behind it too']) // no queue names them yet
+  bench.kill()
+  overwriteLog(bench, torn!.phyOffset + 4, Buffer.alloc(4, 7))
+
+  const report = await verify(bench)
+
+  expect(report).toMatchObject({ recordCount: 86, endOffset: torn!.phyOffset, behindCount: 2, leavingCount: 2 })
+  const text = [...reportLines(report, '/store')].join('\n')
+  expect(text).toContain('2 whole records lie behind the damage that ends the log')
+  expect(text).toContain('2 whole records would leave the log')
+})
+
+test('whole records that a start leaves out, though queues name them, are counted', async () => {
+  const bench = await filled()
+  const place = phyOffsetOf(bench, 30)
+  bench.kill()
+  bench.files.remove('/store/checkpoint') // so all is read again, up to the damage
+  overwriteLog(bench, place + 4, Buffer.alloc(4, 7))
+
+  const report = await verify(bench)
+
+  expect(report).toMatchObject({ recordCount: 85, behindCount: 0, leavingCount: 42, nextStart: { endOffset: place } })
+  expect([...reportLines(report, '/store')].join('\n')).toMatch(/42 whole records would leave the log: copy/)
+})
+
 test('a topic that was deleted needs no units', async () => {
   const bench = await filled()
   bench.store.deleteTopic('bills')

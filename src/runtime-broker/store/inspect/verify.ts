@@ -21,6 +21,7 @@ import { type Damage, walkLog } from './walk.ts'
 /** A record that is half there is looked at again so often, at most: a broker may be writing it. */
 const looksAgainMax = 20
 const lookAgainMs = 50
+const damagesMax = 10_000
 
 export interface StoreLocation {
   rootDir: string
@@ -47,6 +48,10 @@ export interface VerifyReport {
   /** There is an abort file: a broker is at work, or one died. */
   isInUse: boolean
   recordCount: number
+  /** Whole records behind the damage that ends the log: no queue names them. */
+  behindCount: number
+  /** Whole records that would be behind the end at which the next start cuts the log. */
+  leavingCount: number
   /** Messages that came while the log was read are left out from here on. */
   stoppedAt: number | undefined
   queueCount: number
@@ -105,6 +110,8 @@ export async function verifyStore(
   const cameMeanwhile = (phyOffset: number, storeTimestamp: number): boolean =>
     isInUse && phyOffset >= queuesEnd && storeTimestamp > leftOutAfter && storeTimestamp <= clock.now()
   let recordCount = 0
+  /** How many records come before each damage; the log is cut at one of the first, if at any. */
+  const before = new Map<number, number>()
   let looksAgain = { at: -1, count: 0 }
   try {
     const take = (record: ScannedRecord): boolean => {
@@ -123,6 +130,7 @@ export async function verifyStore(
       onHole: (phyOffset) => queueCheck.noteHole(phyOffset),
       onDamage: (damage) => {
         queueCheck.noteHole(damage.phyOffset)
+        if (before.size < damagesMax) before.set(damage.phyOffset, recordCount)
         findings.add({
           kind: 'record',
           path: log.pathOf(damage.phyOffset),
@@ -144,6 +152,8 @@ export async function verifyStore(
     queueCheck.finish(isInUse, findings)
     index?.finish(walked.isStopped ? walked.endOffset : Number.POSITIVE_INFINITY)
     checkpoint.finish(log.minOffset, walked.endOffset, !walked.isStopped)
+    const nextStart = await foreseeStart(plan, doors)
+    const staying = before.get(nextStart.endOffset)
     return {
       segmentCount: log.segments.length,
       segmentBytes: log.segmentBytes,
@@ -151,6 +161,8 @@ export async function verifyStore(
       endOffset: walked.endOffset,
       isInUse,
       recordCount,
+      behindCount: walked.behindCount,
+      leavingCount: staying === undefined ? 0 : recordCount + walked.behindCount - staying,
       stoppedAt: walked.isStopped ? walked.endOffset : undefined,
       queueCount: queues.count,
       unitsAgreed: queueCheck.agreeCount,
@@ -160,7 +172,7 @@ export async function verifyStore(
       isIndexUnknown,
       checkpoint: { isThere: checkpoint.isThere, queuesSyncedTo: checkpoint.checkpoint.queuesSyncedTo },
       findings,
-      nextStart: await foreseeStart(plan, doors),
+      nextStart,
     }
   } finally {
     index?.close()
