@@ -1,25 +1,26 @@
 /** One thing that is not as it must be. */
-export interface Finding {
+export type Finding = LayoutFinding | OtherFinding
+
+/** Because of it the broker refuses to start. */
+interface LayoutFinding extends FindingFacts {
+  kind: 'layout'
+  /** How to make the broker start. */
+  mend: string
+}
+
+interface OtherFinding extends FindingFacts {
   /**
-   * - layout: the broker refuses to start; stray: a name that no start looks at.
+   * - stray: a name that no start looks at.
    * - record: bytes of the log at phyOffset are none. field, time: a whole record there says of its queue, or of the time
    *   when it was stored, what cannot be: no checksum covers that.
    * - queue, index: they disagree with the log, from which they can be made again. message: the log says of a queue what
    *   cannot be. checkpoint: it says what cannot be.
    * - table: a file of config/ is not what it must be. unread: a part that could not be looked at.
    */
-  kind:
-    | 'layout'
-    | 'stray'
-    | 'record'
-    | 'field'
-    | 'time'
-    | 'queue'
-    | 'message'
-    | 'index'
-    | 'checkpoint'
-    | 'table'
-    | 'unread'
+  kind: 'stray' | 'record' | 'field' | 'time' | 'queue' | 'message' | 'index' | 'checkpoint' | 'table' | 'unread'
+}
+
+interface FindingFacts {
   path: string
   /** Where in the log, when it is about one place. */
   phyOffset?: number

@@ -3,6 +3,9 @@ import { offsetName } from '../segments.ts'
 import { defaults, lengthOf } from './file-lengths.ts'
 import type { Findings } from './findings.ts'
 
+const bringBack =
+  'bring it back as it was, from a slave or a copy of the directory: they have the same bytes. Move no segment away: its messages would go with it'
+
 interface SegmentFile {
   start: number
   path: string
@@ -36,10 +39,12 @@ export class LogFiles {
     const segments: SegmentFile[] = []
     for (const { name, sizeBytes } of infos) {
       const path = `${directory}/${name}`
-      const refuse = (what: string) => findings.add({ kind: 'layout', path, what })
+      const refuse = (what: string, mend = bringBack) => findings.add({ kind: 'layout', path, what, mend })
       const start = Number(name)
-      if (!/^\d{20}$/.test(name) || start % this.segmentBytes !== 0) {
-        refuse(`its name is not that of a segment: 20 digits, a multiple of ${this.segmentBytes}`)
+      const isDigits = /^\d{20}$/.test(name)
+      if (!isDigits || start % this.segmentBytes !== 0) {
+        const what = `its name is not that of a segment: 20 digits, a multiple of ${this.segmentBytes}`
+        refuse(what, isDigits ? bringBack : 'move it away')
         continue
       }
       if (sizeBytes !== this.expectedBytes) refuse(`is ${sizeBytes} bytes long, not ${this.expectedBytes}${hint}`)

@@ -11,7 +11,8 @@ import type { IndexShape } from '../key-index/index-file.ts'
 import { KeyIndex } from '../key-index/key-index.ts'
 import { recover } from '../recovery.ts'
 import { DryFiles } from './dry-files.ts'
-import type { Finding } from './findings.ts'
+
+const stepsMax = 100
 
 /** Where things of a store lie, and how large its files are. */
 export interface StorePlan {
@@ -32,7 +33,7 @@ export interface NextStart {
   rebuildsQueues: boolean
   /** Index files that would be made again. */
   indexFilesRemoved: number
-  /** What it would log, oldest first. */
+  /** What it would log, oldest first; the first stepsMax, and how many more. */
   steps: string[]
 }
 
@@ -43,7 +44,11 @@ export async function foreseeStart(
 ): Promise<NextStart> {
   const dry = new DryFiles(files)
   const steps: string[] = []
-  const say = (fields: LogFields, message: string) => void steps.push(`${message}${factsOf(fields, plan)}`)
+  let untoldCount = 0
+  const say = (fields: LogFields, message: string) => {
+    if (steps.length < stepsMax) steps.push(`${message}${factsOf(fields, plan)}`)
+    else untoldCount++
+  }
   const log: Log = { ...silentLog, info: say, warn: say, error: say }
   const start: NextStart = { refusal: undefined, endOffset: 0, rebuildsQueues: false, indexFilesRemoved: 0, steps }
   const indexDirectory = `${plan.rootDir}/index`
@@ -84,6 +89,7 @@ export async function foreseeStart(
     queues?.close()
     commitLog?.segments.close()
   }
+  if (untoldCount > 0) steps.push(`and ${untoldCount} more`)
   return start
 }
 
@@ -95,45 +101,4 @@ export function queuesOf(plan: StorePlan, doors: { files: Files; clock: Clock; l
 function factsOf(fields: LogFields, { rootDir }: StorePlan): string {
   const facts = Object.entries(fields).map(([key, value]) => `${key}=${String(value).replace(`${rootDir}/`, '')}`)
   return facts.length === 0 ? '' : ` (${facts.join(', ')})`
-}
-
-/**
- * What would become of a finding.
- * @param isDamaged the log does not say all that was made from it: what is made again from it ends or has a gap there
- */
-export function remedyOf({ kind, phyOffset = 0 }: Finding, start: NextStart, isDamaged: boolean): string {
-  if (kind === 'layout') return 'the broker does not start: put right or move away what is named here'
-  if (kind === 'table') {
-    return "the broker starts without these topics, or not at all: put the table right, from a copy or a slave's config/"
-  }
-  if (kind === 'unread') return 'not foreseen'
-  if (kind === 'stray') return 'stays: no start looks at it'
-  if (start.refusal !== undefined) return 'not before it starts'
-  const isCut = phyOffset >= start.endOffset
-  const removeAndStart = (directory: string) =>
-    isDamaged
-      ? `stays: do not remove ${directory}/, the log that it would be made from does not say all of it`
-      : `stays: stop the broker and remove ${directory}/, and the next start makes it again from the log`
-  switch (kind) {
-    case 'record':
-      return isCut
-        ? `the log is cut at phyOffset ${start.endOffset}; of what lies behind torn/ keeps 64 MiB, and whole segments`
-        : 'stays: the start does not read here; consumers get it damaged or not at all. Keep consumequeue/: queues that are made again from the log would end here, and the log too'
-    case 'field':
-      if (isCut) return `goes with the end of the log, at phyOffset ${start.endOffset}`
-      return start.rebuildsQueues
-        ? 'all queues are made again from the log, and some lack messages then because of it. Copy the directory first'
-        : 'stays: consumers get what the units name. Keep consumequeue/: queues that are made again from the log would lack messages because of it'
-    case 'time':
-      return 'stays: the message is delivered; searches by time miss it'
-    case 'queue':
-      if (start.rebuildsQueues) return 'all queues are made again from the log'
-      return isCut && phyOffset > 0 ? 'goes with the end of the log' : removeAndStart('consumequeue')
-    case 'message':
-      return 'stays: the log does not say it otherwise'
-    case 'index':
-      return start.indexFilesRemoved > 0 ? 'index files are made again from the log' : removeAndStart('index')
-    case 'checkpoint':
-      return 'it is not believed where it contradicts the log: more of that is read'
-  }
 }

@@ -96,7 +96,7 @@ export class QueueCheck {
       queue.load(logMinOffset, logEndOffset)
     } catch (error) {
       if (isOperatingError(error, 'MESSAGE_ILLEGAL')) {
-        findings.add({ kind: 'layout', path, what: 'its topic is longer than one can be' })
+        findings.add({ kind: 'layout', path, what: 'its topic is longer than one can be', mend: 'move it away' })
         return
       }
       if (!isOperatingError(error, 'STORE_CORRUPT')) throw error
@@ -110,6 +110,15 @@ export class QueueCheck {
       findings.add({ kind: 'queue', path: String(file), what })
       this.#unusable.add(queue!)
     }
+  }
+
+  /** Queues of which the log has no message, so that it cannot say where they go on; and those of which it never says. */
+  beyondLog(): number {
+    let count = 0
+    for (const { topic, minOffset, maxOffset } of this.#queues.all()) {
+      if (maxOffset > 0 && (minOffset === maxOffset || isMultiDispatch(topic))) count++
+    }
+    return count
   }
 
   /** End in the log of the last message that any queue has. */
@@ -169,9 +178,8 @@ export class QueueCheck {
           ...(phyOffset !== undefined && { phyOffset }),
         })
       if (state === undefined) {
-        const isMultiDispatch = queue.topic.startsWith('%LMQ%') // its units are those of other topics' messages
         const surplus = queue.maxOffset - queue.minOffset
-        if (surplus > 0 && !isMultiDispatch && !this.#unusable.has(queue)) {
+        if (surplus > 0 && !isMultiDispatch(queue.topic) && !this.#unusable.has(queue)) {
           add(`has ${surplus} units for messages that the log does not have`)
         }
         continue
@@ -290,6 +298,11 @@ export class QueueCheck {
 const noUnits = { wrongCount: 0, firstWrong: undefined, missingCount: 0, firstMissing: undefined }
 
 const isNone = () => false // of a record that was in doubt: no unit at either of its places is its own
+
+/** Its units are those of other topics' messages. */
+function isMultiDispatch(topic: string): boolean {
+  return topic.startsWith('%LMQ%')
+}
 
 function isPlaceOf(unit: Buffer, phyOffset: number, size: number): boolean {
   return readInt64(unit, 0) === phyOffset && unit.readInt32BE(8) === size

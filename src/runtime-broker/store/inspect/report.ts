@@ -1,5 +1,5 @@
 import type { Finding } from './findings.ts'
-import { remedyOf } from './next-start.ts'
+import { remedyOf } from './remedies.ts'
 import type { VerifyReport } from './verify.ts'
 
 /** The lines of a report. Paths are said from the directory on. */
@@ -44,9 +44,9 @@ export function* reportLines(report: VerifyReport, rootDir: string): Generator<s
   }
 }
 
-function* findingLines(finding: Finding, { nextStart, findings }: VerifyReport, rootDir: string): Generator<string> {
+function* findingLines(finding: Finding, report: VerifyReport, rootDir: string): Generator<string> {
   const path = finding.path.startsWith(`${rootDir}/`) ? finding.path.slice(rootDir.length + 1) : finding.path
   const at = finding.phyOffset === undefined ? '' : ` phyOffset ${finding.phyOffset}`
   yield `  ${path}${at}: ${finding.what}`
-  yield `    next start: ${remedyOf(finding, nextStart, findings.isLogDamaged)}`
+  yield `    next start: ${remedyOf(finding, report)}`
 }

@@ -589,6 +589,54 @@ test.each([
   ])
 })
 
+test('what the next start would say a thousand times is not told that often', async () => {
+  const bench = await filled()
+  for (let index = 0; index < 100; index++) await bench.appendAll(['more'])
+  bench.kill()
+  overwriteLog(bench, phyOffsetOf(bench, 1) + queueOffsetAt, int64(4096))
+  bench.files.remove('/store/checkpoint')
+
+  const { nextStart } = await verify(bench)
+
+  expect(nextStart.steps).toHaveLength(101)
+  expect(nextStart.steps.at(-2)).toMatch(/given twice/)
+  expect(nextStart.steps.at(-1)).toMatch(/^and \d+ more$/)
+})
+
+test.each<[what: string, damage: (bench: StoreBench) => void, advice: RegExp]>([
+  ['a segment is short', (bench) => truncate(bench, segment(4096), 4000), /bring .* back .* Move no segment away/],
+  ['a segment is missing', (bench) => bench.files.remove(segment(4096)), /bring .* back .* Move no segment away/],
+  ['a foreign file', (bench) => bench.files.writeText('/store/commitlog/x', 'x'), /does not start: move it away/],
+  [
+    'the list of deleted topics is none',
+    (bench) => bench.files.writeText('/store/deleted-topics.json', '{'),
+    /deleted topics come back/,
+  ],
+])('%s: the advice moves no message away', async (_what, damage, advice) => {
+  const bench = await filled()
+  await bench.close()
+  damage(bench)
+
+  expect([...reportLines(await verify(bench), '/store')].join('\n')).toMatch(advice)
+})
+
+test('consumequeue/ is not to be removed where it knows more than the log', async () => {
+  const bench = await filled()
+  await bench.appendAll(['gone'], { topic: 'gone' })
+  await bench.appendAll(Array.from({ length: 60 }, () => 'new'))
+  await bench.clock.advance(80 * 3_600_000)
+  await bench.appendAll(['newest'])
+  bench.store.removeExpiredSegments()
+  await bench.clock.advance(120_000)
+  await bench.close()
+  overwrite(bench, '/store/consumequeue/orders/0/00000000000000002240', 7 * 20 + 12, Buffer.alloc(8, 1))
+
+  const report = await verify(bench, { segmentBytes: 4096 })
+
+  expect(report.findings.kept).toMatchObject([{ kind: 'queue', path: '/store/consumequeue/orders/0' }])
+  expect([...reportLines(report, '/store')].join('\n')).toContain('do not remove consumequeue/: 3 queues')
+})
+
 test('a directory without a store is named, and the flag that may help', async () => {
   const bench = await new StoreBench().open()
   bench.files.remove('/store/commitlog')

@@ -55,6 +55,8 @@ export interface VerifyReport {
   /** Messages that came while the log was read are left out from here on. */
   stoppedAt: number | undefined
   queueCount: number
+  /** Queues that the log cannot make again as they are. */
+  queuesBeyondLog: number
   unitsAgreed: number
   unitsBehind: number
   /** Messages that need no unit. */
@@ -99,6 +101,7 @@ export async function verifyStore(
   const index =
     shape &&
     new IndexCheck(dry, { directory: `${rootDir}/index`, shape, logMinOffset: log.minOffset, isInUse, findings })
+  const queuesBeyondLog = queueCheck.beyondLog()
   const isIndexUnknown = shape === undefined && files.list(`${rootDir}/index`).length > 0
   if (isIndexUnknown) {
     const what = 'is not checked: most of its files have a length that does not fit --index-slots (maxHashSlotNum)'
@@ -165,6 +168,7 @@ export async function verifyStore(
       leavingCount: staying === undefined ? 0 : recordCount + walked.behindCount - staying,
       stoppedAt: walked.isStopped ? walked.endOffset : undefined,
       queueCount: queues.count,
+      queuesBeyondLog,
       unitsAgreed: queueCheck.agreeCount,
       unitsBehind: queueCheck.behindCount,
       unqueued: queueCheck.unqueuedCount,
@@ -226,7 +230,12 @@ function deletedTopics(files: Files, rootDir: string, minOffset: number, finding
     return new DeletedTopics(files, path, minOffset)
   } catch (error) {
     if (!isOperatingError(error, 'STORE_CORRUPT')) throw error
-    findings.add({ kind: 'layout', path, what: 'is no JSON object' })
+    findings.add({
+      kind: 'layout',
+      path,
+      what: 'is no JSON object',
+      mend: 'put it right; without it deleted topics come back',
+    })
     return new DeletedTopics(files, `${rootDir}/deleted-topics.json.none`, minOffset)
   }
 }
