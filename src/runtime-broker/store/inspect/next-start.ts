@@ -33,6 +33,8 @@ export interface NextStart {
   rebuildsQueues: boolean
   /** Index files that would be made again. */
   indexFilesRemoved: number
+  /** Messages that each queue would have, by `topic/queueId`. */
+  unitCounts: Map<string, number>
   /** What it would log, oldest first; the first stepsMax, and how many more. */
   steps: string[]
 }
@@ -50,7 +52,14 @@ export async function foreseeStart(
     else untoldCount++
   }
   const log: Log = { ...silentLog, info: say, warn: say, error: say }
-  const start: NextStart = { refusal: undefined, endOffset: 0, rebuildsQueues: false, indexFilesRemoved: 0, steps }
+  const start: NextStart = {
+    refusal: undefined,
+    endOffset: 0,
+    rebuildsQueues: false,
+    indexFilesRemoved: 0,
+    unitCounts: new Map(),
+    steps,
+  }
   const indexDirectory = `${plan.rootDir}/index`
   const indexFiles = dry.list(indexDirectory).filter(({ isDirectory }) => !isDirectory)
   let commitLog: CommitLog | undefined
@@ -74,6 +83,9 @@ export async function foreseeStart(
       log,
     })
     start.endOffset = endOffset
+    for (const { topic, queueId, minOffset, maxOffset } of queues.all()) {
+      start.unitCounts.set(`${topic}/${queueId}`, maxOffset - minOffset)
+    }
     start.rebuildsQueues = dry.isGone(`${plan.rootDir}/consumequeue`)
     if (plan.index !== undefined) {
       index = new KeyIndex({ directory: indexDirectory, shape: plan.index }, commitLog, { files: dry, clock, log })

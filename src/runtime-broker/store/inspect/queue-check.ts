@@ -29,6 +29,8 @@ const extAddressMax = -2_147_483_649
 interface QueueState {
   queue: ConsumeQueue
   sequence: QueueSequence
+  /** Messages that the log says are in the queue. */
+  count: number
   /** Messages whose unit is another one, and the first of them. */
   wrongCount: number
   firstWrong: Seen | undefined
@@ -68,7 +70,10 @@ export class QueueCheck {
     this.#onWrongRecord = onWrongRecord
   }
 
-  /** Reads which queues there are; a queue file that no start would take becomes a finding. */
+  /**
+   * Reads which queues there are; a queue file that no start would take becomes a finding.
+   * @param logEndOffset units of messages behind it do not count
+   */
   load(files: Files, directory: string, logMinOffset: number, logEndOffset: number, findings: Findings): void {
     for (const topic of files.list(directory)) {
       if (!topic.isDirectory) continue
@@ -143,7 +148,7 @@ export class QueueCheck {
     }
     const queue = this.#queueOf(topic, queueId)
     if (queue === undefined) this.#onWrongRecord(phyOffset, `queueId ${queueId} of topic ${topic} names no queue`)
-    if (queue === undefined || this.#unusable.has(queue)) return
+    if (queue === undefined) return
     const state = this.#stateOf(queue)
     const seen = { queueOffset: readInt64(buffer, position + recordAt.queueOffset), phyOffset }
     const isOwn = (unit: Buffer) => isUnitOf(unit, topic, buffer, layout, phyOffset)
@@ -165,8 +170,11 @@ export class QueueCheck {
     this.#holeAt = phyOffset
   }
 
-  /** @param isInUse a broker may be at work, or one died: then units that are not there yet are no finding */
-  finish(isInUse: boolean, findings: Findings): void {
+  /**
+   * @param isInUse a broker may be at work, or one died: then units that are not there yet are no finding
+   * @param logEndOffset where the whole records end
+   */
+  finish(isInUse: boolean, logEndOffset: number, findings: Findings): void {
     for (const queue of this.#queues.all()) {
       const state = this.#states.get(queue)
       for (const placed of state?.sequence.settle() ?? []) this.#takePlaced(state!, placed, isNone)
@@ -180,19 +188,19 @@ export class QueueCheck {
       if (state === undefined) {
         const surplus = queue.maxOffset - queue.minOffset
         if (surplus > 0 && !isMultiDispatch(queue.topic) && !this.#unusable.has(queue)) {
-          add(`has ${surplus} units for messages that the log does not have`)
+          add(`has ${surplus} units for messages that the log does not have`, undefined, 'message')
         }
         continue
       }
-      const { wrongCount, firstWrong, missingCount, firstMissing } = state
+      const { lost, twice, next = queue.minOffset } = state.sequence
+      const { wrongCount, firstWrong, missingCount } = state
       if (wrongCount > 0) {
         add(
           `${wrongCount} units are not those of their messages, the first one at queueOffset ${firstWrong!.queueOffset}`,
           firstWrong!.phyOffset,
         )
       }
-      if (missingCount > 0) this.#finishMissing(queue, missingCount, firstMissing!, isInUse, add)
-      const { lost, twice, next = queue.minOffset } = state.sequence
+      if (missingCount > 0) this.#finishMissing(state, isInUse, add)
       if (lost.count > 0) {
         const unit = this.#unit(queue, lost.first)
         const where = unit === undefined ? '' : ` (its unit names phyOffset ${readInt64(unit, 0)})`
@@ -209,23 +217,42 @@ export class QueueCheck {
           'message',
         )
       }
-      if (queue.maxOffset > next) {
-        add(`has ${queue.maxOffset - next} units behind its last message, from queueOffset ${next} on`)
+      const surplus = queue.maxOffset - next
+      const unit = this.#unit(queue, next)
+      if (unit !== undefined && readInt64(unit, 0) >= logEndOffset) {
+        const where = `from phyOffset ${readInt64(unit, 0)} on`
+        add(`its last ${surplus} units name messages behind the end of the log, ${where}`, undefined, 'message')
+      } else if (surplus > 0) {
+        add(`has ${surplus} units behind its last message, from queueOffset ${next} on`, undefined, 'message')
       }
     }
   }
 
-  #finishMissing(
-    queue: ConsumeQueue,
-    count: number,
-    first: { queueOffset: number; phyOffset: number },
-    isInUse: boolean,
-    add: (what: string, phyOffset?: number) => void,
-  ): void {
+  #finishMissing(state: QueueState, isInUse: boolean, add: (what: string, phyOffset?: number) => void): void {
+    const { queue, missingCount: count, firstMissing: first } = state
     const isDeleted = queue.maxOffset === 0 && !this.#hasTopic(queue.topic)
-    if (isDeleted) this.unqueuedCount += count
+    if (isDeleted) {
+      this.unqueuedCount += count
+      state.count = 0
+    } else if (this.#unusable.has(queue)) return
     else if (isInUse) this.behindCount += count
-    else add(`lacks the units of ${count} messages, the first one at queueOffset ${first.queueOffset}`, first.phyOffset)
+    else
+      add(`lacks the units of ${count} messages, the first one at queueOffset ${first!.queueOffset}`, first!.phyOffset)
+  }
+
+  /**
+   * Messages that the log says are in queues, and that would not be in them.
+   * @param unitCounts what each queue would have, by `topic/queueId`
+   */
+  shortBy(unitCounts: ReadonlyMap<string, number>): { messages: number; queues: number } {
+    const short = { messages: 0, queues: 0 }
+    for (const { queue, count } of this.#states.values()) {
+      const messages = count - (unitCounts.get(`${queue.topic}/${queue.queueId}`) ?? 0)
+      if (messages <= 0) continue
+      short.messages += messages
+      short.queues++
+    }
+    return short
   }
 
   /** undefined where a record names a queue that none can be: no checksum covers its topic and queueId. */
@@ -241,7 +268,7 @@ export class QueueCheck {
   #stateOf(queue: ConsumeQueue): QueueState {
     let state = this.#states.get(queue)
     if (state === undefined) {
-      this.#states.set(queue, (state = { queue, sequence: new QueueSequence(queue), ...noUnits }))
+      this.#states.set(queue, (state = { queue, sequence: new QueueSequence(queue), ...nothing }))
     }
     return state
   }
@@ -250,7 +277,7 @@ export class QueueCheck {
     const { queue } = state
     if (beginsAnew) {
       this.unqueuedCount += state.wrongCount + state.missingCount
-      Object.assign(state, noUnits)
+      Object.assign(state, nothing)
     }
     if (isWrong) {
       const due = place === undefined ? '' : `: its place in ${queue.topic}/${queue.queueId} is ${place}`
@@ -259,11 +286,13 @@ export class QueueCheck {
     if (place === undefined) return
     const unit = this.#unit(queue, place)
     const isNamed = unit !== undefined && readInt64(unit, 0) === seen.phyOffset
-    if (!isWrong || !isNamed) this.#account(state, { queueOffset: place, phyOffset: seen.phyOffset }, isOwn)
+    if (isWrong && isNamed) state.count++
+    else this.#account(state, { queueOffset: place, phyOffset: seen.phyOffset }, isOwn)
   }
 
   /** Holds a message against the unit at its place. */
   #account(state: QueueState, seen: Seen, isOwn: (unit: Buffer) => boolean): void {
+    state.count++
     if (seen.queueOffset >= state.queue.maxOffset) {
       state.missingCount++
       state.firstMissing ??= seen
@@ -295,7 +324,7 @@ export class QueueCheck {
   }
 }
 
-const noUnits = { wrongCount: 0, firstWrong: undefined, missingCount: 0, firstMissing: undefined }
+const nothing = { count: 0, wrongCount: 0, firstWrong: undefined, missingCount: 0, firstMissing: undefined }
 
 const isNone = () => false // of a record that was in doubt: no unit at either of its places is its own
 

@@ -38,7 +38,7 @@ export function remedyOf(finding: Finding, facts: Facts): string {
       }
       return isCut && phyOffset > 0 ? 'goes with the end of the log' : removal('consumequeue', facts)
     case 'message':
-      return 'stays: the log does not say it otherwise'
+      return 'what the log lacks a slave or a copy of the directory may have; no start makes it again'
     case 'index':
       return start.indexFilesRemoved > 0 ? 'index files are made again from the log' : removal('index', facts)
     case 'checkpoint':

@@ -37,11 +37,25 @@ export function* reportLines(report: VerifyReport, rootDir: string): Generator<s
   else {
     if (report.isInUse) yield 'If no broker is at work here now:'
     yield `The next start would end the log at phyOffset ${nextStart.endOffset}:`
-    if (report.leavingCount > 0) {
-      yield `  ${n(report.leavingCount)} whole records would leave the log: copy the directory first (log dump --body prints them)`
-    }
+    yield* warnings(report)
     for (const step of nextStart.steps) yield `  ${step}`
   }
+}
+
+/** What a start would take that is there now. */
+function* warnings({ leavingCount, unreadable, nextStart, findings }: VerifyReport): Generator<string> {
+  const n = (value: number) => value.toLocaleString('en-US')
+  const lines: string[] = []
+  if (leavingCount > 0) lines.push(`${n(leavingCount)} whole records would leave the log`)
+  if (unreadable.messages > 0) {
+    const which = `${n(unreadable.messages)} messages of ${n(unreadable.queues)} queues`
+    lines.push(`${which}, which the log has, could not be read`)
+  }
+  if (nextStart.rebuildsQueues && findings.isLogDamaged) {
+    lines.push('all queues would be made again from the log, which does not say all that they know')
+  }
+  if (lines.length > 0) lines.push('copy the directory first; log dump --body prints what is in the log now')
+  for (const line of lines) yield `  ${line}`
 }
 
 function* findingLines(finding: Finding, report: VerifyReport, rootDir: string): Generator<string> {

@@ -423,7 +423,7 @@ test.each([
 
   expect(report.findings.kept).toMatchObject([
     { kind: 'field', phyOffset: sent!.phyOffset, what: expect.stringContaining(what) },
-    { kind: 'queue', path: '/store/consumequeue/xx/0' },
+    { kind: 'message', path: '/store/consumequeue/xx/0' },
   ])
   expect([...reportLines(report, '/store')].join('\n')).not.toMatch(/remove consumequeue.*makes/)
   expect(report.nextStart.refusal).toContain('MESSAGE_ILLEGAL')
@@ -497,7 +497,50 @@ test('whole records that a start leaves out, though queues name them, are counte
   const report = await verify(bench)
 
   expect(report).toMatchObject({ recordCount: 85, behindCount: 0, leavingCount: 42, nextStart: { endOffset: place } })
-  expect([...reportLines(report, '/store')].join('\n')).toMatch(/42 whole records would leave the log: copy/)
+  expect([...reportLines(report, '/store')].join('\n')).toMatch(/42 whole records would leave the log\n(.*\n)+ +copy/)
+})
+
+test('a damage below what the checkpoint knows to be whole is not the end of the log', async () => {
+  const bench = await filled()
+  const [torn] = await bench.appendAll(['torn'], { topic: 'half', sysFlag: 0x4 }) // no queue will ever name it
+  await bench.clock.advance(11_000)
+  await bench.appendAll(['behind it'])
+  bench.kill()
+  overwriteLog(bench, torn!.phyOffset + 4, Buffer.alloc(4, 7))
+
+  const report = await verify(bench)
+
+  expect(report).toMatchObject({ recordCount: 87, behindCount: 0 })
+  expect(report.nextStart.endOffset).toBe(report.endOffset)
+})
+
+test('a start that makes queues again from a log with a foreign record in it is to be thought over', async () => {
+  const bench = await filled()
+  const place = phyOffsetOf(bench, 40)
+  bench.kill()
+  overwriteLog(bench, place + queueIdAt, Buffer.from([0, 0, 0, 9])) // a queue that might be
+  bench.files.remove('/store/checkpoint')
+
+  const text = [...reportLines(await verify(bench), '/store')].join('\n')
+
+  expect(text).toContain(`the first one at queueOffset 40 (its unit names phyOffset ${place})`)
+  expect(text).toMatch(
+    /40 messages of 1 queues, which the log has, could not be read\n.*made again from the log.*\n +copy the directory first/,
+  )
+})
+
+test('the last segments are missing: the queues know it', async () => {
+  const bench = await filled()
+  await bench.close()
+  const last = segment(lastStart(bench))
+  bench.files.remove(last)
+
+  const report = await verify(bench)
+
+  const kept = report.findings.kept.filter(({ kind }) => kind === 'message')
+  expect(kept).toHaveLength(3)
+  expect(kept[0]!.what).toMatch(/last \d+ units name messages behind the end of the log/)
+  expect([...reportLines(report, '/store')].join('\n')).not.toMatch(/and remove/)
 })
 
 test('a topic that was deleted needs no units', async () => {

@@ -52,6 +52,8 @@ export interface VerifyReport {
   behindCount: number
   /** Whole records that would be behind the end at which the next start cuts the log. */
   leavingCount: number
+  /** Messages that the log has, and that consumers could not read after the next start. */
+  unreadable: { messages: number; queues: number }
   /** Messages that came while the log was read are left out from here on. */
   stoppedAt: number | undefined
   queueCount: number
@@ -97,7 +99,9 @@ export async function verifyStore(
     { deleted: deletedTopics(dry, rootDir, log.minOffset, findings), hasTopic: readTopics(dry, rootDir, findings) },
     (phyOffset, what) => findings.add({ kind: 'field', path: log.pathOf(phyOffset), phyOffset, what }),
   )
-  queueCheck.load(dry, pathsOfQueues, log.minOffset, log.endOffset, findings)
+  // A broker at work may have made a segment since; one that stopped left no unit of a message that it did not write.
+  const unitsEnd = isInUse ? log.endOffset : Number.MAX_SAFE_INTEGER
+  queueCheck.load(dry, pathsOfQueues, log.minOffset, unitsEnd, findings)
   const index =
     shape &&
     new IndexCheck(dry, { directory: `${rootDir}/index`, shape, logMinOffset: log.minOffset, isInUse, findings })
@@ -107,7 +111,8 @@ export async function verifyStore(
     const what = 'is not checked: most of its files have a length that does not fit --index-slots (maxHashSlotNum)'
     findings.add({ kind: 'unread', path: `${rootDir}/index`, what })
   }
-  const queuesEnd = queueCheck.lastEnd()
+  // What the queues or the checkpoint know was whole once: no damage before it is the log's end.
+  const queuesEnd = Math.max(queueCheck.lastEnd(), checkpoint.checkpoint.queuesSyncedTo ?? 0)
   const leftOutAfter = clock.now() // what queues and checkpoint know was stored before
   const timeCheck = new TimeCheck(clock)
   const cameMeanwhile = (phyOffset: number, storeTimestamp: number): boolean =>
@@ -152,7 +157,7 @@ export async function verifyStore(
       },
     })
     timeCheck.finish(log, findings)
-    queueCheck.finish(isInUse, findings)
+    queueCheck.finish(isInUse, walked.endOffset, findings)
     index?.finish(walked.isStopped ? walked.endOffset : Number.POSITIVE_INFINITY)
     checkpoint.finish(log.minOffset, walked.endOffset, !walked.isStopped)
     const nextStart = await foreseeStart(plan, doors)
@@ -166,6 +171,8 @@ export async function verifyStore(
       recordCount,
       behindCount: walked.behindCount,
       leavingCount: staying === undefined ? 0 : recordCount + walked.behindCount - staying,
+      unreadable:
+        nextStart.refusal === undefined ? queueCheck.shortBy(nextStart.unitCounts) : { messages: 0, queues: 0 },
       stoppedAt: walked.isStopped ? walked.endOffset : undefined,
       queueCount: queues.count,
       queuesBeyondLog,
