@@ -83,6 +83,12 @@ class Content {
 /** What happens to bytes that were not synced when the power goes; [0, 1), as Random.float gives them. */
 export type Chance = () => number
 
+/** A change of directories that a power cut may undo: as a whole, and never before an older one (a journal keeps its order). */
+interface NameChange {
+  readonly paths: readonly string[]
+  apply(names: Map<string, Content>): void
+}
+
 export interface MemoryFilesOptions {
   /** Resolves when a sync may finish; without it, at once. */
   beforeSync?: () => Promise<void>
@@ -91,12 +97,13 @@ export interface MemoryFilesOptions {
 /**
  * A disk in memory. It fails on demand, and it can lose its power: what was not synced then survives, is lost or is torn
  * as chance has it, each write by itself, in whatever order. As with a journalling file system, syncing a file makes its
- * name safe too, and a size goes with the name.
+ * name safe too, a size goes with the name, and of the changes of names those that survive are the oldest.
  */
 export class MemoryFiles implements Files {
   readonly #options: MemoryFilesOptions
   #names = new Map<string, Content>()
   #safeNames = new Map<string, Content>()
+  #nameChanges: NameChange[] = [] // not safe yet, oldest first
   #directories = new Set<string>(['/'])
   readonly #locks = new Set<string>()
   #epoch = 0
@@ -121,25 +128,22 @@ export class MemoryFiles implements Files {
   /** The power is gone too: what was not synced is up to chance. */
   cutPower(chance: Chance): void {
     this.crashProcess()
-    const names = new Map<string, Content>()
-    for (const path of new Set([...this.#names.keys(), ...this.#safeNames.keys()])) {
-      const now = this.#names.get(path)
-      const safe = this.#safeNames.get(path)
-      const content = now === safe || chance() < 0.5 ? now : safe
-      if (content === undefined) continue
-      names.set(path, content)
-      this.makeDirectory(parentOf(path))
-    }
-    for (const content of new Set(names.values())) {
+    const kept = Math.floor(chance() * (this.#nameChanges.length + 1))
+    for (const change of this.#nameChanges.slice(0, kept)) change.apply(this.#safeNames)
+    this.#nameChanges = []
+    for (const content of new Set(this.#safeNames.values())) {
+      if (content.unsynced.length === 0) continue
       for (const change of content.unsynced.splice(0)) {
         const fate = 'truncate' in change ? 0 : chance()
         if (fate < 0.4) content.safe.apply(change)
         else if (fate < 0.7 && 'bytes' in change) content.safe.apply(torn(change, chance()))
+        else if (fate < 0.8 && 'bytes' in change)
+          for (const page of pagesOf(change)) if (chance() < 0.5) content.safe.apply(page)
       }
       content.live = content.safe.copy()
     }
-    this.#names = names
-    this.#safeNames = new Map(names)
+    this.#names = new Map(this.#safeNames)
+    for (const path of this.#names.keys()) this.makeDirectory(parentOf(path))
   }
 
   open(path: string, mode: OpenMode): OpenFile {
@@ -148,7 +152,8 @@ export class MemoryFiles implements Files {
     if (content !== undefined && mode === 'create') throw failed('open', path, 'EEXIST')
     if (content === undefined) {
       if (!this.#directories.has(parentOf(path))) throw failed('open', path, 'ENOENT')
-      this.#names.set(path, (content = new Content()))
+      const made = (content = new Content())
+      this.#changeNames([path], (names) => names.set(path, made))
     }
     return this.#handle(path, content, mode !== 'reading')
   }
@@ -188,22 +193,23 @@ export class MemoryFiles implements Files {
     const content = new Content()
     content.change({ position: 0, bytes: Buffer.from(text) }, this.now())
     content.makeSafe(1)
-    this.#names.set(path, content)
-    this.#safeNames.set(path, content)
+    this.#changeNames([path], (names) => names.set(path, content))
+    this.#makeNamesSafe((changed) => changed === path)
   }
 
   rename(from: string, to: string): void {
     const content = this.#names.get(from)
     if (content === undefined) throw failed('rename', from, 'ENOENT')
-    this.#names.delete(from)
-    this.#names.set(to, content)
+    this.#changeNames([from, to], (names) => {
+      if (names.delete(from)) names.set(to, content)
+    })
   }
 
   remove(path: string): void {
     for (const names of [this.#names.keys(), this.#directories.values()]) {
       for (const name of [...names]) {
         if (name !== path && !name.startsWith(`${path}/`)) continue
-        this.#names.delete(name)
+        if (this.#names.has(name)) this.#changeNames([name], (files) => files.delete(name))
         this.#directories.delete(name)
       }
     }
@@ -214,12 +220,7 @@ export class MemoryFiles implements Files {
   }
 
   syncDirectory(directory: string): void {
-    for (const path of new Set([...this.#names.keys(), ...this.#safeNames.keys()])) {
-      if (parentOf(path) !== directory) continue
-      const content = this.#names.get(path)
-      if (content === undefined) this.#safeNames.delete(path)
-      else this.#safeNames.set(path, content)
-    }
+    this.#makeNamesSafe((path) => parentOf(path) === directory)
   }
 
   lock(path: string): { release(): void } | undefined {
@@ -237,6 +238,17 @@ export class MemoryFiles implements Files {
     return this.space
   }
 
+  #changeNames(paths: readonly string[], apply: NameChange['apply']): void {
+    apply(this.#names)
+    this.#nameChanges.push({ paths, apply })
+  }
+
+  /** Makes the changes of these paths safe, and with them all older ones: a journal is written from its beginning. */
+  #makeNamesSafe(isMeant: (path: string) => boolean): void {
+    const count = this.#nameChanges.findLastIndex(({ paths }) => paths.some(isMeant)) + 1
+    for (const change of this.#nameChanges.splice(0, count)) change.apply(this.#safeNames)
+  }
+
   #handle(path: string, content: Content, isWritable: boolean): OpenFile {
     const epoch = this.#epoch
     let isOpen = true
@@ -247,7 +259,7 @@ export class MemoryFiles implements Files {
     const finishSync = (count: number) => {
       if (this.syncFailure) throw failed('fdatasync', path, this.syncFailure)
       content.makeSafe(count)
-      this.#safeNames.set(path, content)
+      this.#makeNamesSafe((changed) => changed === path)
     }
     return {
       path,
@@ -293,6 +305,21 @@ export class MemoryFiles implements Files {
 function torn({ position, bytes }: { position: number; bytes: Buffer }, share: number): Change {
   const end = Math.floor((position + bytes.length * share) / sectorBytes) * sectorBytes
   return { position, bytes: bytes.subarray(0, Math.max(0, end - position)) }
+}
+
+/** A write as the pages of the system's cache that it touches, each of which reaches the disk by itself. */
+function* pagesOf({
+  position,
+  bytes,
+}: {
+  position: number
+  bytes: Buffer
+}): Generator<{ position: number; bytes: Buffer }> {
+  for (let done = 0; done < bytes.length; ) {
+    const length = Math.min(bytes.length - done, pageBytes - ((position + done) % pageBytes))
+    yield { position: position + done, bytes: bytes.subarray(done, done + length) }
+    done += length
+  }
 }
 
 function failed(operation: string, path: string, code: string): OperatingError {
