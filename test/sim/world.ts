@@ -29,6 +29,8 @@ export class SimProcess {
   isAlive = true
   /** Changes of the disk until the process dies at one of them; undefined: it does not. */
   dieAtChange: { left: number; death: Death } | undefined
+  /** Told once, when it has ended. */
+  onEnd: (death: Death) => void = () => {}
   readonly #world: World
 
   constructor(world: World, machine: Machine, incarnation: number) {
@@ -118,6 +120,7 @@ export class World {
       process.machine.disk.crashProcess()
       this.network.processDied(process)
     }
+    process.onEnd(death)
   }
 
   /** Runs a task in the name of a process: what it throws is said of that. */

@@ -1,0 +1,37 @@
+import type { SeededRandom } from './doors/random.ts'
+
+/** What a seed makes of the cluster and its clients. */
+export interface Scenario {
+  flushDiskType: 'SYNC_FLUSH' | 'ASYNC_FLUSH'
+  brokerRole: 'ASYNC_MASTER' | 'SYNC_MASTER'
+  hasSlave: boolean
+  syncFlushTimeout: number // ms
+  segmentBytes: number
+  consumeQueueFileBytes: number
+  queues: number
+  senders: number
+  consumers: number
+  /** How many of a thousand messages a consumer fails to consume at the first try. */
+  failuresPerMille: number
+  faults: number
+  /** How long messages are sent while things fail, in ms. */
+  busyMs: number
+}
+
+export function scenarioOf(random: SeededRandom): Scenario {
+  const hasSlave = random.is(0.6)
+  return {
+    flushDiskType: random.is(0.6) ? 'SYNC_FLUSH' : 'ASYNC_FLUSH',
+    brokerRole: hasSlave && random.is(0.5) ? 'SYNC_MASTER' : 'ASYNC_MASTER',
+    hasSlave,
+    syncFlushTimeout: random.one([200, 1_000, 5_000]),
+    segmentBytes: random.one([40, 64, 256, 1024, 2048]) * 1024,
+    consumeQueueFileBytes: random.one([20, 200, 2_000, 20_000]),
+    queues: 1 + random.int(4),
+    senders: 1 + random.int(8),
+    consumers: random.int(3),
+    failuresPerMille: random.is(0.3) ? 20 : 0,
+    faults: 1 + random.int(8),
+    busyMs: random.between(15_000, 45_000),
+  }
+}

@@ -1,0 +1,130 @@
+import { audit, type Stored } from './audit.ts'
+import { adminUnit, consumerUnit, producerUnit } from './clients.ts'
+import { brokerUnit, namesrvUnit, Unit } from './cluster.ts'
+import { Faults } from './faults.ts'
+import { History } from './history.ts'
+import { lostMessages, missedMessages, slaveDifference } from './rules.ts'
+import { type Scenario, scenarioOf } from './scenario.ts'
+import { World } from './world.ts'
+
+/** What one seed came to. */
+export interface Outcome {
+  seed: number
+  scenario: Scenario
+  /** Empty: it passed. */
+  problems: string[]
+  digest: string
+  lastLines: readonly string[]
+  simulatedMs: number
+  events: number
+  acked: number
+  consumed: number
+}
+
+const setupMsMax = 60_000
+/** After all was healed a send and a consumption must succeed within this. */
+const recoveryMsMax = 60_000
+/** And everything that was acknowledged be consumed within this. */
+const quietMsMax = 120_000
+const auditMsMax = 60_000
+
+/** Runs one seed from beginning to end. @param onLine told each line of the trace */
+export async function runSeed(seed: number, onLine?: (line: string) => void): Promise<Outcome> {
+  const world = new World(seed)
+  world.trace.onLine = onLine
+  const uncaught = (error: unknown) => world.threw(error, 'unhandled rejection')
+  process.on('unhandledRejection', uncaught)
+  try {
+    return await play(world)
+  } finally {
+    process.off('unhandledRejection', uncaught)
+  }
+}
+
+async function play(world: World): Promise<Outcome> {
+  const { timeline, random, trace, problems } = world
+  const scenario = scenarioOf(random)
+  trace.add('scenario', JSON.stringify(scenario))
+  const history = new History()
+  let isSending = true
+  const restartMs = () => random.scaled(50, 15_000)
+  const namesrv = namesrvUnit(world, restartMs)
+  const master = brokerUnit(world, scenario, 0, restartMs)
+  const slave = scenario.hasSlave ? brokerUnit(world, scenario, 1, restartMs) : undefined
+  const producer = producerUnit(world, scenario, history, () => isSending, restartMs)
+  const consumers = Array.from({ length: scenario.consumers }, (_, at) =>
+    consumerUnit(world, scenario, at + 1, history, restartMs),
+  )
+  const units = [namesrv, master, ...(slave ? [slave] : []), producer, ...consumers]
+  const until = async (isDone: () => boolean, ms: number, what: string) => {
+    await timeline.run(timeline.nowMs + ms, () => isDone() || problems.length > 0)
+    if (problems.length === 0 && !isDone()) world.problem(`${what} did not happen within ${ms} ms`)
+    return problems.length === 0
+  }
+  const outcome = () => ({
+    seed: world.seed,
+    scenario,
+    problems,
+    digest: trace.digest(),
+    lastLines: trace.lastLines,
+    simulatedMs: Math.round(timeline.nowMs),
+    events: timeline.eventCount,
+    acked: history.ackCount,
+    consumed: history.consumed.size,
+  })
+
+  let isReady = false
+  const admin = adminUnit(world, scenario, () => (isReady = true))
+  for (const unit of [namesrv, master, slave, admin]) unit?.launch()
+  if (!(await until(() => isReady, setupMsMax, 'the topic’s creation'))) return outcome()
+  admin.retire()
+  producer.launch()
+  for (const consumer of consumers) consumer.launch()
+
+  const faults = new Faults(world, scenario, { namesrv, master, slave, producer, consumers }, history)
+  faults.schedule(random.fork())
+  await timeline.run(timeline.nowMs + scenario.busyMs, () => problems.length > 0)
+  if (problems.length > 0) return outcome()
+
+  trace.add('world', 'heals')
+  faults.heal()
+  const ackedBefore = history.ackCount
+  const consumedBefore = history.consumed.size
+  const isBack = () =>
+    units.every(({ isUp }) => isUp) &&
+    history.ackCount > ackedBefore &&
+    (consumers.length === 0 || history.consumed.size > consumedBefore)
+  if (!(await until(isBack, recoveryMsMax, 'recovery: a send and a consumption after all was healed'))) return outcome()
+
+  isSending = false
+  trace.add('world', 'sends no more')
+  const auditor = new Unit(
+    world,
+    'auditor',
+    async (process) => {
+      stored = await audit(world, process, scenario.queues, history)
+      return {}
+    },
+    () => 1_000,
+  )
+  let stored: Stored | undefined
+  await timeline.run(timeline.nowMs + 10_000, () => problems.length > 0) // sends under way end
+  auditor.launch()
+  if (!(await until(() => stored !== undefined, auditMsMax, 'the audit'))) return outcome()
+  for (const problem of lostMessages(scenario, history, stored!, faults)) world.problem(problem)
+  if (problems.length > 0) return outcome()
+
+  if (consumers.length > 0) {
+    const isConsumed = () => missedMessages(history, stored!, faults).next().done === true
+    await timeline.run(timeline.nowMs + quietMsMax, () => problems.length > 0 || isConsumed())
+    for (const problem of missedMessages(history, stored!, faults)) world.problem(problem)
+    if (problems.length > 0) return outcome()
+  }
+  if (slave !== undefined) {
+    const isSame = () => slaveDifference(master.machine, slave.machine) === undefined
+    await timeline.run(timeline.nowMs + quietMsMax, () => problems.length > 0 || isSame())
+    const difference = slaveDifference(master.machine, slave.machine)
+    if (difference !== undefined) world.problem(difference)
+  }
+  return outcome()
+}
