@@ -7,6 +7,7 @@ import { ConsumeQueues } from './consume-queues.ts'
 import { DeletedTopics } from './deleted-topics.ts'
 import { KeyIndex } from './key-index/key-index.ts'
 import { recover } from './recovery.ts'
+import { mendCutSegment } from './segments.ts'
 import { Store } from './store.ts'
 import type { MessageStore, StoreSettings } from './types.ts'
 
@@ -52,6 +53,8 @@ export async function openStore(
   const lock = files.lock(paths.lock)
   if (lock === undefined) throw new OperatingError('STORE_LOCKED', { path: paths.lock })
   try {
+    const wasClean = !files.exists(paths.abort)
+    if (!wasClean) mendCutSegment(files, commitLogDir, settings.segmentBytes, log)
     const commitLog = new CommitLog(files, commitLogDir, settings.segmentBytes, settings.maxMessageBytes)
     const queues = new ConsumeQueues(
       {
@@ -62,7 +65,6 @@ export async function openStore(
       { files, clock, log },
     )
     const deleted = new DeletedTopics(files, paths.deleted, commitLog.minOffset)
-    const wasClean = !files.exists(paths.abort)
     const checkpoint = readCheckpoint(files, paths.checkpoint)
     const recovered = await recover({
       commitLog,

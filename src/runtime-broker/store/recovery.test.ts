@@ -252,6 +252,36 @@ test('segments that do not fit the settings stop the start, by name', async () =
   })
 })
 
+test.each(['recovers', 'cuts a torn tail'])('a process that dies while it %s can be started again', async (what) => {
+  const { bench, texts } = await filled(45) // into the second segment
+  const last = '/store/commitlog/00000000000000004096'
+  bench.kill()
+  const { sizeBytes } = bench.files.list('/store/commitlog').at(-1)!
+  const end = new CommitLog(bench.files, '/store/commitlog', 4096, 2048)
+  const endOffset = await scanRecords(end, 0, true, () => {})
+  if (what === 'cuts a torn tail') overwrite(bench, last, endOffset - 4096, Buffer.alloc(200, 7))
+  const { open } = bench.files
+  bench.files.open = (path, mode) => {
+    const file = open.call(bench.files, path, mode)
+    let cuts = 0
+    const truncate = (bytes: number) => {
+      if (path === last && cuts++ > 0) throw new Error('dies here')
+      file.truncate(bytes)
+    }
+    return { ...file, truncate }
+  }
+  await expect(bench.reopen()).rejects.toThrow('dies here')
+  bench.files.open = open
+  bench.kill()
+  expect(bench.files.list('/store/commitlog').at(-1)!.sizeBytes).toBeLessThan(sizeBytes)
+
+  await bench.reopen()
+
+  expect(bench.warnings).toEqual(['a segment was cut when the last process died: lengthened'])
+  expect(await bench.texts()).toEqual(texts)
+  expect(bench.append()).toMatchObject({ queueOffset: 45, phyOffset: endOffset })
+})
+
 test('a segment that is cut while it is read ends the log there', async () => {
   const bench = await new StoreBench().open()
   await bench.appendAll(['a', 'b'])

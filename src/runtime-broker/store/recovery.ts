@@ -273,8 +273,8 @@ export function cutTail(
     keep(parts.files, tornDirectory, keptAt, torn)
     log.warn({ phyOffset: endOffset, bytes: torn.length, keptAt }, 'the log had a torn tail: cut, its bytes kept aside')
   }
-  if (torn.length > 0 || !wasClean) segments.zeroFrom(endOffset)
   segments.dropAfter(endOffset, tornDirectory, log)
+  if (torn.length > 0 || !wasClean) segments.zeroFrom(endOffset)
 }
 
 /** The bytes from endOffset on to the first chunk of zeroes, without zeroes at the end; empty when the tail is clean. */

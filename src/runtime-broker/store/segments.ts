@@ -34,6 +34,27 @@ export function loadStarts(files: Files, directory: string, fileBytes: number): 
   })
 }
 
+/**
+ * After a crash the last segment may be short: zeroFrom cuts a file before it makes it whole again. What it still has ends
+ * where the log does. After a clean stop a segment of another length says that the size setting was changed.
+ */
+export function mendCutSegment(files: Files, directory: string, segmentBytes: number, log: Log): void {
+  const last = files.list(directory).findLast((info) => !info.isDirectory)
+  if (last === undefined || last.sizeBytes === 0 || last.sizeBytes >= segmentBytes) return
+  const path = `${directory}/${last.name}`
+  log.warn(
+    { path, sizeBytes: last.sizeBytes, segmentBytes },
+    'a segment was cut when the last process died: lengthened',
+  )
+  const file = files.open(path, 'existing')
+  try {
+    file.truncate(segmentBytes)
+    file.syncNow()
+  } finally {
+    file.close()
+  }
+}
+
 /** The files of the commit log: equally long, created sparse at full length, opened when first needed. */
 export class Segments {
   readonly directory: string
@@ -226,7 +247,10 @@ export class Segments {
     }
   }
 
-  /** Makes everything from phyOffset on zero, to the end of its segment. */
+  /**
+   * Makes everything from phyOffset on zero, to the end of its segment. Who dies half-way leaves that short, which
+   * mendCutSegment can only tell from a wrong setting where it is the last one.
+   */
   zeroFrom(phyOffset: number): void {
     if (phyOffset >= this.endOffset) return
     const file = this.file(phyOffset)

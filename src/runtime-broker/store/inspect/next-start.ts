@@ -10,6 +10,7 @@ import { DeletedTopics } from '../deleted-topics.ts'
 import type { IndexShape } from '../key-index/index-file.ts'
 import { KeyIndex } from '../key-index/key-index.ts'
 import { recover } from '../recovery.ts'
+import { mendCutSegment } from '../segments.ts'
 import { DryFiles } from './dry-files.ts'
 
 const stepsMax = 100
@@ -66,10 +67,11 @@ export async function foreseeStart(
   let queues: ConsumeQueues | undefined
   let index: KeyIndex | undefined
   try {
+    const wasClean = !dry.exists(`${plan.rootDir}/abort`)
+    if (!wasClean) mendCutSegment(dry, plan.commitLogDir, plan.segmentBytes, log)
     commitLog = new CommitLog(dry, plan.commitLogDir, plan.segmentBytes, plan.segmentBytes)
     queues = queuesOf(plan, { files: dry, clock, log })
     const checkpoint = readCheckpoint(dry, `${plan.rootDir}/checkpoint`)
-    const wasClean = !dry.exists(`${plan.rootDir}/abort`)
     const { endOffset } = await recover({
       commitLog,
       queues,
