@@ -36,23 +36,29 @@ export function* missedMessages(history: History, stored: Stored, faults: Faults
   }
 }
 
-/** Where a slave's log differs from its master's; undefined: it is the same, byte for byte. */
+/** Where a slave's log differs from its master's; undefined: it is the same from its first segment on, byte for byte. */
 export function slaveDifference(master: Machine, slave: Machine): string | undefined {
   const directory = `${storeDir}/commitlog`
-  const [ours, theirs] = [master, slave].map(({ disk }) => disk.memory.list(directory))
-  for (const { name, sizeBytes } of ours!) {
-    const [a, b] = [master, slave].map((machine) => {
-      const bytes = Buffer.alloc(sizeBytes)
-      if (!machine.disk.memory.exists(`${directory}/${name}`)) return bytes
-      const file = machine.disk.memory.open(`${directory}/${name}`, 'reading')
-      file.read(bytes, 0)
-      file.close()
-      return bytes
-    })
-    if (a!.equals(b!)) continue
-    const at = a!.findIndex((byte, index) => byte !== b![index])
-    return `the slave’s log differs from the master’s at byte ${Number(name) + at}`
+  const copies = slave.disk.memory.list(directory)
+  const first = copies[0]?.name
+  if (first === undefined) return 'the slave has no log' // a new one begins with the master's last segment
+  const originals = master.disk.memory.list(directory).filter(({ name }) => name >= first)
+  for (const { name, sizeBytes } of originals) {
+    const a = contentOf(master, `${directory}/${name}`, sizeBytes)
+    const b = contentOf(slave, `${directory}/${name}`, sizeBytes)
+    const at = a.equals(b) ? -1 : a.findIndex((byte, index) => byte !== b[index])
+    if (at >= 0) return `the slave’s log differs from the master’s at byte ${Number(name) + at}`
   }
-  if (theirs!.length > ours!.length + 1) return `the slave has ${theirs!.length} segments, the master ${ours!.length}`
-  return undefined
+  const isTooLong = copies.length > originals.length + 1 // one may be made ahead of time
+  return isTooLong ? `the slave has ${copies.length} segments, the master ${originals.length}` : undefined
+}
+
+/** Zeroes where there is no such file. */
+function contentOf({ disk }: Machine, path: string, sizeBytes: number): Buffer {
+  const bytes = Buffer.alloc(sizeBytes)
+  if (!disk.memory.exists(path)) return bytes
+  const file = disk.memory.open(path, 'reading')
+  file.read(bytes, 0)
+  file.close()
+  return bytes
 }
