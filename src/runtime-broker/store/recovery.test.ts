@@ -62,6 +62,22 @@ test('a last record that is torn at any byte is kept aside and cut, and its plac
   }
 })
 
+test.each([
+  ['properties that lack a page end the log', 4000, ['a']],
+  ['zeroes in properties are properties like others', 100, ['a', 'b']],
+])('%s', async (_what, zeroes, expected) => {
+  const bench = await new StoreBench({ segmentBytes: 65_536 }).open()
+  const value = `k\u0001${'x'.repeat(6000)}\u0000${'x'.repeat(6000)}\u0002`
+  await bench.appendAll(['a'])
+  const { phyOffset } = (await bench.appendAll(['b'], { properties: value }))[0]!
+  bench.kill()
+  overwrite(bench, log, phyOffset + 4000, Buffer.alloc(zeroes))
+
+  await bench.reopen()
+
+  expect(await bench.texts()).toEqual(expected)
+})
+
 test('a body that changed after it was stored ends the log there', async () => {
   const { bench, texts } = await filled(5)
   const third = bench.store.recordAt(0)!.length * 2

@@ -86,11 +86,18 @@ export function scanChunk(
   return { position, stop: 'needsMore' }
 }
 
-/** The checksum covers the body alone; a write that was cut behind it leaves zeroes in the topic or at the end. */
+/**
+ * The checksum covers the body alone. A write that was cut behind it leaves zeroes in the topic or at the end; pages of it
+ * that did not reach the disk when the power went leave sectors of zeroes in between.
+ */
 function hasWholeTexts(bytes: Buffer, { topicAt, topicLength, propertiesAt, propertiesLength }: RecordLayout): boolean {
   if (topicLength === 0) return false
   for (let at = topicAt; at < topicAt + topicLength; at++) if (bytes[at] === 0 || bytes[at] === slash) return false
-  return propertiesLength === 0 || bytes[propertiesAt + propertiesLength - 1] !== 0
+  if (propertiesLength === 0) return true
+  const propertiesEnd = propertiesAt + propertiesLength
+  if (bytes[propertiesEnd - 1] === 0) return false
+  return propertiesLength <= lostSector.length || !bytes.subarray(propertiesAt, propertiesEnd).includes(lostSector)
 }
 
 const slash = 0x2f // topics are directory names
+const lostSector = Buffer.alloc(512) // the least that a disk writes; no property has so many zeroes
