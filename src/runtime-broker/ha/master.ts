@@ -139,7 +139,7 @@ export class HaMaster implements SettleGate {
     const { inSyncReplicas } = this.#settings
     this.#confirmedFor = inSyncReplicas
     this.#confirmedOffset = confirmedOffset(
-      [...this.#links].map(({ ackOffset }) => ackOffset),
+      [...this.#links].map((link) => link.confirmedOffset),
       inSyncReplicas - 1,
     )
     this.#waiting.confirm(this.#confirmedOffset)

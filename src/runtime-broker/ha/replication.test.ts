@@ -179,10 +179,10 @@ test('without its slave a SYNC_MASTER says so after slaveTimeout, and the messag
 test.each([
   [1, [], Number.MAX_SAFE_INTEGER],
   [2, [], 0],
-  [2, [100, -1, 70], 100],
+  [2, [100, 0, 70], 100],
   [3, [100, 50, 70], 70],
   [3, [100], 0],
-  [3, [100, -1], 0],
+  [3, [100, 0], 0],
 ])('with inSyncReplicas=%i and slaves at %j all before %i is confirmed', (inSyncReplicas, acks, expected) => {
   expect(confirmedOffset(acks, inSyncReplicas - 1)).toBe(expected)
 })
@@ -218,6 +218,24 @@ test('a slave that claims more than there is confirms nothing, and is told where
 
   expect(frames).toEqual([{ phyOffset: 0, bytes: 0 }])
   expect(sent.status).toBe('slaveTimeout')
+})
+
+test('where a slave asks from confirms nothing: it may have other bytes there, and wants to compare', async () => {
+  const pair = new Pair({ brokerRole: 'SYNC_MASTER', inSyncReplicas: 2 })
+  await pair.master.open()
+  await pair.startMaster()
+  const [first, last] = await pair.master.appendAll(['first', 'last'])
+  const { socket, frames } = await rawSlave(pair)
+
+  socket.write(encodeReport(last!.phyOffset))
+  await pair.until(() => frames.length > 0)
+  socket.write(encodeReport(last!.phyOffset)) // its heartbeat
+  await pair.clock.advance(100)
+  expect(first!.status).toBeUndefined()
+  socket.write(encodeReport(pair.master.store.raw.maxOffset))
+  await pair.until(() => last!.status !== undefined)
+
+  expect([first!.status, last!.status]).toEqual(['ok', 'ok'])
 })
 
 test('frames are no longer than haTransferBatchSize and cross no segment’s end', async () => {

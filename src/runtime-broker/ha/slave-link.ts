@@ -40,6 +40,11 @@ export class SlaveLink {
   readonly addr: string
   /** One past the last byte that the slave says it has; -1: it said nothing yet. */
   ackOffset = -1
+  /**
+   * As ackOffset, but without what it asked from: there it may only want to compare, and have other bytes than this log.
+   * 0 until it reports more.
+   */
+  confirmedOffset = 0
   /** Where the next piece begins; -1: the slave did not ask yet. */
   nextOffset = -1
   /** In the last whole second. */
@@ -176,13 +181,13 @@ export class SlaveLink {
       // Such a report must not count: the slave has other bytes there than those that will come.
       this.#refuse(raw.maxOffset, 'a slave says that it has more than this log')
     } else if (maxOffset > this.ackOffset) {
-      this.ackOffset = maxOffset
+      this.ackOffset = this.confirmedOffset = maxOffset
       this.#parts.onAck()
     }
   }
 
   #begin(requestOffset: number): void {
-    const { raw, onAck } = this.#parts
+    const { raw } = this.#parts
     const { minOffset, maxOffset, segmentBytes } = raw
     if (requestOffset > maxOffset) {
       this.#refuse(maxOffset, 'a slave has more than this log: it must not go on before its end is compared')
@@ -195,7 +200,6 @@ export class SlaveLink {
     this.nextOffset = requestOffset === 0 ? maxOffset - (maxOffset % segmentBytes) : requestOffset
     this.ackOffset = requestOffset
     this.#log.info({ requestOffset, phyOffset: this.nextOffset }, 'slave connected')
-    onAck()
     this.pump()
   }
 
