@@ -57,13 +57,13 @@ export function producerUnit(
           waitsForFlush: sent.waitsForFlush,
         }))
         const one = messages[0]!
-        const { status, queue, queueOffset } = await (messages.length === 1
-          ? producer.send(one)
-          : producer.sendBatch(messages))
+        const result = await (messages.length === 1 ? producer.send(one) : producer.sendBatch(messages))
+        const { status, queue, queueOffset } = result
         const { queueId } = queue
+        const phyOffset = 'offsetMsgId' in result ? Number(`0x${result.offsetMsgId.slice(-16)}`) : undefined
         world.trace.add(process.name, `acked ${batch.map(({ key }) => key)} ${status} at ${queueId}:${queueOffset}`)
         batch.forEach((sent, at) => {
-          history.acked(sent, { atMs: world.timeline.nowMs, status, queueId, queueOffset: queueOffset + at })
+          history.acked(sent, { atMs: world.timeline.nowMs, status, queueId, queueOffset: queueOffset + at, phyOffset })
         })
       } catch (error) {
         if (!isOperatingError(error)) throw error
@@ -76,7 +76,8 @@ export function producerUnit(
         const count = random.is(0.1) ? 1 + random.int(batchCountMax) : 1
         const batch = Array.from({ length: count }, () => {
           const paddingBytes = random.is(0.1) ? 4_000 + random.int(6_000) : 0
-          return history.send(Math.ceil(random.scaled(1, random.is(0.1) ? 4_000 : 400)), paddingBytes, waitsForFlush)
+          const bodyBytes = Math.ceil(random.scaled(1, random.is(0.1) ? 4_000 : 400))
+          return history.send({ bodyBytes, paddingBytes, waitsForFlush, atMs: world.timeline.nowMs })
         })
         await send(batch)
         await doors.clock.sleep(random.scaled(1, 800))

@@ -1,4 +1,6 @@
 import type { Unit } from './cluster.ts'
+import { usualSyncMs } from './doors/disk.ts'
+import { usualLatencyMs } from './doors/network.ts'
 import type { SeededRandom } from './doors/random.ts'
 import type { History } from './history.ts'
 import type { Scenario } from './scenario.ts'
@@ -12,16 +14,39 @@ export interface Cast {
   consumers: readonly Unit[]
 }
 
+/** What goes wrong, how often in relation to others. */
+const fates = {
+  death: 4,
+  deathAtChange: 5,
+  stop: 2,
+  restartAll: 1,
+  partition: 5,
+  slowDisk: 2,
+  slowNetwork: 1,
+  clockJump: 1,
+} as const
+type Fate = keyof typeof fates
+const deck = Object.entries(fates).flatMap(([fate, weight]) => Array.from({ length: weight }, () => fate as Fate))
+
+/** Messages of a queue that consumers may have been given, and that nobody else has heard of yet. */
+const unseenMax = 100
+const hourMs = 3_600_000
+const flushIntervalMs = 520 // flushIntervalCommitLog, and how late a timer may be
+
 /** What goes wrong, and what of it messages may be excused by. */
 export class Faults {
   readonly #world: World
   readonly #scenario: Scenario
   readonly #cast: Cast
   readonly #history: History
-  /** When the master's power was cut last. */
-  #lostAtMs = Number.NEGATIVE_INFINITY
+  /** When the master's power was cut. */
+  readonly #cutsMs: number[] = []
+  #slowestSyncMs = usualSyncMs[1]
+  /** When the slave's power was cut last. */
+  #slaveCutMs = Number.NEGATIVE_INFINITY
   /** ASYNC_FLUSH: how far consumers were in each queue when the master's power was cut. */
   readonly #skippableTo = new Map<number, number>()
+  readonly #mends = new Set<() => void>()
   #isHealed = false
 
   constructor(world: World, scenario: Scenario, cast: Cast, history: History) {
@@ -32,11 +57,24 @@ export class Faults {
     cast.master.onDeath = (death) => {
       if (death === 'powerCut') this.#noteLoss()
     }
+    if (cast.slave === undefined) return
+    cast.slave.onDeath = (death) => {
+      if (death === 'powerCut') this.#slaveCutMs = this.#world.timeline.nowMs
+    }
   }
 
-  /** Whether a message that was acknowledged then, without a promise that it is flushed, may be gone. */
+  /**
+   * Whether a message that was acknowledged then, without a promise that it is flushed, may be gone: the flush that makes it
+   * safe begins within flushIntervalCommitLog, behind one that may be under way, and each may sync two segments.
+   */
   mayHaveLost(ackedAtMs: number): boolean {
-    return ackedAtMs < this.#lostAtMs
+    const unsafeMs = flushIntervalMs + 4 * this.#slowestSyncMs
+    return this.#cutsMs.some((cutMs) => ackedAtMs < cutMs && ackedAtMs > cutMs - unsafeMs)
+  }
+
+  /** Whether the slave may no longer have what it had then. */
+  mayHaveLostCopy(sinceMs: number): boolean {
+    return this.#scenario.flushDiskType === 'ASYNC_FLUSH' && sinceMs < this.#slaveCutMs
   }
 
   /**
@@ -60,27 +98,48 @@ export class Faults {
   /** Nothing goes wrong any more. */
   heal(): void {
     this.#isHealed = true
-    const { namesrv, master, slave, producer, consumers } = this.#cast
-    for (const unit of [namesrv, master, slave, producer, ...consumers]) {
-      if (unit === undefined) continue
+    for (const mend of [...this.#mends]) mend()
+    for (const unit of this.#units()) {
       unit.nextDeath = undefined
       if (unit.machine.process !== undefined) unit.machine.process.dieAtChange = undefined
       unit.launch()
     }
   }
 
+  #units(): Unit[] {
+    const { namesrv, master, slave, producer, consumers } = this.#cast
+    return [master, ...(slave === undefined ? [] : [slave]), namesrv, producer, ...consumers]
+  }
+
   #strike(random: SeededRandom): void {
-    const { master } = this.#cast
+    const units = this.#units()
+    const unit = random.is(0.5) ? units[0]! : random.one(units) // the master has most to lose
     const death: Death = random.is(0.5) ? 'kill' : 'powerCut'
-    switch (random.one(['death', 'death', 'deathAtChange', 'deathAtChange', 'stop'] as const)) {
+    const fate = random.one(deck)
+    switch (fate) {
       case 'death':
-        master.die(death)
+        unit.die(death)
         break
       case 'deathAtChange':
-        this.#dieAtChange(master, death, random)
+        this.#dieAtChange(unit, death, random)
         break
       case 'stop':
-        master.stop()
+        unit.stop()
+        break
+      case 'restartAll': // a data centre without power, say
+        for (const each of units.slice(0, random.is(0.5) ? 2 : units.length)) each.die(death)
+        break
+      case 'partition':
+        this.#partition(random)
+        break
+      case 'slowDisk':
+        this.#slowDisk(unit, random)
+        break
+      case 'slowNetwork':
+        this.#slowNetwork(random)
+        break
+      case 'clockJump':
+        this.#jump(unit, random)
         break
     }
   }
@@ -93,8 +152,61 @@ export class Faults {
     if (random.is(0.5)) unit.nextDeath = { left: random.int(30), death }
   }
 
+  /** One machine from another, or from all; one way or both. */
+  #partition(random: SeededRandom): void {
+    const hosts = this.#units().map(({ machine }) => machine.host)
+    const one = random.one(hosts)
+    const others = hosts.filter((host) => host !== one)
+    const cut = random.is(0.3) ? others : [random.one(others)]
+    const ways = random.one(['to', 'from', 'both', 'both'] as const)
+    const ends = cut.flatMap((other) => [
+      ...(ways === 'from' ? [] : [this.#world.network.partition(one, other)]),
+      ...(ways === 'to' ? [] : [this.#world.network.partition(other, one)]),
+    ])
+    this.#forAWhile(random.scaled(300, 30_000), `partition ${ways} ${one} and ${cut}`, () => {
+      for (const end of ends) end()
+    })
+  }
+
+  #slowDisk({ machine: { name, disk } }: Unit, random: SeededRandom): void {
+    const slowest = random.scaled(50, 10_000)
+    this.#slowestSyncMs = Math.max(slowest, this.#slowestSyncMs)
+    disk.syncMs = [slowest / 10, slowest]
+    this.#forAWhile(random.scaled(500, 15_000), `slow disk of ${name}: up to ${slowest.toFixed(0)} ms a sync`, () => {
+      disk.syncMs = usualSyncMs
+    })
+  }
+
+  #slowNetwork(random: SeededRandom): void {
+    const { network } = this.#world
+    const slowest = random.scaled(20, 1_000)
+    network.latencyMs = [slowest / 20, slowest]
+    this.#forAWhile(random.scaled(500, 10_000), `slow network: up to ${slowest.toFixed(0)} ms`, () => {
+      network.latencyMs = usualLatencyMs
+    })
+  }
+
+  /** As NTP does, or a person. */
+  #jump({ machine }: Unit, random: SeededRandom): void {
+    const ms = (random.is(0.5) ? -1 : 1) * Math.round(random.scaled(10, hourMs))
+    machine.skewMs += ms
+    this.#world.trace.add(machine.name, `its clock jumps by ${ms} ms`)
+  }
+
+  #forAWhile(ms: number, what: string, mend: () => void): void {
+    const { trace, timeline } = this.#world
+    trace.add('fault', what)
+    const once = () => {
+      if (!this.#mends.delete(once)) return
+      trace.add('fault', `no more ${what}`)
+      mend()
+    }
+    this.#mends.add(once)
+    timeline.after(ms, once)
+  }
+
   #noteLoss(): void {
-    this.#lostAtMs = this.#world.timeline.nowMs
+    this.#cutsMs.push(this.#world.timeline.nowMs)
     if (this.#scenario.flushDiskType === 'SYNC_FLUSH') return // what consumers saw was safe
     const { sent, consumedTo } = this.#history
     const note = (queueId: number, queueOffset: number) =>
@@ -103,6 +215,3 @@ export class Faults {
     for (const { ack } of sent.values()) if (ack !== undefined) note(ack.queueId, ack.queueOffset)
   }
 }
-
-/** Messages of a queue that consumers may have been given, and that nobody else has heard of yet. */
-const unseenMax = 100

@@ -8,6 +8,7 @@ export interface Sent {
   readonly bodyBytes: number
   readonly paddingBytes: number // of its property `padding`
   readonly waitsForFlush: boolean
+  readonly atMs: number
   /** Undefined: no answer came, or none that says it was stored; it may have been all the same. */
   ack?: Ack
 }
@@ -17,6 +18,7 @@ export interface Ack {
   status: SendStatus
   queueId: number
   queueOffset: number
+  phyOffset: number | undefined // a batch is told only its queueOffset
 }
 
 /** What clients saw. */
@@ -27,9 +29,11 @@ export class History {
   /** Highest queueOffset that consumers got of each queue. */
   readonly consumedTo = new Map<number, number>()
   ackCount = 0
+  /** Told each acknowledgement at once. */
+  onAck: (sent: Sent, ack: Ack) => void = () => {}
 
-  send(bodyBytes: number, paddingBytes: number, waitsForFlush: boolean): Sent {
-    const sent: Sent = { key: `m${this.sent.size}`, bodyBytes, paddingBytes, waitsForFlush }
+  send(fields: Omit<Sent, 'key' | 'ack'>): Sent {
+    const sent: Sent = { key: `m${this.sent.size}`, ...fields }
     this.sent.set(sent.key, sent)
     return sent
   }
@@ -37,6 +41,7 @@ export class History {
   acked(sent: Sent, ack: Ack): void {
     sent.ack = ack
     this.ackCount++
+    this.onAck(sent, ack)
   }
 
   /** @returns the message, or what is wrong with it */

@@ -1,7 +1,8 @@
+import { offsetName } from '../../src/runtime-broker/store/segments.ts'
 import type { Stored } from './audit.ts'
 import { storeDir } from './cluster.ts'
 import type { Faults } from './faults.ts'
-import type { History, Sent } from './history.ts'
+import type { Ack, History, Sent } from './history.ts'
 import type { Scenario } from './scenario.ts'
 import type { Machine } from './world.ts'
 
@@ -34,6 +35,25 @@ export function* missedMessages(history: History, stored: Stored, faults: Faults
     if (places.some(({ queueId, queueOffset }) => faults.mayBeSkipped(queueId, queueOffset))) continue
     yield `${key} at ${places.map(({ queueId, queueOffset }) => `${queueId}:${queueOffset}`)} was never consumed`
   }
+}
+
+/** SYNC_MASTER: what is wrong with the slave's copy of a message at the moment of its acknowledgement. */
+export function missingCopy(
+  scenario: Scenario,
+  sent: Sent,
+  ack: Ack,
+  slave: Machine,
+  faults: Faults,
+): string | undefined {
+  const { status, phyOffset } = ack
+  if (scenario.brokerRole !== 'SYNC_MASTER' || status !== 'SEND_OK' || !sent.waitsForFlush) return undefined
+  if (phyOffset === undefined || faults.mayHaveLostCopy(sent.atMs)) return undefined
+  const start = phyOffset - (phyOffset % scenario.segmentBytes)
+  const segment = contentOf(slave, `${storeDir}/commitlog/${offsetName(start)}`, scenario.segmentBytes)
+  const at = phyOffset - start
+  const record = segment.subarray(at, at + segment.readInt32BE(at))
+  if (record.includes(`${sent.key}\u0002`)) return undefined
+  return `${sent.key} was acknowledged with SEND_OK at byte ${phyOffset} of the log, and the slave does not have it there`
 }
 
 /** Where a slave's log differs from its master's; undefined: it is the same from its first segment on, byte for byte. */

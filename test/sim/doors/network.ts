@@ -13,6 +13,7 @@ export interface NetworkUser {
   run(task: () => void): void
 }
 
+export const usualLatencyMs: readonly [number, number] = [0.05, 2]
 const synRetryMs = [0, 1_000, 3_000] // a connect that hears nothing asks again
 const keepAliveMs = 60_000
 const highWaterBytes = 16 * 1024 // of the stream above the kernel's buffer
@@ -155,7 +156,7 @@ interface Passage {
 export class SimNetwork {
   readonly timeline: Timeline
   /** One way, in ms: fastest and slowest. */
-  latencyMs: readonly [number, number] = [0.05, 2]
+  latencyMs = usualLatencyMs
   readonly #random: SeededRandom
   readonly #listeners = new Map<string, { user: NetworkUser; accept: (socket: Socket) => void }>()
   readonly #sockets = new Set<SimSocket>()
