@@ -124,6 +124,7 @@ export class HaMaster implements SettleGate {
       settings: this.#settings,
       clock,
       log,
+      neededFrom: () => this.#neededFrom(),
       onAck: () => this.#confirm(),
       onClose: () => {
         this.#links.delete(link)
@@ -132,6 +133,14 @@ export class HaMaster implements SettleGate {
       },
     })
     this.#links.add(link)
+  }
+
+  /** A record crosses no segment's end, so its last byte names the segment. What is not flushed may come to wait yet. */
+  #neededFrom(): number {
+    const { brokerRole, inSyncReplicas } = this.#settings
+    if (brokerRole !== 'SYNC_MASTER' || inSyncReplicas <= 1) return this.#raw.maxOffset
+    const { oldestEndOffset = Number.MAX_SAFE_INTEGER } = this.#waiting
+    return Math.min(this.#raw.flushedOffset, oldestEndOffset - 1)
   }
 
   /** Finds out what enough slaves have: of their offsets the one that inSyncReplicas − 1 of them reach. */

@@ -220,6 +220,28 @@ test('a slave that claims more than there is confirms nothing, and is told where
   expect(sent.status).toBe('slaveTimeout')
 })
 
+test.each([
+  ['waits for', 'ASYNC'],
+  ['has not flushed', 'SYNC'],
+] as const)('a new slave gets the segment of what its SYNC_MASTER %s', async (_what, flushes) => {
+  const pair = new Pair({ brokerRole: 'SYNC_MASTER', inSyncReplicas: 2 }, 4096, { flush: flushes })
+  let flush: () => void = () => {}
+  const isFlushed = new Promise<void>((resolve) => (flush = resolve))
+  if (flushes === 'SYNC') pair.master.files.beforeSync = () => isFlushed
+  await pair.master.open()
+  await pair.slave.open()
+  await pair.startMaster()
+  const sent = await pair.master.appendAll(texts(0, 15)) // into the second segment
+  pair.startSlave()
+
+  await pair.until(() => pair.isCaughtUp)
+  flush()
+  await pair.until(() => sent.every(({ status }) => status !== undefined))
+
+  expect(sent.map(({ status }) => status)).toEqual(sent.map(() => 'ok'))
+  expect(await bodies(pair)).toEqual(texts(0, 15))
+})
+
 test('where a slave asks from confirms nothing: it may have other bytes there, and wants to compare', async () => {
   const pair = new Pair({ brokerRole: 'SYNC_MASTER', inSyncReplicas: 2 })
   await pair.master.open()

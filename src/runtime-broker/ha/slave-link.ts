@@ -26,6 +26,8 @@ interface LinkParts {
   settings: LinkSettings
   clock: Clock
   log: Log
+  /** The first byte that somebody waits for or may come to wait for: a slave that begins behind it must not confirm it. */
+  neededFrom(): number
   /** The slave has more of the log. */
   onAck(): void
   onClose(): void
@@ -187,7 +189,7 @@ export class SlaveLink {
   }
 
   #begin(requestOffset: number): void {
-    const { raw } = this.#parts
+    const { raw, neededFrom } = this.#parts
     const { minOffset, maxOffset, segmentBytes } = raw
     if (requestOffset > maxOffset) {
       this.#refuse(maxOffset, 'a slave has more than this log: it must not go on before its end is compared')
@@ -197,7 +199,8 @@ export class SlaveLink {
       this.#refuse(minOffset, 'the log that this slave needs is gone: empty its store, it will get the last segment')
       return
     }
-    this.nextOffset = requestOffset === 0 ? maxOffset - (maxOffset % segmentBytes) : requestOffset
+    const firstOffset = Math.max(minOffset, Math.min(maxOffset, neededFrom()))
+    this.nextOffset = requestOffset === 0 ? firstOffset - (firstOffset % segmentBytes) : requestOffset
     this.ackOffset = requestOffset
     this.#log.info({ requestOffset, phyOffset: this.nextOffset }, 'slave connected')
     this.pump()

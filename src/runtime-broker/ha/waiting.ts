@@ -30,6 +30,11 @@ export class Waiting {
     return this.#end - this.#head
   }
 
+  /** One past the last byte that the oldest of them waits for; undefined: nobody waits. */
+  get oldestEndOffset(): number | undefined {
+    return this.#head === this.#end ? undefined : this.#endOffsets[this.#head]
+  }
+
   add(endOffset: number, waiter: AppendWaiter, status: Status): void {
     if (this.count >= this.#countMax) this.#tellOldest('slaveTimeout')
     const at = this.#end++

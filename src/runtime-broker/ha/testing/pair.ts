@@ -18,7 +18,11 @@ export class Pair {
   haMaster!: HaMaster
   haSlave!: HaSlave
 
-  constructor(settings: Partial<Pair['settings']> = {}, segmentBytes = 64 * 1024) {
+  constructor(
+    settings: Partial<Pair['settings']> = {},
+    segmentBytes = 64 * 1024,
+    masterStore: { flush?: 'SYNC' | 'ASYNC' } = {},
+  ) {
     this.settings = {
       brokerRole: 'ASYNC_MASTER',
       flushDiskType: 'ASYNC_FLUSH',
@@ -32,7 +36,7 @@ export class Pair {
       haHousekeepingInterval: 20_000,
       ...settings,
     }
-    this.master = new StoreBench({ segmentBytes })
+    this.master = new StoreBench({ segmentBytes, ...masterStore })
     this.slave = new StoreBench({ segmentBytes, isCopy: true })
     this.slave.clock = this.master.clock
   }
@@ -74,7 +78,7 @@ export class Pair {
   /** The master's machine loses its power and starts again; what was not synced is gone. */
   async cutMastersPower(): Promise<void> {
     await this.haMaster.close()
-    this.master.files.cutPower(() => 0.99)
+    this.master.files.cutPower(() => 0.999)
     await this.master.reopen()
     await this.startMaster()
   }
