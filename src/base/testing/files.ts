@@ -6,7 +6,12 @@ const pageBytes = 4096
 /** A disk writes whole sectors: a write that is cut by a power cut ends at the end of one. */
 const sectorBytes = 512
 
-type Change = { position: number; bytes: Buffer } | { truncate: number }
+interface Write {
+  position: number
+  bytes: Buffer
+}
+
+type Change = Write | { truncate: number }
 
 /** Sparse bytes: pages that were never written are zero and take no room. */
 class Pages {
@@ -73,6 +78,36 @@ class Content {
     this.count++
   }
 
+  /**
+   * Of what was not synced each page of the system's cache may have reached the disk, as it was at some moment; a page that
+   * was on its way is cut at a sector. Lengths go with the names.
+   */
+  cutPower(chance: Chance): void {
+    const isInOrder = chance() < 0.5 // as the system mostly writes: nothing behind the first page that is not there
+    let isOver = false
+    let writes: Write[] = []
+    const settle = () => {
+      for (const changes of byPage(writes)) {
+        if (isOver) break
+        const isWhole = isInOrder && chance() < 0.7
+        const count = isWhole ? changes.length : shareOf(chance(), changes.length)
+        for (const change of changes.slice(0, count)) this.safe.apply(change)
+        const next = changes[count]
+        if (next !== undefined && chance() < 0.5) this.safe.apply(torn(next, chance()))
+        isOver = isInOrder && next !== undefined
+      }
+      writes = []
+    }
+    for (const change of this.unsynced.splice(0)) {
+      if ('bytes' in change) writes.push(change)
+      else {
+        settle()
+        this.safe.apply(change)
+      }
+    }
+    settle()
+  }
+
   /** Makes the first count changes safe. */
   makeSafe(count: number): void {
     const alreadySafe = this.count - this.unsynced.length
@@ -80,7 +115,7 @@ class Content {
   }
 }
 
-/** What happens to bytes that were not synced when the power goes; [0, 1), as Random.float gives them. */
+/** What happens to bytes that were not synced when the power goes; [0, 1), as Random.float gives them: near 1 all is lost. */
 export type Chance = () => number
 
 /** A change of directories that a power cut may undo: as a whole, and never before an older one (a journal keeps its order). */
@@ -90,7 +125,6 @@ interface NameChange {
 }
 
 export interface MemoryFilesOptions {
-  /** Resolves when a sync may finish; without it, at once. */
   beforeSync?: () => Promise<void>
 }
 
@@ -100,7 +134,8 @@ export interface MemoryFilesOptions {
  * name safe too, a size goes with the name, and of the changes of names those that survive are the oldest.
  */
 export class MemoryFiles implements Files {
-  readonly #options: MemoryFilesOptions
+  /** Resolves when a sync may finish; without it, at once. */
+  beforeSync: (() => Promise<void>) | undefined
   #names = new Map<string, Content>()
   #safeNames = new Map<string, Content>()
   #nameChanges: NameChange[] = [] // not safe yet, oldest first
@@ -116,7 +151,7 @@ export class MemoryFiles implements Files {
   space: DiskSpace = { totalBytes: 1 << 30, freeBytes: 1 << 29 }
 
   constructor(options: MemoryFilesOptions = {}) {
-    this.#options = options
+    this.beforeSync = options.beforeSync
   }
 
   /** The process is gone: files stay as they are, locks end, what it had open fails. */
@@ -128,18 +163,12 @@ export class MemoryFiles implements Files {
   /** The power is gone too: what was not synced is up to chance. */
   cutPower(chance: Chance): void {
     this.crashProcess()
-    const kept = Math.floor(chance() * (this.#nameChanges.length + 1))
+    const kept = shareOf(chance(), this.#nameChanges.length)
     for (const change of this.#nameChanges.slice(0, kept)) change.apply(this.#safeNames)
     this.#nameChanges = []
     for (const content of new Set(this.#safeNames.values())) {
       if (content.unsynced.length === 0) continue
-      for (const change of content.unsynced.splice(0)) {
-        const fate = 'truncate' in change ? 0 : chance()
-        if (fate < 0.4) content.safe.apply(change)
-        else if (fate < 0.7 && 'bytes' in change) content.safe.apply(torn(change, chance()))
-        else if (fate < 0.8 && 'bytes' in change)
-          for (const page of pagesOf(change)) if (chance() < 0.5) content.safe.apply(page)
-      }
+      content.cutPower(chance)
       content.live = content.safe.copy()
     }
     this.#names = new Map(this.#safeNames)
@@ -281,7 +310,7 @@ export class MemoryFiles implements Files {
       sync: async () => {
         check('fdatasync')
         const { count } = content
-        await this.#options.beforeSync?.()
+        await this.beforeSync?.()
         check('fdatasync')
         finishSync(count)
       },
@@ -302,24 +331,32 @@ export class MemoryFiles implements Files {
   }
 }
 
-function torn({ position, bytes }: { position: number; bytes: Buffer }, share: number): Change {
-  const end = Math.floor((position + bytes.length * share) / sectorBytes) * sectorBytes
+/** How many of count, the oldest first, for a chance in [0, 1). */
+function shareOf(chance: number, count: number): number {
+  return Math.min(count, Math.floor((1 - chance) * (count + 1)))
+}
+
+function torn({ position, bytes }: Write, chance: number): Write {
+  const end = Math.floor((position + bytes.length * (1 - chance)) / sectorBytes) * sectorBytes
   return { position, bytes: bytes.subarray(0, Math.max(0, end - position)) }
 }
 
-/** A write as the pages of the system's cache that it touches, each of which reaches the disk by itself. */
-function* pagesOf({
-  position,
-  bytes,
-}: {
-  position: number
-  bytes: Buffer
-}): Generator<{ position: number; bytes: Buffer }> {
-  for (let done = 0; done < bytes.length; ) {
-    const length = Math.min(bytes.length - done, pageBytes - ((position + done) % pageBytes))
-    yield { position: position + done, bytes: bytes.subarray(done, done + length) }
-    done += length
+/** Writes as what they did to each page, in the order of the pages, each page's in that of their coming. */
+function byPage(writes: readonly Write[]): Write[][] {
+  const pages = new Map<number, Write[]>()
+  for (const { position, bytes } of writes) {
+    for (let done = 0; done < bytes.length; ) {
+      const at = position + done
+      const index = Math.floor(at / pageBytes)
+      const length = Math.min(bytes.length - done, (index + 1) * pageBytes - at)
+      const page = pages.get(index)
+      const write = { position: at, bytes: bytes.subarray(done, done + length) }
+      if (page === undefined) pages.set(index, [write])
+      else page.push(write)
+      done += length
+    }
   }
+  return [...pages].sort(([a], [b]) => a - b).map(([, page]) => page)
 }
 
 function failed(operation: string, path: string, code: string): OperatingError {

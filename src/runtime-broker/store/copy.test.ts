@@ -145,7 +145,7 @@ test.each(['SYNC', 'ASYNC'] as const)(
 
     await slave.turnUntil(copyOf(slave).cut(end))
     const left = bodies(await slave.readAll())
-    slave.files.cutPower(() => 0.9)
+    slave.files.cutPower(() => 0.999)
     await slave.open()
 
     expect(end).toBeGreaterThan(2000)

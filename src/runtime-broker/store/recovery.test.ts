@@ -164,7 +164,7 @@ test('what a recovery made readable survives a power cut', async () => {
   const { bench, texts } = await filled(5)
   bench.kill()
   await bench.reopen()
-  bench.cutPower(() => 0.99) // nothing that was not synced survives
+  bench.cutPower(() => 0.999) // nothing that was not synced survives
 
   await bench.reopen()
 

@@ -88,7 +88,7 @@ test('expired segments are gone, and queues begin where the log does', async () 
 test.each([
   ['a clean stop', async (bench: StoreBench) => await bench.close()],
   ['a kill', async (bench: StoreBench) => bench.kill()],
-  ['a power cut', async (bench: StoreBench) => bench.cutPower(() => 0.9)],
+  ['a power cut', async (bench: StoreBench) => bench.cutPower(() => 0.999)],
   [
     'a lost queue directory',
     async (bench: StoreBench) => {
