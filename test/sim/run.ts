@@ -1,81 +1,114 @@
 /**
- * Runs a broker group with its clients in one process under a seed, on a simulated clock, network and disks, while things fail.
- *   npm run sim -- [--seeds N] [--from SEED] [--seed SEED] [--trace] [--workers N]
+ * Runs a broker group with its clients in one process under a seed, on a simulated clock, network and disks, while things
+ * fail; or shows that it finds bugs that are planted.
+ *   npm run sim -- [--seeds N] [--from SEED] [--workers N]
+ *   npm run sim -- --seed SEED [--trace] [--mutant NAME]
+ *   npm run sim -- --mutants [--seeds N]
  * Ends with `sim: N passed, M failed`.
  */
-import { type ChildProcess, fork } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
-import { type Outcome, runSeed } from './seed.ts'
+import { mutants } from './mutants/list.ts'
+import { plant } from './mutants/plant.ts'
+import type { Outcome } from './seed.ts'
+import { runSeeds } from './workers.ts'
 
 process.env.TZ = 'UTC' // retention looks at the hour
+Object.defineProperty(process, 'pid', { value: 1 }) // clients name themselves by it
 const linesShown = 40
+const problemsShown = 10
+const mutantSeeds = 100
 
 const { values: flags } = parseArgs({
   options: {
-    seeds: { type: 'string', default: '100' },
+    seeds: { type: 'string' },
     from: { type: 'string', default: '1' },
     seed: { type: 'string' },
     trace: { type: 'boolean', default: false },
-    worker: { type: 'boolean', default: false }, // takes seeds from its parent
     workers: { type: 'string', default: String(availableParallelism()) },
+    mutants: { type: 'boolean', default: false },
+    mutant: { type: 'string' }, // plants this one
+    worker: { type: 'boolean', default: false }, // takes seeds from its parent
   },
 })
+const workers = Number(flags.workers)
 
 function report({ seed, problems, lastLines, scenario }: Outcome): void {
   console.log(`\nseed ${seed} failed: ${JSON.stringify(scenario)}`)
   for (const line of lastLines.slice(-linesShown)) console.log(`  ${line}`)
-  for (const problem of problems.slice(0, 10)) console.log(`  PROBLEM ${problem}`)
+  for (const problem of problems.slice(0, problemsShown)) console.log(`  PROBLEM ${problem}`)
   console.log(`  again: npm run sim -- --seed ${seed} --trace\n`)
 }
 
 function lineOf({ seed, problems, digest, simulatedMs, events, acked, consumed }: Outcome): string {
   const how = problems.length === 0 ? 'ok' : 'FAILED'
-  return `seed ${seed} ${how}: ${Math.round(simulatedMs / 1000)} s simulated, ${events} events, ${acked} acknowledged, ${consumed} consumed, trace ${digest}`
+  const what = `${Math.round(simulatedMs / 1000)} s simulated, ${events} events, ${acked} acknowledged, ${consumed} consumed`
+  return `seed ${seed} ${how}: ${what}, trace ${digest}`
 }
 
-/** Runs seeds in other processes, as many at a time as there are. */
-function runAll(seeds: readonly number[], workers: number, onOutcome: (outcome: Outcome) => void): Promise<void> {
-  const waiting = [...seeds]
-  const work = () =>
-    new Promise<void>((resolve, reject) => {
-      const child: ChildProcess = fork(import.meta.filename, ['--worker'], { execArgv: ['--no-warnings'] })
-      const next = () => {
-        const seed = waiting.shift()
-        if (seed === undefined) child.disconnect()
-        else child.send(seed)
-      }
-      child.on('message', (outcome: Outcome) => {
-        onOutcome(outcome)
-        next()
-      })
-      child.on('error', reject)
-      child.on('exit', (code) => (code === 0 ? resolve() : reject(new Error(`a worker ended with code ${code}`))))
-      next()
-    })
-  return Promise.all(Array.from({ length: Math.min(workers, seeds.length) }, work)).then(() => {})
-}
+const seedsFrom = (count: number) => Array.from({ length: count }, (_, at) => Number(flags.from) + at)
 
-if (flags.worker) {
-  process.on('message', (seed: number) => void runSeed(seed).then((outcome) => process.send!(outcome)))
-} else if (flags.seed !== undefined) {
-  const outcome = await runSeed(Number(flags.seed), flags.trace ? (line) => console.log(line) : undefined)
-  if (outcome.problems.length > 0) report(outcome)
-  console.log(lineOf(outcome))
-  process.exitCode = outcome.problems.length > 0 ? 1 : 0
-} else {
-  const started = performance.now()
+async function all(): Promise<number> {
+  const startedMs = performance.now()
+  const seeds = seedsFrom(Number(flags.seeds ?? 100))
   let failed = 0
   let done = 0
-  const seeds = Array.from({ length: Number(flags.seeds) }, (_, at) => Number(flags.from) + at)
-  await runAll(seeds, Number(flags.workers), (outcome) => {
+  await runSeeds(seeds, { workers, args: [] }, (outcome) => {
     if (outcome.problems.length > 0) {
       failed++
       report(outcome)
     }
-    if (++done % 25 === 0)
-      console.log(`${done} of ${seeds.length} seeds, ${Math.round((performance.now() - started) / 1000)} s`)
+    const seconds = Math.round((performance.now() - startedMs) / 1000)
+    if (++done % 50 === 0) console.log(`${done} of ${seeds.length} seeds, ${seconds} s`)
+    return true
   })
   console.log(`sim: ${done - failed} passed, ${failed} failed`)
+  return failed
+}
+
+async function allMutants(): Promise<number> {
+  const seeds = seedsFrom(Number(flags.seeds ?? mutantSeeds))
+  let missed = 0
+  for (const { name } of mutants) {
+    let tried = 0
+    let found: Outcome | undefined
+    await runSeeds(seeds, { workers, args: ['--mutant', name] }, (outcome) => {
+      tried++
+      if (outcome.problems.length > 0) found ??= outcome
+      return found === undefined
+    })
+    if (found === undefined) missed++
+    const how =
+      found === undefined
+        ? `NOT FOUND in ${tried} seeds`
+        : `found in ${tried} seeds: ${found.problems[0]!.split('\n')[0]}`
+    console.log(`${name}: ${how}`)
+  }
+  console.log(`sim: ${mutants.length - missed} passed, ${missed} failed`)
+  return missed
+}
+
+async function one(seed: number): Promise<number> {
+  const { runSeed } = await import('./seed.ts')
+  const outcome = await runSeed(seed, flags.trace ? (line) => console.log(line) : undefined)
+  if (outcome.problems.length > 0) report(outcome)
+  console.log(lineOf(outcome))
+  return outcome.problems.length
+}
+
+if (flags.mutant !== undefined) {
+  const mutant = mutants.find(({ name }) => name === flags.mutant)
+  if (mutant === undefined) throw new Error(`no mutant is named ${flags.mutant}`)
+  plant(mutant)
+}
+if (flags.worker) {
+  const { runSeed } = await import('./seed.ts') // after the mutant was planted
+  process.on('message', (seed: number) => void runSeed(seed).then((outcome) => process.send!(outcome)))
+} else {
+  const failed = flags.mutants
+    ? await allMutants()
+    : flags.seed !== undefined
+      ? await one(Number(flags.seed))
+      : await all()
   process.exitCode = failed > 0 ? 1 : 0
 }

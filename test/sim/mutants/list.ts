@@ -1,0 +1,138 @@
+/** A bug planted in a copy of one source file as it is loaded; the file itself stays as it is. */
+export interface Mutant {
+  name: string
+  file: string // from the root of the project
+  find: string // once in the file
+  replaceBy: string
+}
+
+export const mutants: readonly Mutant[] = [
+  {
+    name: 'the flush of the commit log does nothing',
+    file: 'src/runtime-broker/store/commit-log.ts',
+    find: 'for (const file of files) await file.sync()',
+    replaceBy: 'await Promise.all(files.map(() => undefined))',
+  },
+  {
+    name: 'SYNC_FLUSH answers before the flush',
+    file: 'src/runtime-broker/store/store.ts',
+    find: '      this.#settleUnwaiting()\n',
+    replaceBy: '      this.#dispatch(this.#pending.written)\n',
+  },
+  {
+    name: 'a flush that takes too long is answered as one that succeeded',
+    file: 'src/runtime-broker/store/store.ts',
+    find: "this.#settle(at, 'flushTimeout')",
+    replaceBy: "this.#settle(at, 'ok')",
+  },
+  {
+    name: 'ASYNC_FLUSH never flushes',
+    file: 'src/runtime-broker/store/flusher.ts',
+    find: 'if (isSyncFlush || this.#flushTimer !== undefined',
+    replaceBy: 'if (clock !== undefined || this.#flushTimer !== undefined',
+  },
+  {
+    name: 'recovery cuts one record too much',
+    file: 'src/runtime-broker/store/recovery.ts',
+    find: 'let endOffset = await scanRecords(commitLog, from, parts.checkCrc, (record) => dispatch.take(record))',
+    replaceBy: `let lastOffset = from
+  let endOffset = await scanRecords(commitLog, from, parts.checkCrc, (record) => {
+    lastOffset = record.phyOffset
+    dispatch.take(record)
+  })
+  if (lastOffset > from && !parts.wasClean) endOffset = lastOffset`,
+  },
+  {
+    name: 'recovery leaves the torn tail where it is',
+    file: 'src/runtime-broker/store/recovery.ts',
+    find: 'if (torn.length > 0 || !wasClean) segments.zeroFrom(endOffset)',
+    replaceBy: '',
+  },
+  {
+    name: 'recovery believes bodies without their checksum',
+    file: 'src/runtime-broker/store/scan.ts',
+    find: '(checkCrc && !isBodyIntact(bytes, position, layout))',
+    replaceBy: 'false',
+  },
+  {
+    name: 'recovery leaves a record out of its queue',
+    file: 'src/runtime-broker/store/recovery.ts',
+    find: '    this.count++\n    this.storeTimestamp',
+    replaceBy: '    if (++this.count === 3) return\n    this.storeTimestamp',
+  },
+  {
+    name: 'a segment that a crash left short stops the start',
+    file: 'src/runtime-broker/store/index.ts',
+    find: 'if (!wasClean) mendCutSegment(files, commitLogDir, settings.segmentBytes, log)',
+    replaceBy: '',
+  },
+  {
+    name: 'what recovery found is not made safe',
+    file: 'src/runtime-broker/store/recovery.ts',
+    find: 'if (!parts.wasClean) await segments.sync(from)',
+    replaceBy: '',
+  },
+  {
+    name: 'tables are written in place',
+    file: 'src/runtime-broker/broker/table-storage.ts',
+    find: 'files.writeText(`${directory}/${name}`, writeJson(table))',
+    replaceBy: `const file = files.open(\`\${directory}/\${name}\`, 'either')
+      file.truncate(0)
+      file.write(Buffer.from(writeJson(table)), 0)
+      file.syncNow()
+      file.close()`,
+  },
+  {
+    name: 'a table is renamed, and its directory not synced',
+    file: 'test/sim/doors/disk.ts',
+    find: "files.syncDirectory(path.slice(0, path.lastIndexOf('/')) || '/')",
+    replaceBy: '',
+  },
+  {
+    name: 'SYNC_MASTER does not wait for slaves',
+    file: 'src/runtime-broker/ha/master.ts',
+    find: 'if (inSyncReplicas <= 1) return false',
+    replaceBy: 'if (inSyncReplicas > 0) return false',
+  },
+  {
+    name: 'a slave acknowledges what it has not flushed',
+    file: 'src/runtime-broker/ha/slave.ts',
+    find: "this.#settings.flushDiskType === 'SYNC_FLUSH' ? flushedOffset : maxOffset",
+    replaceBy: 'Math.max(flushedOffset, maxOffset)',
+  },
+  {
+    name: 'where a slave asks from counts as acknowledged',
+    file: 'src/runtime-broker/ha/slave-link.ts',
+    find: '    this.ackOffset = requestOffset\n',
+    replaceBy: '    this.ackOffset = this.confirmedOffset = requestOffset\n    this.#parts.onAck()\n',
+  },
+  {
+    name: 'a slave goes on without comparing',
+    file: 'src/runtime-broker/ha/session.ts',
+    find: 'if (!own.equals(theirs)) {',
+    replaceBy: 'if (own.length !== theirs.length) {',
+  },
+  {
+    name: 'a consumer commits what it has only pulled',
+    file: 'src/client/process-queue.ts',
+    find: 'return this.#held[this.#first]?.queueOffset ?? this.nextOffset',
+    replaceBy: 'return this.nextOffset',
+  },
+  {
+    name: 'a consumer takes a failure for consumed',
+    file: 'src/client/push-consumer.ts',
+    find: 'else if (!owner.isDropped) await this.#sendBack(held)',
+    replaceBy: 'else owner.done(held)',
+  },
+  {
+    name: 'a producer takes a timeout for success',
+    file: 'src/client/sender.ts',
+    find: '        if (!mayRetry(error)) throw error\n',
+    replaceBy: `        if (isOperatingError(error, 'REQUEST_TIMEOUT')) {
+          const extFields = { msgId: '0'.repeat(32), queueId: String(queue.queueId), queueOffset: '0' }
+          return { queue, status: 'SEND_OK', answer: { extFields } as unknown as Command }
+        }
+        if (!mayRetry(error)) throw error
+`,
+  },
+]

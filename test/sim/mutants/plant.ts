@@ -1,0 +1,21 @@
+import { registerHooks } from 'node:module'
+import { join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import type { Mutant } from './list.ts'
+
+const root = resolve(import.meta.dirname, '../../..')
+
+/** From now on the file is loaded with its bug. @throws Error when the place that the bug goes to is not there exactly once */
+export function plant({ name, file, find, replaceBy }: Mutant): void {
+  const { href } = pathToFileURL(join(root, file))
+  registerHooks({
+    load(url, context, nextLoad) {
+      const loaded = nextLoad(url, context)
+      if (url !== href) return loaded
+      const source = String(loaded.source)
+      if (source.split(find).length !== 2)
+        throw new Error(`mutant ${name}: ${file} does not have its place once: ${find}`)
+      return { ...loaded, source: source.replace(find, () => replaceBy) }
+    },
+  })
+}
