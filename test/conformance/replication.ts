@@ -5,7 +5,8 @@ import { RemotingClient } from '../../src/remoting/client.ts'
 import { RequestCode, ResponseCode } from '../../src/remoting/codes.ts'
 import { sendMessageRequestV2 } from '../../src/remoting/headers/send-message.ts'
 import { readJson } from '../../src/remoting/json.ts'
-import { queueCount, readQueue, topic } from '../crash/kill.ts'
+import { queueCount, topic } from '../crash/kill.ts'
+import { readQueue } from '../crash/read-queue.ts'
 import { awaitInSync, differenceOfLogs } from '../crash/replica.ts'
 import type { Peer } from '../peers/cluster.ts'
 import { type Group, startGroup } from '../peers/group.ts'
@@ -59,7 +60,7 @@ export async function followCase(master: Peer, slave: Peer, dir: string): Promis
     await group.killBroker()
     let found = 0
     for (let queueId = 0; queueId < queueCount; queueId++) {
-      for (const { queueOffset, body } of await readQueue(remoting, group.slaveAddr, queueId)) {
+      for (const { queueOffset, body } of await readQueue(remoting, group.slaveAddr, topic, queueId)) {
         found++
         if (bodies.get(`${queueId}/${queueOffset}`) !== body.toString()) {
           problems.push(`the slave has another message at ${queueId}/${queueOffset}`)

@@ -2,10 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createLog, nodeDoors } from '../../src/base/node/index.ts'
 import { Admin, Producer } from '../../src/client/index.ts'
 import { RemotingClient } from '../../src/remoting/client.ts'
-import { RequestCode, ResponseCode } from '../../src/remoting/codes.ts'
-import { pullMessageRequest, pullMessageResponse } from '../../src/remoting/headers/pull-message.ts'
-import { decodeMessages, type StoredMessage } from '../../src/remoting/message/record.ts'
+import type { StoredMessage } from '../../src/remoting/message/record.ts'
 import { type Cluster, ourPeer, startCluster } from '../peers/cluster.ts'
+import { readQueue } from './read-queue.ts'
 
 export const topic = 'Crash'
 export const queueCount = 4
@@ -13,7 +12,6 @@ export const writerCount = 16
 /** Acknowledged sends between two kills, at least: a kill that hits an idle broker shows nothing. */
 const acksPerLife = 400
 const lifeTimeoutMs = 60_000
-const readTimeoutMs = 60_000
 
 export interface CrashReport {
   kills: number
@@ -71,7 +69,7 @@ export async function killUnderLoad(options: {
     let stored = 0
     const at = new Map<string, string>()
     for (let queueId = 0; queueId < queueCount; queueId++) {
-      const messages = await readQueue(remoting, cluster.brokerAddr, queueId)
+      const messages = await readQueue(remoting, cluster.brokerAddr, topic, queueId)
       stored += messages.length
       problems.push(...problemsOf(queueId, messages))
       for (const message of messages) at.set(`${queueId}/${message.queueOffset}`, idOf(message.body))
@@ -144,38 +142,4 @@ export function problemsOf(queueId: number, messages: StoredMessage[]): string[]
     lastOf.set(writer, Number(number))
   })
   return problems
-}
-
-/** All messages of a queue; each one's checksum is verified where it is decoded. */
-export async function readQueue(
-  remoting: RemotingClient,
-  brokerAddr: string,
-  queueId: number,
-): Promise<StoredMessage[]> {
-  const messages: StoredMessage[] = []
-  const until = Date.now() + readTimeoutMs
-  for (let queueOffset = 0; Date.now() < until; ) {
-    const extFields = pullMessageRequest.encode({
-      consumerGroup: 'crash-reader',
-      topic,
-      queueId,
-      queueOffset,
-      maxMsgNums: 32,
-      sysFlag: 4, // the subscription comes with the request
-      commitOffset: 0,
-      suspendTimeoutMillis: 0,
-      subVersion: 0,
-      subscription: '*',
-      expressionType: 'TAG',
-      maxMsgBytes: undefined,
-    })
-    const answer = await remoting.call(brokerAddr, { code: RequestCode.PULL_MESSAGE, extFields }, 10_000)
-    const { nextBeginOffset } = pullMessageResponse.decode(answer.extFields)
-    if (answer.code === ResponseCode.SUCCESS) messages.push(...decodeMessages(Buffer.from(answer.body)))
-    else if (answer.code === ResponseCode.PULL_NOT_FOUND) return messages
-    else if (nextBeginOffset === queueOffset)
-      throw new Error(`queue ${queueId} at ${queueOffset}: code ${answer.code} ${answer.remark}`)
-    queueOffset = nextBeginOffset
-  }
-  throw new Error(`queue ${queueId} was not read within ${readTimeoutMs} ms`)
 }

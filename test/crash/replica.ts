@@ -6,7 +6,8 @@ import { Admin, Producer } from '../../src/client/index.ts'
 import { RemotingClient } from '../../src/remoting/client.ts'
 import { ourPeer } from '../peers/cluster.ts'
 import { type Group, startGroup } from '../peers/group.ts'
-import { awaitAcks, problemsOf, queueCount, readQueue, topic, write, writerCount } from './kill.ts'
+import { awaitAcks, problemsOf, queueCount, topic, write, writerCount } from './kill.ts'
+import { readQueue } from './read-queue.ts'
 
 const segmentBytes = 4 << 20
 const acksPerLife = 300
@@ -88,7 +89,7 @@ export async function killReplicas(options: {
     const at = new Map<string, string>()
     let copied = 0
     for (let queueId = 0; queueId < queueCount; queueId++) {
-      const messages = await readQueue(remoting, group.slaveAddr, queueId)
+      const messages = await readQueue(remoting, group.slaveAddr, topic, queueId)
       copied += messages.length
       problems.push(...problemsOf(queueId, messages))
       for (const { body, queueOffset } of messages) {
