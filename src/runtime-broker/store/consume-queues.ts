@@ -176,6 +176,11 @@ export class ConsumeQueues {
     return removed
   }
 
+  /** Writes the tail of one queue now. A write that fails is told by writeFailure, and done again later. */
+  writeNow(queue: ConsumeQueue): void {
+    this.#tryWriteTail(queue)
+  }
+
   /**
    * Writes all tails, in slices with turns for others between them.
    * @returns false when isTimeUp said so before all were written

@@ -45,6 +45,11 @@ export class DeletedTopics {
     return false
   }
 
+  /** Whether the log may still hold messages of an earlier topic of this name. */
+  hasAny(topic: string): boolean {
+    return this.#ends.has(topic)
+  }
+
   has(topic: string, phyOffset: number): boolean {
     const end = this.#ends.get(topic)
     return end !== undefined && phyOffset < end

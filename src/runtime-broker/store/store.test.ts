@@ -308,6 +308,20 @@ test('a deleted topic is gone, and stays gone when the queues are rebuilt', asyn
   expect(await bench.texts('bills')).toEqual(['other'])
 })
 
+test('a topic that was made again has its first unit in a file at once', async () => {
+  const bench = await new StoreBench().open()
+  await bench.appendAll(['old', 'older'])
+  bench.store.deleteTopic('orders')
+
+  const [first] = await bench.appendAll(['new', 'newer'])
+
+  const file = bench.files.open('/store/consumequeue/orders/0/00000000000000000000', 'reading')
+  const unit = Buffer.alloc(12)
+  file.read(unit, 0)
+  expect(Number(unit.readBigInt64BE(0))).toBe(first!.phyOffset)
+  expect(unit.readInt32BE(8)).toBe(first!.size)
+})
+
 test('offsets by time', async () => {
   const bench = await new StoreBench().open()
   const times: number[] = []

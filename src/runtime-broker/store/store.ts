@@ -465,6 +465,9 @@ export class Store implements MessageStore {
       assert(queue.maxOffset === pending.queueOffsets[at], 'a queue gets its units in order, without a gap')
       const tagsCode = pending.tagsCodes[at]!
       queue.push(pending.phyOffsets[at]!, size, tagsCode)
+      // After a crash Apache's broker fills a queue that has no file from the log, also with what an earlier topic of this
+      // name left there; it takes nothing that lies before a unit in the file.
+      if (queue.maxOffset === 1 && this.#deleted.hasAny(queue.topic)) this.#queues.writeNow(queue)
       for (const listener of this.#listeners) listener(queue.topic, queue.queueId, queue.maxOffset, tagsCode)
     }
     this.#dispatchedTo = pending.phyOffsets[upTo - 1]! + pending.sizes[upTo - 1]!
