@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util'
 import { killUnderLoad } from '../crash/kill.ts'
 import { killReplicas } from '../crash/replica.ts'
 import { apachePeer, type Cluster, ourPeer, type Peer, projectDir, startCluster } from '../peers/cluster.ts'
+import { type Ending, exchangeCase } from './exchange/exchange.ts'
 import { type JavaProject, prepareJava } from './java.ts'
 import { type AdminCommand, adminStages, mqadmin } from './mqadmin.ts'
 import { followCase } from './replication.ts'
@@ -18,6 +19,7 @@ const workDir = join(projectDir, '.work/conformance')
 const killCount = 10
 const crashPrefix = 'kill -9'
 const replicationPrefix = 'replication:'
+const exchangePrefix = 'store exchange:'
 const tlsPrefix = 'TLS:'
 /** Cases that are run where TLS is all that is served. */
 const tlsCases = '^(sendSync|sendBatch|pullWakesOnArrival|pushClustering|adminTopicStats)$'
@@ -58,6 +60,7 @@ async function main(): Promise<number> {
     if (peers.includes(ourPeer)) {
       await crashPhase(results)
       await replicationPhase(peers, results)
+      await exchangePhase(peers, results)
       await tlsPhase(java, peers, results)
     }
     const failed = report(results, peers)
@@ -158,18 +161,21 @@ async function crashPhase(results: Results): Promise<void> {
   }
 }
 
+/** Records a case of ours that tells what was wrong, or throws. */
+async function runCase(results: Results, name: string, work: () => Promise<string[]>): Promise<void> {
+  if (!new RegExp(flags.only).test(name)) return
+  say(name)
+  const started = performance.now()
+  const outcome = await work().then(
+    (problems) => ({ passed: problems.length === 0, error: problems.slice(0, 20).join('\n') }),
+    // a broker that does not come back is a failed case, not the end of the report
+    (error: Error) => ({ passed: false, error: error.message }),
+  )
+  record(results, name, ourPeer, { ...outcome, ms: Math.round(performance.now() - started) })
+}
+
 /** Masters and slaves of both implementations, and what is left when a master is lost. Recorded as ours: ours takes part in each. */
 async function replicationPhase(peers: readonly Peer[], results: Results): Promise<void> {
-  const runCase = async (name: string, work: () => Promise<string[]>) => {
-    if (!new RegExp(flags.only).test(name)) return
-    say(name)
-    const started = performance.now()
-    const outcome = await work().then(
-      (problems) => ({ passed: problems.length === 0, error: problems.slice(0, 20).join('\n') }),
-      (error: Error) => ({ passed: false, error: error.message }),
-    )
-    record(results, name, ourPeer, { ...outcome, ms: Math.round(performance.now() - started) })
-  }
   const pairs = [
     [ourPeer, ourPeer],
     ...(peers.includes(apachePeer)
@@ -181,16 +187,34 @@ async function replicationPhase(peers: readonly Peer[], results: Results): Promi
   ]
   for (const [master, slave] of pairs as [Peer, Peer][]) {
     const name = `${replicationPrefix} a slave of ${slave.name} follows a master of ${master.name}`
-    await runCase(name, () => followCase(master, slave, join(workDir, `follow-${master.name}-${slave.name}`)))
+    await runCase(results, name, () => followCase(master, slave, join(workDir, `follow-${master.name}-${slave.name}`)))
   }
   for (const flush of ['SYNC_FLUSH', 'ASYNC_FLUSH'] as const) {
     const name = `${replicationPrefix} master and slave killed ${killCount} times, then the master's disk gone, ${flush}`
-    await runCase(name, async () => {
+    await runCase(results, name, async () => {
       const dir = join(workDir, `replica-${flush}`)
       const { acked, copied, problems } = await killReplicas({ dir, flush, kills: killCount })
       say(`  ${acked} acknowledged, ${copied} on the slave`)
       return problems
     })
+  }
+}
+
+/** One store directory, had by one implementation after the other. Recorded as ours: ours takes part in each. */
+async function exchangePhase(peers: readonly Peer[], results: Results): Promise<void> {
+  if (!peers.includes(apachePeer)) return
+  const chains: Peer[][] = [
+    [apachePeer, ourPeer],
+    [ourPeer, apachePeer, ourPeer],
+  ]
+  for (const ending of ['stopped', 'killed under load'] as Ending[]) {
+    for (const chain of chains) {
+      const names = chain.map(({ name }) => name)
+      const dir = join(workDir, `exchange-${names.join('-')}-${ending.split(' ')[0]}`)
+      await runCase(results, `${exchangePrefix} ${names.join(', then ')}; each ${ending}`, () =>
+        exchangeCase(chain, ending, dir),
+      )
+    }
   }
 }
 
@@ -247,7 +271,7 @@ function report(results: Results, peers: Peer[]): number {
   let failed = 0
   const lines: string[] = []
   for (const [name, byPeer] of results) {
-    const isOurs = [crashPrefix, replicationPrefix, tlsPrefix].some((prefix) => name.startsWith(prefix))
+    const isOurs = [crashPrefix, replicationPrefix, exchangePrefix, tlsPrefix].some((prefix) => name.startsWith(prefix))
     const needed = isOurs ? [ourPeer] : peers
     const passed = needed.every((peer) => byPeer.get(peer.name)?.passed === true)
     if (!passed) failed++
