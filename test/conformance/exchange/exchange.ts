@@ -1,9 +1,13 @@
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { parseOffsetMsgId } from '../../../src/remoting/message/index.ts'
 import { ourPeer, type Peer, startCluster } from '../../peers/cluster.ts'
 import { differences, Ledger, takeSnapshot } from './ledger.ts'
 import { type Stage, startStage } from './stage.ts'
 import { sendDelayed, underLoad, work } from './work.ts'
 
+const segmentBytes = 4 << 20
+const checkpointTimeoutMs = 30_000
 const loadCountMin = 1_500
 /** The longer delay: what is sent with it at the end of a turn is due in the next broker's. */
 const longDelayLevel = 3
@@ -27,7 +31,7 @@ export async function exchangeCase(peers: readonly Peer[], ending: Ending, dir: 
       waitTimeMillsInSendQueue: '5000',
       flushConsumerOffsetInterval: '1000',
       // small files, so that several of each kind change hands
-      mappedFileSizeCommitLog: String(4 << 20),
+      mappedFileSizeCommitLog: String(segmentBytes),
       mappedFileSizeConsumeQueue: String(20 * 100),
       maxHashSlotNum: '1000',
       maxIndexNum: '2000',
@@ -57,10 +61,28 @@ export async function exchangeCase(peers: readonly Peer[], ending: Ending, dir: 
 
 async function endTurn(stage: Stage, ledger: Ledger, turn: number, ending: Ending): Promise<void> {
   await takeSnapshot(stage, ledger)
+  if (ending !== 'stopped') await checkpointed(stage)
   await sendDelayed(stage, ledger, turn, longDelayLevel)
   const load = await underLoad(stage, ledger, turn, loadCountMin)
   if (ending === 'stopped') await load.over()
   await stage.end(ending === 'stopped' ? 'SIGTERM' : 'SIGKILL')
-  if (ending !== 'stopped') ledger.killedAt = Date.now()
+  if (ending !== 'stopped') {
+    ledger.killedAt = Date.now()
+    ledger.lastSegmentAtKill = Math.floor(lastPhyOffset(ledger) / segmentBytes) * segmentBytes
+  }
   await load.over()
+}
+
+/** A checkpoint makes the next start read less of the log: only then does it matter what else the files say. */
+async function checkpointed(stage: Stage): Promise<void> {
+  const path = join(stage.store, 'checkpoint')
+  const isWritten = () => existsSync(path) && readFileSync(path).readBigInt64BE(0) > 0n
+  for (const until = Date.now() + checkpointTimeoutMs; !isWritten(); await stage.pause(100)) {
+    if (Date.now() > until) throw new Error(`no checkpoint was written within ${checkpointTimeoutMs} ms`)
+  }
+}
+
+function lastPhyOffset({ sent }: Ledger): number {
+  const ids = sent.flatMap(({ offsetMsgId }) => offsetMsgId ?? [])
+  return Math.max(...ids.map((id) => parseOffsetMsgId(id).phyOffset))
 }

@@ -22,6 +22,7 @@ const delayMs = new Map([
   [3, 10_000],
 ])
 const persistTimeoutMs = 20_000
+const routeTimeoutMs = 30_000
 const loadTimeoutMs = 60_000
 const writerCount = 8
 
@@ -32,6 +33,7 @@ const writerCount = 8
 export async function work(stage: Stage, ledger: Ledger, turn: number): Promise<void> {
   const { admin, brokerAddr } = stage
   if (turn === 0) await createTopics(stage)
+  await routed(stage, [plain, ordered, delayed, loadTopic])
   await admin.createTopic(brokerAddr, {
     topicName: `ExchangeTurn${turn}`,
     readQueueNums: 2,
@@ -87,6 +89,22 @@ async function createTopics({ admin, brokerAddr }: Stage): Promise<void> {
   for (const groupName of consumerGroups) await admin.createSubscriptionGroup(brokerAddr, { groupName })
 }
 
+/** Apache's broker tells its NameServers of topics and of itself when it has answered already. */
+async function routed({ admin, pause }: Stage, topics: readonly string[]): Promise<void> {
+  const until = Date.now() + routeTimeoutMs
+  for (const topic of topics) {
+    while (
+      !(await admin.topicRoute(topic).then(
+        () => true,
+        () => false,
+      ))
+    ) {
+      if (Date.now() > until) throw new Error(`no route of ${topic} within ${routeTimeoutMs} ms`)
+      await pause(50)
+    }
+  }
+}
+
 type Target = Parameters<Stage['producer']['send']>[1]
 
 async function send(
@@ -134,6 +152,7 @@ async function topicMadeTwice(stage: Stage, ledger: Ledger, turn: number): Promi
   const { admin, brokerAddr } = stage
   const config = { topicName: again, readQueueNums: 1, writeQueueNums: 1 }
   await admin.createTopic(brokerAddr, config)
+  await routed(stage, [again])
   const first = new Set<Sent>()
   for (let number = 0; number < 10; number++)
     first.add(await send(stage, ledger, { topic: again, body: `first ${number}` }))
@@ -158,20 +177,20 @@ export async function sendDelayed(
   }
 }
 
-/** A consumer gives one message back: it comes again in the group's retry topic, after level 3. */
+/** A consumer gives one message back: it comes again in the group's retry topic. */
 async function sendBack(stage: Stage, ledger: Ledger, turn: number): Promise<void> {
   const group = consumerGroups[0]
   const { offsetMsgId, msgId, body } = await send(stage, ledger, { topic: plain, body: `given back ${turn}` })
   const extFields = consumerSendMsgBackRequest.encode({
     phyOffset: parseOffsetMsgId(offsetMsgId!).phyOffset,
     group,
-    delayLevel: 3,
+    delayLevel: 1,
     originMsgId: msgId,
     originTopic: plain,
     maxReconsumeTimes: 16,
   })
   await stage.remoting.call(stage.brokerAddr, { code: RequestCode.CONSUMER_SEND_MSG_BACK, extFields }, 5_000)
-  ledger.delayed.push({ topic: `%RETRY%${group}`, body, dueAt: Date.now() + delayMs.get(3)! })
+  ledger.delayed.push({ topic: `%RETRY%${group}`, body, dueAt: Date.now() + delayMs.get(1)! })
 }
 
 /** Two groups say how far they are; returns when that is on disk, since a kill may follow. */
