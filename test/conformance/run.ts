@@ -6,8 +6,6 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { killUnderLoad } from '../crash/kill.ts'
-import { killReplicas } from '../crash/replica.ts'
 import { apachePeer, type Cluster, ourPeer, type Peer, projectDir, startCluster } from '../peers/cluster.ts'
 import { type Ending, exchangeCase } from './exchange/exchange.ts'
 import { type JavaProject, prepareJava } from './java.ts'
@@ -16,8 +14,6 @@ import { followCase } from './replication.ts'
 import { ourClientCase, startTlsCluster } from './tls.ts'
 
 const workDir = join(projectDir, '.work/conformance')
-const killCount = 10
-const crashPrefix = 'kill -9'
 const replicationPrefix = 'replication:'
 const exchangePrefix = 'store exchange:'
 const tlsPrefix = 'TLS:'
@@ -35,7 +31,7 @@ interface Outcome {
   ms: number
   error?: string
 }
-/** By case, then by peer. Cases about a crash are run on ours alone. */
+/** By case, then by peer. */
 type Results = Map<string, Map<string, Outcome>>
 
 const { values: flags } = parseArgs({ options: { only: { type: 'string', default: '' }, peer: { type: 'string' } } })
@@ -58,7 +54,6 @@ async function main(): Promise<number> {
     else say('one peer only: what mqadmin prints is not compared')
     for (const [peer, cluster] of clusters) await casePhase(java, peer, cluster, results)
     if (peers.includes(ourPeer)) {
-      await crashPhase(results)
       await replicationPhase(peers, results)
       await exchangePhase(peers, results)
       await tlsPhase(java, peers, results)
@@ -143,24 +138,6 @@ async function casePhase(java: JavaProject, peer: Peer, cluster: Cluster, result
   }
 }
 
-async function crashPhase(results: Results): Promise<void> {
-  for (const flush of ['SYNC_FLUSH', 'ASYNC_FLUSH'] as const) {
-    const name = `${crashPrefix} ${killCount} times under load, ${flush}`
-    if (!new RegExp(flags.only).test(name)) continue
-    say(name)
-    const started = performance.now()
-    const outcome = await killUnderLoad({ dir: join(workDir, `crash-${flush}`), flush, kills: killCount }).then(
-      ({ acked, stored, problems }) => {
-        say(`  ${acked} acknowledged, ${stored} stored`)
-        return { passed: problems.length === 0, error: problems.slice(0, 20).join('\n') }
-      },
-      // a broker that does not come back is a failed case, not the end of the report
-      (error: Error) => ({ passed: false, error: error.message }),
-    )
-    record(results, name, ourPeer, { ...outcome, ms: Math.round(performance.now() - started) })
-  }
-}
-
 /** Records a case of ours that tells what was wrong, or throws. */
 async function runCase(results: Results, name: string, work: () => Promise<string[]>): Promise<void> {
   if (!new RegExp(flags.only).test(name)) return
@@ -174,7 +151,7 @@ async function runCase(results: Results, name: string, work: () => Promise<strin
   record(results, name, ourPeer, { ...outcome, ms: Math.round(performance.now() - started) })
 }
 
-/** Masters and slaves of both implementations, and what is left when a master is lost. Recorded as ours: ours takes part in each. */
+/** Masters and slaves of both implementations. Recorded as ours: ours takes part in each. */
 async function replicationPhase(peers: readonly Peer[], results: Results): Promise<void> {
   const pairs = [
     [ourPeer, ourPeer],
@@ -188,15 +165,6 @@ async function replicationPhase(peers: readonly Peer[], results: Results): Promi
   for (const [master, slave] of pairs as [Peer, Peer][]) {
     const name = `${replicationPrefix} a slave of ${slave.name} follows a master of ${master.name}`
     await runCase(results, name, () => followCase(master, slave, join(workDir, `follow-${master.name}-${slave.name}`)))
-  }
-  for (const flush of ['SYNC_FLUSH', 'ASYNC_FLUSH'] as const) {
-    const name = `${replicationPrefix} master and slave killed ${killCount} times, then the master's disk gone, ${flush}`
-    await runCase(results, name, async () => {
-      const dir = join(workDir, `replica-${flush}`)
-      const { acked, copied, problems } = await killReplicas({ dir, flush, kills: killCount })
-      say(`  ${acked} acknowledged, ${copied} on the slave`)
-      return problems
-    })
   }
 }
 
@@ -274,7 +242,7 @@ function report(results: Results, peers: Peer[]): number {
   let failed = 0
   const lines: string[] = []
   for (const [name, byPeer] of results) {
-    const isOurs = [crashPrefix, replicationPrefix, exchangePrefix, tlsPrefix].some((prefix) => name.startsWith(prefix))
+    const isOurs = [replicationPrefix, exchangePrefix, tlsPrefix].some((prefix) => name.startsWith(prefix))
     const needed = isOurs ? [ourPeer] : peers
     const passed = needed.every((peer) => byPeer.get(peer.name)?.passed === true)
     if (!passed) failed++

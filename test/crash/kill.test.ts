@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
 import { killUnderLoad } from './kill.ts'
 
-// The long form, ten kills in each flush mode, is part of `npm run test:conformance`.
+// The long form, fifty kills, is `npm run test:crash`.
 test.each(['SYNC_FLUSH', 'ASYNC_FLUSH'] as const)(
   'a broker killed under load keeps every acknowledged message, %s',
   async (flush) => {

@@ -1,39 +1,29 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createLog, nodeDoors } from '../../src/base/node/index.ts'
-import { Admin, Producer } from '../../src/client/index.ts'
-import { RemotingClient } from '../../src/remoting/client.ts'
+import type { RemotingClient } from '../../src/remoting/client.ts'
 import { ourPeer } from '../peers/cluster.ts'
 import { type Group, startGroup } from '../peers/group.ts'
-import { awaitAcks, problemsOf, queueCount, topic, write, writerCount } from './kill.ts'
-import { readQueue } from './read-queue.ts'
+import { CrashLoad, type CrashReport } from './load.ts'
 
 const segmentBytes = 4 << 20
 const acksPerLife = 300
+const sendTimeoutMs = 5_000
 /** How long the master is left without its slave before it is killed. */
 const aloneMs = 500
 const linkTimeoutMs = 30_000
 
-export interface ReplicaReport {
-  kills: number
-  acked: number
-  /** Messages that the slave has when the master's disk is gone. */
-  copied: number
-  /** What must not be; empty: all is well. */
-  problems: string[]
-}
-
 /**
- * Kills master and slave of a SYNC_MASTER group in turn while 16 writers send. Then the master's process and disk go, and the
- * slave alone is asked: it has every message that was acknowledged with SEND_OK, where its sender was told, and before that
- * its log was the master's, byte for byte.
+ * Kills the master, the slave, and both at once of a SYNC_MASTER group in turn under load. Then the master's process and disk
+ * go, and the slave alone is asked: it has every message that was acknowledged with SEND_OK, where its sender was told, and
+ * before that its log was the master's, byte for byte.
+ * @returns stored: what the slave has
  */
 export async function killReplicas(options: {
   dir: string
   flush: 'SYNC_FLUSH' | 'ASYNC_FLUSH'
   kills: number
-}): Promise<ReplicaReport> {
+}): Promise<CrashReport> {
   const group = await startGroup({
     peer: ourPeer,
     slavePeer: ourPeer,
@@ -47,64 +37,54 @@ export async function killReplicas(options: {
       mappedFileSizeConsumeQueue: String(20 * 2000),
     },
   })
-  const doors = nodeDoors(createLog('fatal', { component: 'crash' })) // lost connections are what this is about
-  const admin = new Admin({ namesrvAddr: group.namesrv }, doors)
-  const producer = new Producer(
-    { producerGroup: 'crash', namesrvAddr: group.namesrv, retryCountMax: 0, sendTimeoutMs: 5_000 },
-    doors,
-  )
-  const remoting = new RemotingClient({}, doors)
-  try {
-    await admin.createTopic(group.brokerAddr, {
-      topicName: topic,
-      readQueueNums: queueCount,
-      writeQueueNums: queueCount,
-    })
-    const acked = new Map<string, { queueId: number; queueOffset: number }>()
-    let isOver = false
-    const writers = Array.from({ length: writerCount }, (_, writer) => write(producer, writer, acked, () => isOver))
-    for (let kill = 0; kill < options.kills; kill++) {
-      await awaitAcks(acked, acked.size + acksPerLife, group)
-      await sleep(Math.random() * 150)
-      if (kill % 2 === 0) {
+  const load = new CrashLoad(group.namesrv, () => group.output(), sendTimeoutMs)
+  const victims: [string, () => Promise<void>][] = [
+    [
+      'master',
+      async () => {
         await group.killBroker()
         await group.startBroker()
-      } else {
+      },
+    ],
+    [
+      'slave',
+      async () => {
         await group.killSlave()
         await group.startSlave()
-      }
+      },
+    ],
+    [
+      'both',
+      async () => {
+        await Promise.all([group.killBroker(), group.killSlave()])
+        await Promise.all([group.startBroker(), group.startSlave()])
+      },
+    ],
+  ]
+  try {
+    await load.start(group.brokerAddr)
+    for (let kill = 0; kill < options.kills; kill++) {
+      await load.more(acksPerLife)
+      const [what, slayAndRevive] = victims[kill % victims.length]!
+      load.killing(what)
+      await slayAndRevive()
     }
-    await awaitAcks(acked, acked.size + acksPerLife, group)
+    await load.more(acksPerLife)
+    await load.consumed()
     // In the middle of it the slave goes first: whatever the master still acknowledges is on one disk only.
     await group.killSlave()
     await sleep(aloneMs)
     await group.killBroker()
-    isOver = true
-    await Promise.all(writers)
+    await load.stop()
 
     const problems = differenceOfLogs(group)
     rmSync(group.masterStore, { recursive: true })
     // the slave, alone, from its disk
     await group.startSlave()
-    const at = new Map<string, string>()
-    let copied = 0
-    for (let queueId = 0; queueId < queueCount; queueId++) {
-      const messages = await readQueue(remoting, group.slaveAddr, topic, queueId)
-      copied += messages.length
-      problems.push(...problemsOf(queueId, messages))
-      for (const { body, queueOffset } of messages) {
-        at.set(`${queueId}/${queueOffset}`, body.subarray(0, Math.max(0, body.indexOf('|'))).toString())
-      }
-    }
-    for (const [id, { queueId, queueOffset }] of acked) {
-      const found = at.get(`${queueId}/${queueOffset}`)
-      if (found !== id) {
-        problems.push(`acknowledged ${id} at ${queueId}/${queueOffset}, but the slave has ${found ?? 'nothing'} there`)
-      }
-    }
-    return { kills: options.kills, acked: acked.size, copied, problems }
+    const report = await load.report(group.slaveAddr, options.kills)
+    return { ...report, problems: [...problems, ...report.problems] }
   } finally {
-    await Promise.all([producer.close(), admin.close(), remoting.close()])
+    await load.close()
     await group.stop()
   }
 }

@@ -31,9 +31,12 @@ export interface ClusterOptions {
 export interface Cluster {
   namesrv: string
   brokerAddr: string
-  namesrvPid: number
-  /** What both scripts of the peer were or will be given. */
+  readonly namesrvPid: number
+  /** What both scripts of the peer were or will be given; NAMESRV may be changed before the broker is started. */
   env: NodeJS.ProcessEnv
+  /** Starts the NameServer again after it was killed. */
+  startNamesrv(): Promise<void>
+  killNamesrv(): Promise<void>
   brokerPid(): number
   /** Starts the broker, again after it was killed; returns when it listens. */
   startBroker(): Promise<void>
@@ -79,7 +82,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const launch = (role: 'namesrv' | 'broker', port: number) =>
     launchRole({ peer, role, dir: join(dir, role), logFile: logs[role], env, port })
 
-  const nameServer = await launch('namesrv', namesrvPort)
+  let nameServer = await launch('namesrv', namesrvPort)
   let broker: ChildProcess | undefined
   const signal = (name: NodeJS.Signals) => {
     for (const child of [broker, nameServer]) child?.kill(name)
@@ -87,8 +90,14 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const cluster: Cluster = {
     namesrv,
     brokerAddr: `127.0.0.1:${brokerPort}`,
-    namesrvPid: nameServer.pid!,
+    get namesrvPid() {
+      return nameServer.pid!
+    },
     env,
+    async startNamesrv() {
+      nameServer = await launch('namesrv', namesrvPort)
+    },
+    killNamesrv: () => end(nameServer, 'SIGKILL'),
     brokerPid: () => broker!.pid!,
     async startBroker() {
       broker = await launch('broker', brokerPort)
