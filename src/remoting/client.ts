@@ -129,8 +129,7 @@ export class RemotingClient {
   }
 
   #closeIdle(idleMs: number): void {
-    const oldestMs = this.#doors.clock.monotonicMs() - idleMs
-    for (const connection of this.#open.values()) if (connection.lastActiveMs < oldestMs) connection.destroy()
+    for (const connection of this.#open.values()) connection.closeIfIdle(idleMs)
   }
 }
 

@@ -79,6 +79,12 @@ interface Parts {
 
 const silentMsMin = 1_000 // a peer that paused for less is not silent
 
+/**
+ * What a frame has to come at, once it took as long as a server waits in silence: slower than any link that people send
+ * over (a 2G modem has about twice that), yet 16 MiB are through, or given up, after little more than an hour.
+ */
+const frameBytesPerSecondMin = 4 * 1024
+
 /** Both ends of RocketMQ's protocol on one socket: answers the peer's requests and sends ours. */
 export class RemotingConnection implements Connection {
   readonly id: number
@@ -103,6 +109,7 @@ export class RemotingConnection implements Connection {
   #lastActiveMs: number
   #lastReadMs: number
   #hasRead = false
+  #frameBeganMs = 0 // the frame under way, if there is one
 
   constructor({ id, socket, clock, log, warnings, limits, handle, side, silentCloseHint }: Parts) {
     this.id = id
@@ -122,12 +129,16 @@ export class RemotingConnection implements Connection {
 
   /** Begins to read. */
   start(): void {
-    const receive = (command: Command) => this.#receive(command)
+    const receive = (command: Command) => {
+      this.#frameBeganMs = this.#lastReadMs // what is left of this chunk begins the next one
+      this.#receive(command)
+    }
     this.#socket.handle({
       data: (chunk) => {
         this.#lastReadMs = this.#clock.monotonicMs()
         this.#lastActiveMs = this.#lastReadMs
         this.#hasRead = true
+        if (this.#decoder.partialBytes === 0) this.#frameBeganMs = this.#lastReadMs
         try {
           this.#decoder.push(chunk, receive)
         } catch (error) {
@@ -158,9 +169,17 @@ export class RemotingConnection implements Connection {
     return this.#requests
   }
 
-  /** Monotonic time at which bytes last moved, either way. */
-  get lastActiveMs(): number {
-    return this.#lastActiveMs
+  /** Closes where bytes have moved neither way for so long, or come so slowly that they would keep it for ever. */
+  closeIfIdle(idleMs: number): void {
+    const nowMs = this.#clock.monotonicMs()
+    if (this.#lastActiveMs < nowMs - idleMs) this.destroy()
+    const { partialBytes } = this.#decoder
+    if (partialBytes === 0 || this.#isPaused || !this.isOpen) return
+    const frameMs = nowMs - this.#frameBeganMs
+    if (frameMs <= idleMs + (partialBytes * 1000) / frameBytesPerSecondMin) return
+    const facts = { bytes: partialBytes, frameMs: Math.round(frameMs) }
+    this.#warnings.warn(this.#log, facts, 'closing a connection whose frame comes too slowly')
+    this.destroy()
   }
 
   async call(command: CommandContent, timeoutMs: number): Promise<Command> {
@@ -300,6 +319,7 @@ export class RemotingConnection implements Connection {
     this.#lastActiveMs = this.#clock.monotonicMs()
     if (!this.#isPaused) return
     this.#isPaused = false
+    this.#frameBeganMs = this.#lastActiveMs // that nothing came meanwhile was our doing
     this.#socket.resume()
   }
 

@@ -37,6 +37,11 @@ export class FrameDecoder {
     this.#bytesMax = bytesMax
   }
 
+  /** Bytes that are here of the frame under way; 0 between two frames. */
+  get partialBytes(): number {
+    return this.#partialBytes
+  }
+
   /**
    * @param chunk any cut of the stream: half a frame, or several
    * @param take is given the frames that chunk completed, in order; their bodies are views on received bytes

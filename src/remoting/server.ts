@@ -15,7 +15,7 @@ export interface ServerOptions {
   listen: Address // port 0: any free one
   handle: Handler
   tls?: ListenerTls | undefined // plain connections only without it
-  idleMs?: number // a connection without traffic for so long is closed; 120 s
+  idleMs?: number // a connection without traffic for so long is closed, and one whose frame takes much longer; 120 s
   connectionsMax?: number
   frameBytesMax?: number
   queuedBytesHigh?: number // ConnectionLimits has the meaning of these
@@ -122,12 +122,13 @@ class RemotingServer implements Server {
   }
 
   #closeIdle(idleMs: number): void {
-    const { clock, log } = this.#doors
     if (this.#refused > 0)
-      log.warn({ refused: this.#refused, open: this.#connections.size }, 'refused connections above connectionsMax')
+      this.#doors.log.warn(
+        { refused: this.#refused, open: this.#connections.size },
+        'refused connections above connectionsMax',
+      )
     this.#refused = 0
-    const oldestMs = clock.monotonicMs() - idleMs
-    for (const connection of this.#connections) if (connection.lastActiveMs < oldestMs) connection.destroy()
+    for (const connection of this.#connections) connection.closeIfIdle(idleMs)
   }
 }
 
