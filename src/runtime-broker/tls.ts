@@ -3,6 +3,7 @@ import type { Doors } from '../base/doors.ts'
 import { OperatingError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import type { ListenerTls, TlsContext, TlsMaterial } from '../base/network.ts'
+import { Warnings } from '../base/warnings.ts'
 import { formatAddress } from '../remoting/address.ts'
 import { ClientTls } from '../remoting/client-tls.ts'
 import {
@@ -40,11 +41,12 @@ export async function openTls(
   const mode = settings['tls.server.mode']
   if (mode === 'disabled') return undefined
   let material: TlsFiles<TlsMaterial, TlsContext> | undefined
+  const warnings = new Warnings(clock)
   const listener: ListenerTls = {
     servesPlain: mode === 'permissive',
     context: () => material?.context,
     refused: (remote, why) =>
-      log.warn({ remote: formatAddress(remote), why, 'tls.server.mode': mode }, 'closing a connection: TLS'),
+      warnings.warn(log, { remote: formatAddress(remote), why, 'tls.server.mode': mode }, 'closing a connection: TLS'),
   }
   if (!isConfigured(settings)) return { listener, close: () => {} }
 

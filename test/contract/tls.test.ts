@@ -143,6 +143,14 @@ test('without a certificate, permissive serves plain clients and says why TLS on
   ])
 })
 
+test('who repeats a refused hello does not fill the log', async () => {
+  const { port, lines } = await start({})
+
+  for (let count = 0; count < 15; count++) expect(await ask(secure(port))).toBe('closed')
+
+  expect(lines.map(([message]) => message)).toEqual(Array(10).fill('closing a connection: TLS'))
+})
+
 test('a changed certificate is served to new connections, the open ones stay', async () => {
   const { path, given } = withFirst()
   const { port, reload, lines } = await start(given)

@@ -87,10 +87,12 @@ function refuse(code: number, remark: string): Response {
   return { code, remark }
 }
 
-function registerBroker(request: Request, { routes, kvConfig, settings, clock, log }: NameServerState): Response {
+function registerBroker(request: Request, server: NameServerState): Response {
+  const { routes, kvConfig, settings, clock, log, warnings } = server
   const header = registerBrokerRequest.decode(request.extFields)
   if (header.bodyCrc32 !== 0 && (crc32(request.body) & 0x7fff_ffff) !== header.bodyCrc32) {
-    log.warn({ brokerName: header.brokerName, brokerAddr: header.brokerAddr }, 'a registration arrived damaged')
+    const { brokerName, brokerAddr } = header
+    warnings.warn(log, { brokerName, brokerAddr }, 'a registration arrived damaged')
     return refuse(ResponseCode.SYSTEM_ERROR, 'crc32 not match')
   }
   const body = readRegisterBrokerBody(request.body, header.compressed)
@@ -111,10 +113,11 @@ function registerBroker(request: Request, { routes, kvConfig, settings, clock, l
   const { clusterName, brokerName, brokerId, brokerAddr } = header
   const facts = { clusterName, brokerName, brokerId, brokerAddr, topics: topicConfigTable.size }
   if (result.status === 'refused') {
-    log.warn(facts, 'a registration was refused')
+    warnings.warn(log, facts, 'a registration was refused')
     return refuse(ResponseCode.SYSTEM_ERROR, 'register broker failed')
   }
-  if (result.status === 'outdated') log.warn(facts, 'a registration came from an outdated holder of its broker id')
+  if (result.status === 'outdated')
+    warnings.warn(log, facts, 'a registration came from an outdated holder of its broker id')
   else if (result.isNew) log.info(facts, 'broker registered')
 
   const master = result.status === 'registered' ? result.master : undefined
@@ -203,12 +206,15 @@ function addWritePerm(request: Request, { routes, log }: NameServerState): Respo
 }
 
 /** Answers success whatever came of it, as Apache does; the log tells. */
-function registerTopic(request: Request, { routes, log }: NameServerState): Response {
+function registerTopic(request: Request, { routes, log, warnings }: NameServerState): Response {
   const { topic } = registerTopicRequest.decode(request.extFields)
   const { queueDatas } = readTopicRouteData(request.body)
   const brokerNames = queueDatas.map(({ brokerName }) => brokerName)
   if (routes.registerTopic(topic, queueDatas)) log.info({ topic, brokerNames }, 'topic registered by an admin')
-  else log.warn({ topic, brokerNames }, 'a topic was not registered: a broker is unknown, or there are too many topics')
+  else {
+    const why = 'a topic was not registered: a broker is unknown, or there are too many topics'
+    warnings.warn(log, { topic, brokerNames }, why)
+  }
   return done
 }
 

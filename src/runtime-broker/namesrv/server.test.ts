@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from '@jest/globals'
 import type { Doors } from '../../base/doors.ts'
-import { silentLog } from '../../base/log.ts'
+import { type Log, silentLog } from '../../base/log.ts'
 import { nodeFiles, nodeRandom } from '../../base/node/index.ts'
 import { ManualClock } from '../../base/testing/clock.ts'
 import { MemoryNetwork } from '../../base/testing/network.ts'
@@ -23,12 +23,14 @@ afterEach(async () => {
 
 /** A NameServer in memory, with its files in a folder of its own. */
 async function nameServer(settings = '', directory = mkdtempSync(join(tmpdir(), 'namesrv-'))) {
+  const warnings: string[] = []
+  const log: Log = { ...silentLog, warn: (_, message) => void warnings.push(message), with: () => log }
   const doors = {
     clock: new ManualClock(),
     network: new MemoryNetwork(),
     files: nodeFiles,
     random: nodeRandom,
-    log: silentLog,
+    log,
   } satisfies Doors
   const machine = {
     hostName: 'box',
@@ -50,7 +52,7 @@ async function nameServer(settings = '', directory = mkdtempSync(join(tmpdir(), 
     body: Buffer = Buffer.alloc(0),
   ): Promise<Command> =>
     settle(doors.clock, client.call(formatAddress(server.address), { code, extFields, body }, 3000))
-  return { server, call, directory, doors, path: (name: string) => join(directory, 'namesrv', name) }
+  return { server, call, directory, doors, warnings, path: (name: string) => join(directory, 'namesrv', name) }
 }
 
 /** Runs turns until the promise is settled, with a limit instead of a deadline: time stands still. */
@@ -131,6 +133,43 @@ test('a damaged registration is refused', async () => {
     code: ResponseCode.SYSTEM_ERROR,
     remark: 'crc32 not match',
   })
+})
+
+const anotherHolder = { ...broker, brokerAddr: '10.0.0.2:10911', haServerAddr: 'h:1' }
+const olderState = String(registration('X', 'Y')).replace('"stateVersion":0', '"stateVersion":-1')
+test.each<[string, number, Record<string, string>, Buffer]>([
+  [
+    'a registration arrived damaged',
+    RequestCode.REGISTER_BROKER,
+    { ...anotherHolder, bodyCrc32: '12345' },
+    registration('X', 'Y'),
+  ],
+  [
+    'a registration was refused',
+    RequestCode.REGISTER_BROKER,
+    { ...anotherHolder, brokerName: 'b' },
+    registration('a single one'),
+  ],
+  [
+    'a registration came from an outdated holder of its broker id',
+    RequestCode.REGISTER_BROKER,
+    anotherHolder,
+    Buffer.from(olderState),
+  ],
+  [
+    'a topic was not registered: a broker is unknown, or there are too many topics',
+    RequestCode.REGISTER_TOPIC_IN_NAMESRV,
+    { topic: 'Z' },
+    Buffer.from(
+      '{"queueDatas":[{"brokerName":"unknown","readQueueNums":1,"writeQueueNums":1,"perm":6,"topicSysFlag":0}]}',
+    ),
+  ],
+])('who repeats it does not fill the log with: %s', async (message, code, extFields, body) => {
+  const { call, warnings } = await withBroker()
+
+  for (let count = 0; count < 15; count++) await call(code, extFields, body)
+
+  expect(warnings).toEqual(Array(10).fill(message))
 })
 
 test('a broker whose connection closes is gone at once', async () => {

@@ -1,5 +1,6 @@
 import type { Doors } from '../../base/doors.ts'
 import type { Address } from '../../base/network.ts'
+import { Warnings } from '../../base/warnings.ts'
 import { RequestCode } from '../../remoting/codes.ts'
 import { type Connection, type Request, startServer } from '../../remoting/server.ts'
 import type { NamesrvSettings } from '../../tunables/index.ts'
@@ -28,7 +29,8 @@ export async function startNameServer(given: NamesrvSettings, doors: Doors): Pro
   const settings = new LiveSettings(given, files, log)
   const kvConfig = new KvConfig(given.kvConfigPath, files)
   const routes = new Routes()
-  const state: NameServerState = { settings, routes, kvConfig, startedAtMs: clock.monotonicMs(), clock, log }
+  const warnings = new Warnings(clock)
+  const state: NameServerState = { settings, routes, kvConfig, startedAtMs: clock.monotonicMs(), clock, log, warnings }
   const requestCounts = new Map<string, number>()
   const watched = new WeakSet<Connection>()
 

@@ -1,5 +1,6 @@
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
+import type { Warnings } from '../../base/warnings.ts'
 import type { KvConfig } from './kv-config.ts'
 import type { LiveSettings } from './live-settings.ts'
 import type { Routes } from './routes.ts'
@@ -12,6 +13,8 @@ export interface NameServerState {
   readonly startedAtMs: number // monotonic
   readonly clock: Clock
   readonly log: Log
+  /** For what whoever can connect can cause. */
+  readonly warnings: Warnings
 }
 
 /**
