@@ -12,7 +12,8 @@ import { startBroker } from '../../src/runtime-broker/broker/broker.ts'
 import { startNameServer } from '../../src/runtime-broker/namesrv/server.ts'
 import { openTls } from '../../src/runtime-broker/tls.ts'
 import { brokerSettingsOf, namesrvSettingsOf } from '../../src/tunables/index.ts'
-import { certificate, forEachTest, keptLog, propertiesOf, testMachine } from './tls-stage.ts'
+import { propertiesOf, testMachine } from '../../src/tunables/testing/settings.ts'
+import { certificate, forEachTest, keptLog } from './tls-stage.ts'
 
 const good = certificate('good')
 const other = certificate('other')

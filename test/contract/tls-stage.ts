@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import { afterEach } from '@jest/globals'
 import { type Log, type LogFields, silentLog } from '../../src/base/log.ts'
 import { type Certificate, makeCertificate } from '../../src/local-cluster/certificate.ts'
-import type { Machine, Properties } from '../../src/tunables/index.ts'
 
 const dayMs = 86_400_000
 
@@ -59,16 +58,4 @@ export function keptLog(): { log: Log; lines: [string, LogFields][] } {
   const keep = (fields: LogFields, message: string) => void lines.push([message, fields])
   const log: Log = { ...silentLog, warn: keep, error: keep, info: keep, with: () => log }
   return { log, lines }
-}
-
-export const testMachine: Machine = {
-  hostName: 'box',
-  address: '127.0.0.1',
-  namesrvAddr: undefined,
-  path: (path) => path,
-  log: silentLog,
-}
-
-export function propertiesOf(given: Record<string, unknown>): Properties {
-  return new Map(Object.entries(given).map(([key, value]) => [key, { value: String(value), from: 'test' }]))
 }

@@ -11,7 +11,8 @@ import { encodeCommand, FrameDecoder } from '../../src/remoting/frame.ts'
 import { type ServerOptions, startServer } from '../../src/remoting/server.ts'
 import { openTls } from '../../src/runtime-broker/tls.ts'
 import { namesrvSchema, namesrvSettingsOf, settingsText } from '../../src/tunables/index.ts'
-import { certificate, forEachTest, keptLog, propertiesOf, testMachine } from './tls-stage.ts'
+import { propertiesOf, testMachine } from '../../src/tunables/testing/settings.ts'
+import { certificate, forEachTest, keptLog } from './tls-stage.ts'
 
 const first = certificate('first')
 const second = certificate('second')

@@ -11,7 +11,8 @@ import { RequestCode } from '../../src/remoting/codes.ts'
 import { sendMessageRequestV2 } from '../../src/remoting/headers/send-message.ts'
 import { startBroker } from '../../src/runtime-broker/broker/broker.ts'
 import { startNameServer } from '../../src/runtime-broker/namesrv/server.ts'
-import { brokerSettingsOf, type Machine, namesrvSettingsOf, type Properties } from '../../src/tunables/index.ts'
+import { brokerSettingsOf, namesrvSettingsOf } from '../../src/tunables/index.ts'
+import { propertiesOf, testMachine } from '../../src/tunables/testing/settings.ts'
 import { stageTopic } from './corpus.ts'
 
 /** A connection that says nothing, or does not end what it says, is closed after this, and up to a quarter more. */
@@ -48,7 +49,7 @@ export async function startStage(): Promise<Stage> {
   const namesrv = await startNameServer(
     namesrvSettingsOf(
       propertiesOf({ ...common, kvConfigPath: `${dir}/kv.json`, configStorePath: `${dir}/namesrv.properties` }),
-      machine,
+      testMachine,
     ),
     doors,
   )
@@ -64,7 +65,7 @@ export async function startStage(): Promise<Stage> {
         maxHashSlotNum: 1_000,
         maxIndexNum: 4_000,
       }),
-      machine,
+      testMachine,
     ),
     doors,
   )
@@ -82,18 +83,6 @@ export async function startStage(): Promise<Stage> {
       rmSync(dir, { recursive: true, force: true })
     },
   }
-}
-
-const machine: Machine = {
-  hostName: 'fuzz',
-  address: loopback,
-  namesrvAddr: undefined,
-  path: (path) => path,
-  log: silentLog,
-}
-
-function propertiesOf(given: Record<string, unknown>): Properties {
-  return new Map(Object.entries(given).map(([key, value]) => [key, { value: String(value), from: 'fuzz' }]))
 }
 
 /** Settings are changed too, names of NameServers among them: nothing outside of this machine is to be reached. */

@@ -9,6 +9,7 @@ import { readConsumerOffsetTable } from '../../remoting/body/consumer-offset-tab
 import { RequestCode, ResponseCode } from '../../remoting/codes.ts'
 import { readJson } from '../../remoting/json.ts'
 import { namesrvSettingsOf } from '../../tunables/index.ts'
+import { propertiesOf, testMachine } from '../../tunables/testing/settings.ts'
 import { type NameServer, startNameServer } from '../namesrv/server.ts'
 import { startTestBroker, type TestBroker } from './testing/test-broker.ts'
 
@@ -21,17 +22,12 @@ let running: TestBroker[] = []
 beforeEach(async () => {
   network = new MemoryNetwork()
   namesrvDir = mkdtempSync(join(tmpdir(), 'slave-test-'))
-  const machine = {
-    hostName: 'n',
-    address: '127.0.0.1',
-    namesrvAddr: undefined,
-    path: (text: string) => text,
-    log: silentLog,
-  }
   const values = { bindAddress: '127.0.0.1', listenPort: '9876', kvConfigPath: `${namesrvDir}/kv.json` }
-  const properties = new Map(Object.entries(values).map(([key, value]) => [key, { value, from: 'test' }]))
   const doors = { clock: nodeClock, files: nodeFiles, random: nodeRandom, network, log: silentLog }
-  namesrv = await startNameServer(namesrvSettingsOf(properties, machine, `${namesrvDir}/namesrv.properties`), doors)
+  namesrv = await startNameServer(
+    namesrvSettingsOf(propertiesOf(values), testMachine, `${namesrvDir}/namesrv.properties`),
+    doors,
+  )
 })
 
 afterEach(async () => {

@@ -14,6 +14,7 @@ import { RemotingClient } from '../../remoting/client.ts'
 import { RequestCode, ResponseCode } from '../../remoting/codes.ts'
 import type { Command } from '../../remoting/command.ts'
 import { namesrvSettingsOf, readProperties } from '../../tunables/index.ts'
+import { testMachine } from '../../tunables/testing/settings.ts'
 import { startNameServer } from './server.ts'
 
 const cleanups: (() => unknown)[] = []
@@ -32,13 +33,7 @@ async function nameServer(settings = '', directory = mkdtempSync(join(tmpdir(), 
     random: nodeRandom,
     log,
   } satisfies Doors
-  const machine = {
-    hostName: 'box',
-    address: '127.0.0.1',
-    namesrvAddr: undefined,
-    path: (text: string) => text.replace('$HOME', directory),
-    log: silentLog,
-  }
+  const machine = { ...testMachine, path: (text: string) => text.replace('$HOME', directory) }
   const given = namesrvSettingsOf(readProperties(`listenPort=0\n${settings}`, 'test'), machine)
   const server = await startNameServer(given, doors)
   const client = new RemotingClient({}, doors)

@@ -13,7 +13,8 @@ import { pullMessageRequest } from '../../../remoting/headers/pull-message.ts'
 import { sendMessageRequestV2 } from '../../../remoting/headers/send-message.ts'
 import { decodeMessages, formatProperties, type StoredMessage, tagsCodeOf } from '../../../remoting/message/index.ts'
 import type { Request, Response } from '../../../remoting/server.ts'
-import { type BrokerSettings, brokerSettingsOf, type Properties } from '../../../tunables/index.ts'
+import { type BrokerSettings, brokerSettingsOf } from '../../../tunables/index.ts'
+import { propertiesOf, testMachine } from '../../../tunables/testing/settings.ts'
 import { type RunningBroker, startBroker } from '../broker.ts'
 
 const callTimeoutMs = 8_000
@@ -71,17 +72,7 @@ export async function startTestBroker(
 }
 
 function settingsOf(given: Record<string, unknown>): BrokerSettings {
-  const properties: Properties = new Map(
-    Object.entries(given).map(([key, value]) => [key, { value: String(value), from: 'test' }]),
-  )
-  const machine = {
-    hostName: 'test',
-    address: '127.0.0.1',
-    namesrvAddr: undefined,
-    path: (text: string) => text,
-    log: silentLog,
-  }
-  return brokerSettingsOf(properties, machine)
+  return brokerSettingsOf(propertiesOf(given), testMachine)
 }
 
 export interface Pulled {
