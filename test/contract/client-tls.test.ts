@@ -13,7 +13,8 @@ import { startNameServer } from '../../src/runtime-broker/namesrv/server.ts'
 import { openTls } from '../../src/runtime-broker/tls.ts'
 import { brokerSettingsOf, namesrvSettingsOf } from '../../src/tunables/index.ts'
 import { propertiesOf, testMachine } from '../../src/tunables/testing/settings.ts'
-import { certificate, forEachTest, keptLog } from './tls-stage.ts'
+import { certificate } from './certificate.ts'
+import { forEachTest, keptLog } from './tls-stage.ts'
 
 const good = certificate('good')
 const other = certificate('other')

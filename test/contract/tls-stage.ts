@@ -1,29 +1,8 @@
-import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach } from '@jest/globals'
 import { type Log, type LogFields, silentLog } from '../../src/base/log.ts'
-import { type Certificate, makeCertificate } from '../../src/local-cluster/certificate.ts'
-
-const dayMs = 86_400_000
-
-/** A certificate of 127.0.0.1 that is its own authority, good for 90 days from an hour before its start. */
-export function certificate(
-  commonName: string,
-  purpose: 'server' | 'client' = 'server',
-  startsInDays = 0,
-): Certificate {
-  return makeCertificate({
-    commonName,
-    addresses: ['127.0.0.1'],
-    dnsNames: [],
-    serial: randomBytes(8),
-    nowMs: Date.now() + startsInDays * dayMs,
-    validDays: 90,
-    purpose,
-  })
-}
 
 class Folders {
   readonly #paths: string[] = []

@@ -12,7 +12,8 @@ import { type ServerOptions, startServer } from '../../src/remoting/server.ts'
 import { openTls } from '../../src/runtime-broker/tls.ts'
 import { namesrvSchema, namesrvSettingsOf, settingsText } from '../../src/tunables/index.ts'
 import { propertiesOf, testMachine } from '../../src/tunables/testing/settings.ts'
-import { certificate, forEachTest, keptLog } from './tls-stage.ts'
+import { certificate } from './certificate.ts'
+import { forEachTest, keptLog } from './tls-stage.ts'
 
 const first = certificate('first')
 const second = certificate('second')
@@ -252,6 +253,20 @@ test('half a hello has a deadline, however slowly it drips, and takes nothing fr
   expect(refusals).toEqual([expect.stringContaining('handshake')])
   await nodeClock.sleep(50) // both ends close in a turn of their own
   expect([...server.connections]).toHaveLength(1)
+})
+
+test('a client of TLS 1.2 gets one handshake: another one costs the server more than the client', async () => {
+  const { port } = await start(withFirst().given)
+  const socket = secure(port, { maxVersion: 'TLSv1.2' })
+  expect(await ask(socket)).toBe('answered')
+
+  let handshakes = 0
+  socket.renegotiate({}, (error) => {
+    if (error === null) handshakes++
+  })
+  expect(await ask(secure(port))).toBe('answered') // a whole handshake later
+
+  expect(handshakes).toBe(0)
 })
 
 test('a key with a password is opened, and the password is printed nowhere', async () => {

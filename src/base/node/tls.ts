@@ -30,8 +30,11 @@ export class NodeTlsContext implements TlsContext {
       ...(trust !== undefined && trust !== 'public' && { ca: trust }),
       requestCert: clientAuth !== 'none',
       rejectUnauthorized: false, // refusalOf decides
-      // A resumed session would skip the look at the certificate, and outlive a change of the authorities.
-      ...(clientAuth !== 'none' && { secureOptions: constants.SSL_OP_NO_TICKET }),
+      secureOptions:
+        // Node says that a client asks for too many handshakes, and goes on making them.
+        constants.SSL_OP_NO_RENEGOTIATION |
+        // A resumed session would skip the look at the certificate, and outlive a change of the authorities.
+        (clientAuth === 'none' ? 0 : constants.SSL_OP_NO_TICKET),
       handshakeTimeout: handshakeTimeoutMs,
     }
     this.#server = checked('key', () => tls.createServer(options))
