@@ -1,11 +1,12 @@
 import { inflateSync } from 'node:zlib'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { eventually } from '../base/testing/eventually.ts'
 import { RequestCode, ResponseCode } from '../remoting/codes.ts'
 import { decodeMessage, MessageSysFlag } from '../remoting/message/index.ts'
 import { sendMany } from './bulk.ts'
 import type { Message } from './message.ts'
 import { Producer, type ProducerOptions, queueByKey } from './producer.ts'
-import { eventually, FakeCluster, testDoors } from './testing/fake-cluster.ts'
+import { FakeCluster, testDoors } from './testing/fake-cluster.ts'
 
 let cluster: FakeCluster
 let closing: Producer[]

@@ -1,12 +1,13 @@
 import { deflateSync } from 'node:zlib'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { eventually } from '../base/testing/eventually.ts'
 import { RequestCode, ResponseCode } from '../remoting/codes.ts'
 import { pullMessageResponse } from '../remoting/headers/pull-message.ts'
 import { formatProperties, MessageSysFlag } from '../remoting/message/index.ts'
 import { receiveMany } from './bulk.ts'
 import type { ReceivedMessage } from './message.ts'
 import { PushConsumer, type PushConsumerOptions } from './push-consumer.ts'
-import { eventually, FakeCluster, testDoors } from './testing/fake-cluster.ts'
+import { FakeCluster, testDoors } from './testing/fake-cluster.ts'
 
 let cluster: FakeCluster
 let closing: PushConsumer[]

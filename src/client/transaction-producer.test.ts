@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { eventually } from '../base/testing/eventually.ts'
 import { RequestCode, ResponseCode } from '../remoting/codes.ts'
 import type { Connection } from '../remoting/connection.ts'
 import { sendMessageResponse } from '../remoting/headers/send-message.ts'
@@ -6,7 +7,7 @@ import { checkTransactionStateRequest, endTransactionRequest } from '../remoting
 import { decodeMessage, encodeHost, MessageSysFlag, offsetMsgIdOf } from '../remoting/message/index.ts'
 import type { Request } from '../remoting/request.ts'
 import type { ReceivedMessage } from './message.ts'
-import { eventually, FakeCluster, testDoors } from './testing/fake-cluster.ts'
+import { FakeCluster, testDoors } from './testing/fake-cluster.ts'
 import { TransactionProducer, type TransactionProducerOptions } from './transaction-producer.ts'
 
 const storeHost = encodeHost({ host: '127.0.0.1', port: 1 })

@@ -4,15 +4,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { silentLog } from '../base/log.ts'
-import { listenHttp, nodeClock, nodeDoors } from '../base/node/index.ts'
+import { listenHttp, nodeDoors } from '../base/node/index.ts'
+import { found } from '../base/testing/eventually.ts'
 import type { KubeObject } from './api-server/object.ts'
 import type { Resource } from './api-server/resource.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 import type { Pod, Service } from './workloads/objects.ts'
 
 const doors = { ...nodeDoors(silentLog), listenHttp }
-const deadlineMs = 8_000
-const pollMs = 20
 const servicePort = 8000 // ports below 1024 are for root alone
 
 // What runs in the pods: it answers with what a pod can see, and writes down that it began.
@@ -53,16 +52,6 @@ function apply(apiVersion: string, kind: string, name: string, fields: object): 
   const resource = cluster.registry.catalog.findKind(apiVersion, kind) as Resource
   const object = { apiVersion, kind, metadata: { name }, ...fields }
   return cluster.registry.patch(resource, 'default', name, 'apply', object, { manager: 'test', force: true })
-}
-
-async function eventually<T>(look: () => T | undefined | Promise<T | undefined>): Promise<T> {
-  const deadline = nodeClock.monotonicMs() + deadlineMs
-  for (;;) {
-    const found = await look()
-    if (found !== undefined) return found
-    if (nodeClock.monotonicMs() > deadline) throw new Error(`not within ${deadlineMs} ms: ${look}`)
-    await nodeClock.sleep(pollMs)
-  }
 }
 
 function readyPod(name: string): Pod | undefined {
@@ -128,8 +117,8 @@ function applyWeb(): Service {
 test('a pod has an address, a name, its configuration and its volume, and comes back when it dies', async () => {
   cluster = await start()
   const service = applyWeb()
-  const pod = await eventually(() => readyPod('web-0'))
-  const first = await eventually(() => ask(service.spec.clusterIP))
+  const pod = await found(() => readyPod('web-0'))
+  const first = await found(() => ask(service.spec.clusterIP))
   expect(first).toMatchObject({
     name: 'web-0',
     local: pod.status?.podIP,
@@ -139,22 +128,22 @@ test('a pod has an address, a name, its configuration and its volume, and comes 
   })
 
   process.kill(first.pid as number, 'SIGKILL')
-  await eventually(() => (readyPod('web-0')?.status?.containerStatuses?.[0]?.restartCount === 1 ? true : undefined))
-  const second = await eventually(() => ask(service.spec.clusterIP))
+  await found(() => readyPod('web-0')?.status?.containerStatuses?.[0]?.restartCount === 1)
+  const second = await found(() => ask(service.spec.clusterIP))
   expect(second).toMatchObject({ name: 'web-0', data: 'began began ' })
 
   await cluster.stop()
   expect(isAlive(second.pid as number)).toBe(false)
   cluster = await start()
-  await eventually(() => readyPod('web-0'))
-  const third = await eventually(() => ask(service.spec.clusterIP))
+  await found(() => readyPod('web-0'))
+  const third = await found(() => ask(service.spec.clusterIP))
   expect(third).toMatchObject({ name: 'web-0', data: 'began began began ' })
 }, 30_000)
 
 test('a pod of an image that cannot run here says so, and goes when it is deleted', async () => {
   cluster = await start()
   apply('v1', 'Pod', 'other', { spec: { containers: [{ name: 'c', image: 'nginx' }] } })
-  const state = await eventually(() => {
+  const state = await found(() => {
     const pod = cluster.registry.store.get('/pods', 'default', 'other') as Pod | undefined
     return pod?.status?.containerStatuses?.[0]?.state.waiting?.reason === 'ContainerCreating'
       ? undefined
@@ -164,7 +153,7 @@ test('a pod of an image that cannot run here says so, and goes when it is delete
 
   const pods = cluster.registry.catalog.findKind('v1', 'Pod') as Resource
   cluster.registry.delete(pods, 'default', 'other', {})
-  await eventually(() => (cluster.registry.find(pods, 'default', 'other') === undefined ? true : undefined))
+  await found(() => cluster.registry.find(pods, 'default', 'other') === undefined)
 }, 30_000)
 
 test('two clusters live side by side, one folder has one', async () => {

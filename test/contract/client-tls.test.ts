@@ -4,6 +4,7 @@ import * as tls from 'node:tls'
 import { expect, test } from '@jest/globals'
 import { silentLog } from '../../src/base/log.ts'
 import { nodeClock, nodeDoors } from '../../src/base/node/index.ts'
+import { eventually } from '../../src/base/testing/eventually.ts'
 import { Admin, openTls as openSharedTls, Producer, type TlsOptions } from '../../src/client/index.ts'
 import { RemotingClient } from '../../src/remoting/client.ts'
 import { ClientTls, type ClientTlsSettings } from '../../src/remoting/client-tls.ts'
@@ -23,6 +24,7 @@ const early = certificate('early', 'server', 1)
 const friend = certificate('friend', 'client')
 const stranger = certificate('stranger', 'client')
 
+const startMsMax = 20_000 // until brokers of TLS know each other
 const { folders, undo } = forEachTest()
 
 type Files = Record<string, string>
@@ -258,29 +260,17 @@ test('a whole cluster speaks TLS alone: master, slave, admin and producer', asyn
     () => producer.close(),
   )
 
-  await eventually(async () =>
-    expect((await admin.clusterInfo()).brokerAddrTable.get('broker-a')?.brokerAddrs).toEqual(
-      new Map([
-        [0, masterAddr],
-        [1, slaveAddr],
-      ]),
-    ),
-  )
+  const both = new Map([
+    [0, masterAddr],
+    [1, slaveAddr],
+  ])
+  await eventually(async () => {
+    expect((await admin.clusterInfo()).brokerAddrTable.get('broker-a')?.brokerAddrs).toEqual(both)
+  }, startMsMax)
   await admin.createTopic(masterAddr, { topicName: 'orders', readQueueNums: 1, writeQueueNums: 1 })
   expect(await producer.send({ topic: 'orders', body: 'paid' })).toMatchObject({ status: 'SEND_OK' })
-  await eventually(async () =>
-    expect((await admin.allTopicConfig(slaveAddr)).topicConfigTable.has('orders')).toBe(true),
-  )
+  await eventually(async () => {
+    expect((await admin.allTopicConfig(slaveAddr)).topicConfigTable.has('orders')).toBe(true)
+  }, startMsMax)
   expect((await admin.topicStats(slaveAddr, 'orders')).offsetTable.size).toBe(1)
 }, 30_000)
-
-async function eventually(check: () => Promise<void>): Promise<void> {
-  for (const untilMs = Date.now() + 20_000; ; ) {
-    try {
-      return await check()
-    } catch (error) {
-      if (Date.now() > untilMs) throw error
-      await nodeClock.sleep(50)
-    }
-  }
-}

@@ -3,6 +3,7 @@ import { parse } from 'yaml'
 import type { HttpRequest } from '../../src/base/http.ts'
 import { silentLog } from '../../src/base/log.ts'
 import { createHttpClient, listenHttp, nodeClock, nodeRandom } from '../../src/base/node/index.ts'
+import { found } from '../../src/base/testing/eventually.ts'
 import { Catalog } from '../../src/local-cluster/api-server/catalog.ts'
 import { Registry } from '../../src/local-cluster/api-server/registry.ts'
 import { createApiHandler } from '../../src/local-cluster/api-server/server.ts'
@@ -36,7 +37,6 @@ interface Access {
 }
 
 const timeoutMs = 10_000
-const pollMs = 20
 
 /** Ours, or the real one that KUBECONFIG_CONTRACT names. */
 export async function startKubeServer(): Promise<KubeServer> {
@@ -97,11 +97,7 @@ export async function startKubeServer(): Promise<KubeServer> {
       }
     },
     async eventually(holds) {
-      const deadline = performance.now() + timeoutMs
-      while (!(await holds())) {
-        if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${holds}`)
-        await nodeClock.sleep(pollMs)
-      }
+      await found(holds, timeoutMs)
     },
     async stop() {
       http.close()

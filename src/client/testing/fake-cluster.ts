@@ -265,17 +265,3 @@ const hanging: ReadonlySet<number> = new Set([RequestCode.SEND_MESSAGE_V2, Reque
 function success(extFields: Record<string, string>): Response {
   return { code: ResponseCode.SUCCESS, extFields }
 }
-
-/** Waits until check holds; fails with what it last threw, before jest's own 5 s are up and say less. */
-export async function eventually(check: () => void, timeoutMs = 4_000): Promise<void> {
-  const { clock } = testDoors
-  const deadlineMs = clock.monotonicMs() + timeoutMs
-  for (;;) {
-    try {
-      return check()
-    } catch (error) {
-      if (clock.monotonicMs() > deadlineMs) throw error
-      await clock.sleep(5)
-    }
-  }
-}

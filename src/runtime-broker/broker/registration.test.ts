@@ -2,6 +2,7 @@ import { afterEach, expect, test } from '@jest/globals'
 import { OperatingError } from '../../base/errors.ts'
 import { silentLog } from '../../base/log.ts'
 import { nodeClock } from '../../base/node/index.ts'
+import { eventually } from '../../base/testing/eventually.ts'
 import { MemoryNetwork } from '../../base/testing/network.ts'
 import { readRegisterBrokerBody } from '../../remoting/body/register-broker.ts'
 import { RequestCode } from '../../remoting/codes.ts'
@@ -209,16 +210,4 @@ async function nameServer(network: MemoryNetwork, port: number, host = '127.0.0.
   const server: Server = await startServer({ listen: { host, port }, handle }, doors)
   servers.push(server)
   return { server, registrations, left, asked, forget: () => (known = undefined) }
-}
-
-async function eventually(check: () => void, deadlineMs = 4_000): Promise<void> {
-  for (const startedAt = Date.now(); ; ) {
-    try {
-      check()
-      return
-    } catch (error) {
-      if (Date.now() - startedAt > deadlineMs) throw error
-      await new Promise((resolve) => setTimeout(resolve, 10))
-    }
-  }
 }

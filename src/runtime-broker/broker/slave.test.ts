@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { silentLog } from '../../base/log.ts'
 import { nodeClock, nodeFiles, nodeRandom } from '../../base/node/index.ts'
+import { eventually } from '../../base/testing/eventually.ts'
 import { MemoryNetwork } from '../../base/testing/network.ts'
 import { readConsumerOffsetTable } from '../../remoting/body/consumer-offset-table.ts'
 import { RequestCode, ResponseCode } from '../../remoting/codes.ts'
@@ -45,17 +46,6 @@ async function start(settings: Record<string, unknown>): Promise<TestBroker> {
 const startMaster = (settings: Record<string, unknown> = {}) => start(settings)
 const startSlave = (settings: Record<string, unknown> = {}) =>
   start({ brokerRole: 'SLAVE', brokerId: 1, listenPort: 10_921, ...settings })
-
-async function eventually(check: () => void | Promise<void>): Promise<void> {
-  for (const untilMs = Date.now() + 8_000; ; ) {
-    try {
-      return await check()
-    } catch (error) {
-      if (Date.now() > untilMs) throw error
-      await new Promise((resolve) => setTimeout(resolve, 20))
-    }
-  }
-}
 
 const inSync = (slave: TestBroker) => eventually(() => expect(slave.running.notReady()).toBeUndefined())
 

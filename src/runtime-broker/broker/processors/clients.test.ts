@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { eventually } from '../../../base/testing/eventually.ts'
 import { RequestCode, ResponseCode } from '../../../remoting/codes.ts'
 import { startTestBroker, type TestBroker } from '../testing/test-broker.ts'
 
@@ -111,16 +112,4 @@ test('a queue has one lock holder', async () => {
 async function members(consumerGroup: string): Promise<string[]> {
   const answer = await broker.client.call(RequestCode.GET_CONSUMER_LIST_BY_GROUP, { consumerGroup })
   return JSON.parse(answer.body.toString()).consumerIdList
-}
-
-async function eventually(check: () => void, deadlineMs = 3_000): Promise<void> {
-  for (const startedAt = Date.now(); ; ) {
-    try {
-      check()
-      return
-    } catch (error) {
-      if (Date.now() - startedAt > deadlineMs) throw error
-      await new Promise((resolve) => setTimeout(resolve, 5))
-    }
-  }
 }
