@@ -6,6 +6,7 @@ import * as tls from 'node:tls'
 import { expect, test } from '@jest/globals'
 import type { ListenerTls } from '../../src/base/network.ts'
 import { nodeClock, nodeDoors, nodeNetwork } from '../../src/base/node/index.ts'
+import { eventually } from '../../src/base/testing/eventually.ts'
 import type { Command } from '../../src/remoting/command.ts'
 import { encodeCommand, FrameDecoder } from '../../src/remoting/frame.ts'
 import { type ServerOptions, startServer } from '../../src/remoting/server.ts'
@@ -268,6 +269,19 @@ test('a client of TLS 1.2 gets one handshake: another one costs the server more 
 
   expect(handshakes).toBe(0)
 })
+
+test.each(['TLSv1.2', 'TLSv1.3'] as const)(
+  'a record that is not of its session ends a connection of %s',
+  async (version) => {
+    const { port, server } = await start(withFirst().given)
+    const tcp = plain(port)
+    await new Promise((resolve) => tcp.once('connect', resolve))
+    expect(await ask(secure(port, { socket: tcp, maxVersion: version }))).toBe('answered')
+
+    tcp.write(Buffer.concat([Buffer.from('1703030028', 'hex'), randomBytes(40)]))
+    await eventually(() => expect([...server.connections]).toEqual([]))
+  },
+)
 
 test('a key with a password is opened, and the password is printed nowhere', async () => {
   const key = createPrivateKey(first.key)

@@ -28,9 +28,7 @@ class NodeSocket implements Socket {
     socket.setNoDelay(true)
     socket.setKeepAlive(true, keepAliveMs)
     socket.pause() // until somebody handles it
-    socket.on('error', (error) => {
-      this.#failure = error // 'close' follows
-    })
+    this.#endOnError(socket)
   }
 
   handle(events: { data(chunk: Buffer): void; drained(): void; closed(error?: Error): void }): void {
@@ -65,12 +63,18 @@ class NodeSocket implements Socket {
     socket.pause()
     socket.unshift(first)
     context.accept(socket, refuse, (secure) => {
-      secure.on('error', (error) => {
-        this.#failure = error // its 'close' closes the socket below
-      })
+      this.#endOnError(secure)
       secure.on('data', (chunk: Buffer) => events.data(chunk))
       secure.on('drain', () => events.drained())
       this.#socket = secure
+    })
+  }
+
+  /** Its 'close' follows, and that of what is below it. TLS by itself leaves a session open whose records do not fit. */
+  #endOnError(socket: net.Socket): void {
+    socket.on('error', (error) => {
+      this.#failure = error
+      socket.destroy()
     })
   }
 
