@@ -103,6 +103,7 @@ export class RemotingConnection implements Connection {
   readonly #silentCloseHint: string | undefined
   #state: 'open' | 'closing' | 'closed' = 'open'
   #isPaused = false
+  #deferred: Command[] = [] // requests that had come when it paused
   #requests = 0
   #frames: Buffer[] = [] // of this turn, not yet written
   #frameBytes = 0
@@ -222,12 +223,13 @@ export class RemotingConnection implements Connection {
     this.#socket.destroy()
   }
 
-  /** Queues one frame; frames of one turn leave in one write. Nothing happens when the connection is closed. */
+  /** Queues one frame; those of one turn leave in one write, unless they are large. Nothing happens when it is closed. */
   send(frame: Buffer): void {
     if (!this.isOpen) return
     if (this.#frames.length === 0) queueMicrotask(() => this.#flush())
     this.#frames.push(frame)
     this.#frameBytes += frame.length
+    if (this.#frameBytes > this.#limits.queuedBytesHigh) this.#flush()
   }
 
   /** The request got its answer: one less of requestsMax. */
@@ -244,6 +246,10 @@ export class RemotingConnection implements Connection {
     if (isResponse(command.flag)) {
       if (!this.#calls.settle(command))
         this.#log.debug({ opaque: command.opaque }, 'a response came that nobody waits for')
+      return
+    }
+    if (this.#isPaused) {
+      this.#deferred.push(command) // no more of them than one read brought
       return
     }
     this.version = command.version
@@ -320,7 +326,8 @@ export class RemotingConnection implements Connection {
     if (!this.#isPaused) return
     this.#isPaused = false
     this.#frameBeganMs = this.#lastActiveMs // that nothing came meanwhile was our doing
-    this.#socket.resume()
+    for (const command of this.#deferred.splice(0)) this.#receive(command)
+    if (!this.#isPaused) this.#socket.resume()
   }
 
   /** A machine that lost its power, or an address that is no more, says nothing: TCP alone takes minutes to notice. */
@@ -339,6 +346,7 @@ export class RemotingConnection implements Connection {
     const hint = byPeer && !this.#hasRead ? this.#silentCloseHint : undefined
     this.#state = 'closed'
     this.#frames = []
+    this.#deferred = []
     if (error !== undefined) this.#log.debug({ err: error }, 'a connection broke')
     this.#calls.fail((code) => this.#closedError(code, error, hint))
     for (const task of this.#closeTasks.splice(0)) task()

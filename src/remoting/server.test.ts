@@ -169,6 +169,41 @@ test('nothing is read from a peer that does not read, until it does', async () =
   expect(responses.length).toBe(10)
 })
 
+test('requests that came at once are not all handled at once when their answers are large', async () => {
+  let handled = 0
+  const { network, clock } = await startPair({
+    handle: () => ({ code: 0, body: Buffer.alloc(40_000 + handled++) }),
+    queuedBytesHigh: 100_000,
+    queuedBytesMax: 200_000,
+  })
+  const { socket, responses } = await rawPeer(network)
+  socket.pause()
+  socket.write(Buffer.concat(Array.from({ length: 100 }, (_, opaque) => requestFrame({ opaque }))))
+  for (let turns = 0; turns < 10; turns++) await clock.turn()
+  expect(handled).toBe(3)
+  expect(socket.isClosed).toBe(false)
+
+  socket.resume()
+  for (let turns = 0; turns < 200; turns++) await clock.turn()
+
+  expect(responses.map(({ opaque }) => opaque)).toEqual(Array.from({ length: 100 }, (_, opaque) => opaque))
+})
+
+test('an answer comes through to a server that reads no more requests', async () => {
+  const { network, clock, connections } = await startPair({
+    handle: () => ({ code: 0, body: Buffer.alloc(80_000) }),
+    queuedBytesHigh: 70_000,
+  })
+  const { socket } = await rawPeer(network)
+  await clock.turn()
+  const answer = connections()[0]!.call({ code: 307 }, 1000)
+  await clock.turn()
+  socket.pause()
+  socket.write(Buffer.concat([requestFrame({ opaque: 9 }), requestFrame({ opaque: 1, flag: 1, code: 5 })]))
+
+  expect(await Promise.all([answer, clock.turn()])).toMatchObject([{ code: 5 }, undefined])
+})
+
 test('a peer that does not read gets no more requests', async () => {
   const { client, clock, network, connections } = await startPair({ handle: echo, queuedBytesHigh: 100_000 })
   await client.call(address, { code: 34 }, 1000)
