@@ -1,43 +1,32 @@
 import { nodeClock } from '../../src/base/node/index.ts'
 import { PullSysFlag, RequestCode } from '../../src/remoting/codes.ts'
 import type { Command } from '../../src/remoting/command.ts'
+import { connectionLimits } from '../../src/remoting/connection.ts'
 import { frameBytesMax } from '../../src/remoting/frame.ts'
+import { pullMessageRequest } from '../../src/remoting/headers/pull-message.ts'
 import type { Chance } from './chance.ts'
-import { codes, requestOf } from './corpus.ts'
+import { codes, floodTopic, requestOf } from './corpus.ts'
 import { flipped, frameOf, mutateRequest, oddHeaderFrame, rawFrame } from './mutate.ts'
+import {
+  endOf,
+  isAnswered,
+  isClosedAtOnce,
+  isClosedInTime,
+  isClosedWhenIdle,
+  isForgotten,
+  isServedOrClosed,
+  type Outcome,
+} from './outcomes.ts'
 import type { Peer } from './peer.ts'
-import { idleSeconds } from './stage.ts'
+import { idleSeconds, type Stage } from './stage.ts'
 
-/** One way to misbehave on one connection. @returns what should not have been, or undefined */
-export type Attack = (peer: Peer, chance: Chance) => Promise<string | undefined>
+/** One way to misbehave on one connection. */
+export type Attack = (peer: Peer, chance: Chance, stage: Stage) => Outcome
 
-/** How long an answer may take, or the end of a connection that broke a rule. */
-const answerMs = 5_000
-/** When a connection must have ended that says nothing, or never ends what it says: idle checks are a quarter apart. */
-const idleEndMs = idleSeconds * 1_000 * 1.25 + answerMs
-
-const unanswered = async (peer: Peer): Promise<string | undefined> =>
-  (await peer.isServedOrClosed(answerMs)) ? undefined : 'the connection is neither answered nor closed'
-
-const unclosed = async (peer: Peer, ms: number): Promise<string | undefined> =>
-  (await peer.within(ms, () => peer.isClosed)) ? undefined : `the connection is open after ${ms} ms`
-
-/** Requests of any code with odd headers and bodies, each of which is answered once. */
-const oddRequests: Attack = async (peer, chance) => {
-  const expected: Command[] = []
-  for (let left = 1 + chance.int(6); left > 0; left--) {
-    const opaque = chance.int(0x6fff_ffff)
-    const request = { ...mutateRequest(requestOf(chance.one(codes), chance), chance), opaque, flag: 0 }
-    expected.push(request)
-    peer.write(frameOf(request, chance))
-  }
-  const awaited = expected.filter((request) => !mayBeHeld(request))
-  const isAnswered = await peer.within(
-    answerMs,
-    () => peer.isClosed || awaited.every(({ opaque }) => peer.answered.has(opaque)),
-  )
-  const silent = awaited.filter(({ opaque }) => !peer.answered.has(opaque))
-  return isAnswered ? unanswered(peer) : `no answer to ${silent.map(({ code }) => code)}`
+/** Good frames, whatever they say. */
+function ask(peer: Peer, requests: readonly Command[], chance: Chance): Outcome {
+  for (const request of requests) peer.ask(request, frameOf(request, chance), mayBeHeld(request))
+  return isAnswered(peer)
 }
 
 /** A pull at the end of a queue waits as long as it says; a running info is asked of a client that may be silent. */
@@ -49,150 +38,213 @@ function mayBeHeld({ code, extFields }: Command): boolean {
   )
 }
 
-/** Flags of every kind: responses that nobody waits for, oneway requests. */
-const oddFlags: Attack = async (peer, chance) => {
-  for (let left = 1 + chance.int(20); left > 0; left--) {
-    const flag = chance.one([1, 2, 3, -1, 0x7fff_ffff, chance.int(0x7fff_ffff)])
-    const request = mutateRequest(requestOf(chance.one(codes), chance), chance)
-    peer.write(frameOf({ ...request, flag, opaque: chance.int(100) }, chance))
-  }
-  return unanswered(peer)
+const mutated = (chance: Chance) => mutateRequest(requestOf(chance.one(codes), chance), chance)
+
+/** Requests of any code with odd headers and bodies. */
+const oddRequests: Attack = (peer, chance) => {
+  const requests = Array.from({ length: 1 + chance.int(6) }, () => {
+    return { ...mutated(chance), opaque: chance.int(0x6fff_ffff), flag: 0 }
+  })
+  return ask(peer, requests, chance)
 }
 
-const oddHeaders: Attack = async (peer, chance) => {
-  peer.write(oddHeaderFrame(chance))
-  return unanswered(peer)
+/** Flags of every kind, so responses that nobody waits for and oneway requests too; opaques come more than once. */
+const oddFlags: Attack = (peer, chance) => {
+  const requests = Array.from({ length: 1 + chance.int(20) }, () => {
+    const flag = chance.one([0, 1, 2, 3, -1, 0x7fff_ffff, chance.int(0x7fff_ffff)])
+    return { ...mutated(chance), flag, opaque: chance.int(100) }
+  })
+  return ask(peer, requests, chance)
+}
+
+/** Oneway requests of which the sender hears nothing. */
+const oneways: Attack = (peer, chance) => {
+  const requests = Array.from({ length: 1 + chance.int(20) }, (_, opaque) => {
+    return { ...requestOf(chance.one(codes), chance), flag: 2, opaque }
+  })
+  return ask(peer, requests, chance)
+}
+
+const oddHeaders: Attack = (peer, chance, stage) => {
+  peer.sendWild(oddHeaderFrame(chance))
+  return isServedOrClosed(peer, stage)
 }
 
 /** A good frame with a few bytes changed, its length aside. */
-const flippedFrame: Attack = async (peer, chance) => {
+const flippedFrame: Attack = (peer, chance, stage) => {
   const frame = frameOf(requestOf(chance.one(codes), chance), chance)
   const changed = flipped(frame.subarray(4), chance)
-  peer.write(Buffer.concat([frame.subarray(0, 4), changed]))
-  return unanswered(peer)
+  peer.sendWild(Buffer.concat([frame.subarray(0, 4), changed]))
+  return isServedOrClosed(peer, stage)
+}
+
+/** Whether bytes can be no frame, are one and more, or the beginning of one. */
+function beginningOf(bytes: Buffer): 'broken' | 'whole' | 'cut' {
+  if (bytes.length < 4) return 'cut'
+  const length = bytes.readInt32BE(0)
+  if (length < 4 || length > frameBytesMax - 4) return 'broken'
+  return bytes.length < length + 4 ? 'cut' : 'whole'
+}
+
+/** Bytes that are no RocketMQ. A whole frame of them has no header that could be read. */
+const isEnded = (peer: Peer, bytes: Buffer, stage: Stage): Outcome => {
+  peer.sendWild(bytes)
+  return beginningOf(bytes) === 'cut' ? isClosedWhenIdle(peer, stage) : isClosedAtOnce(peer, stage)
 }
 
 /** Lengths that say too much, too little or less than nothing. */
-const oddLengths: Attack = async (peer, chance) => {
+const oddLengths: Attack = (peer, chance, stage) => {
   const bytes = chance.bytes(8 + chance.int(64))
-  const lengths = [
-    0,
-    1,
-    3,
-    -1,
-    -2_147_483_648,
-    2_147_483_647,
-    frameBytesMax - 4,
-    frameBytesMax - 3,
-    frameBytesMax,
-    0x1603_0101,
-  ]
-  bytes.writeInt32BE(chance.one(lengths), 0)
-  peer.write(bytes)
-  return unclosed(peer, idleEndMs)
+  const odd = [0, 1, 3, -1, -2_147_483_648, 2_147_483_647, frameBytesMax - 3, frameBytesMax, 0x1503_0101]
+  bytes.writeInt32BE(chance.is(0.8) ? chance.one(odd) : frameBytesMax - 4, 0)
+  return isEnded(peer, bytes, stage)
 }
 
-const oddHeaderLengths: Attack = async (peer, chance) => {
-  peer.write(
-    rawFrame(chance.one([0, 1, 2, 255]), chance.one([0, 1, 21, 1_000, 0xff_ffff]), chance.bytes(chance.int(100))),
-  )
-  return unanswered(peer)
+const oddHeaderLengths: Attack = (peer, chance, stage) => {
+  const [type, headerBytes] = [chance.one([0, 1, 2, 255]), chance.one([0, 1, 21, 1_000, 0xff_ffff])]
+  const rest = chance.bytes(chance.int(100))
+  peer.sendWild(rawFrame(type, headerBytes, rest))
+  return type > 1 || headerBytes > rest.length ? isClosedAtOnce(peer, stage) : isServedOrClosed(peer, stage)
 }
 
 const greetings: readonly string[] = [
   'GET / HTTP/1.1\r\nHost: x\r\n\r\n',
   'PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\n',
   'SSH-2.0-x\r\n',
-  '\u0016\u0003\u0001\u0002\u0000\u0001\u0000\u0001\u00fc\u0003\u0003',
   '\u0000\u0000\u0000\u0000',
   '\u0005\u0001\u0000',
   '*1\r\n$4\r\nPING\r\n',
 ]
-/** Another protocol, or none. */
-const garbage: Attack = async (peer, chance) => {
+/** Another protocol, or none; TLS has attacks of its own. */
+const garbage: Attack = (peer, chance, stage) => {
   const bytes = chance.is(0.3) ? Buffer.from(chance.one(greetings), 'latin1') : chance.bytes(1 + chance.int(50_000))
-  peer.write(bytes)
-  return unclosed(peer, idleEndMs)
+  if (bytes[0] === 0x16) bytes[0] = 0x17
+  return isEnded(peer, bytes, stage)
 }
 
 /** A frame that is cut short, and then silence, the end, or a reset. */
-const cutFrame: Attack = async (peer, chance) => {
+const cutFrame: Attack = (peer, chance, stage) => {
   const frame = frameOf(requestOf(chance.one(codes), chance), chance)
   peer.write(frame.subarray(0, 1 + chance.int(frame.length - 1)))
   const end = chance.int(3)
-  if (end === 0) peer.endWriting()
-  else if (end === 1) peer.reset()
-  return unclosed(peer, idleEndMs)
+  if (end === 0) return isClosedWhenIdle(peer, stage)
+  if (end === 1) {
+    peer.endWriting()
+    return isClosedAtOnce(peer, stage)
+  }
+  peer.reset()
+  return isForgotten(peer, stage)
 }
 
-/** One byte at a time is as good as all at once, while it ends. */
-const slowFrame: Attack = async (peer, chance) => {
-  const opaque = chance.int(0x6fff_ffff)
-  const frame = frameOf({ ...requestOf(RequestCode.GET_BROKER_CLUSTER_INFO, chance), opaque, flag: 0 }, chance)
-  const pieces = 1 + chance.int(40)
+/** One piece at a time is as good as all at once, while it ends. */
+async function inPieces(peer: Peer, request: Command, chance: Chance, pieces: number, pauseMs: () => number): Outcome {
+  const frame = frameOf(request, chance)
+  peer.ask(request, Buffer.alloc(0))
   for (let piece = 0; piece < pieces; piece++) {
     const [from, to] = [piece, piece + 1].map((at) => Math.floor((at * frame.length) / pieces))
     peer.write(frame.subarray(from, to))
-    await nodeClock.sleep(chance.int(20))
+    await nodeClock.sleep(pauseMs())
   }
-  return (await peer.within(answerMs, () => peer.answered.has(opaque))) ? undefined : 'a slow request is not answered'
+  return isAnswered(peer)
 }
 
-/** A frame that drips on for ever. */
-const dripping: Attack = async (peer) => {
-  peer.write(rawFrame(0, 1_000, Buffer.alloc(0)))
-  const prefix = Buffer.alloc(4)
+const slowFrame: Attack = (peer, chance) => {
+  const request = { ...requestOf(RequestCode.GET_BROKER_CLUSTER_INFO, chance), opaque: 1, flag: 0 }
+  return inPieces(peer, request, chance, 1 + chance.int(40), () => chance.int(20))
+}
+
+/** A frame that takes longer than an idle connection has, over a link that is slow but not absurd: 25 KiB a second. */
+const slowLink: Attack = (peer, chance) => {
+  const seconds = idleSeconds * 2
+  const body = Buffer.alloc(seconds * 25 * 1024)
+  const request = { ...requestOf(RequestCode.SEND_MESSAGE_V2, chance), opaque: 1, flag: 0, body }
+  return inPieces(peer, request, chance, seconds * 4, () => 250)
+}
+
+/** A frame that drips on for ever, never silent for as long as an idle connection. */
+const dripping: Attack = async (peer, _, stage) => {
+  const prefix = Buffer.alloc(8)
   prefix.writeInt32BE(100_000, 0)
+  prefix.writeInt32BE(1_000, 4)
   peer.write(prefix)
   const drip = nodeClock.every(50, () => peer.write(Buffer.from(' ')))
   try {
-    return await unclosed(peer, idleEndMs)
+    return await isClosedInTime(peer, stage)
   } finally {
     drip.cancel()
   }
 }
 
 /** Large frames of which all but the end comes. */
-const almostLarge: Attack = async (peer, chance) => {
+const almostLarge: Attack = (peer, chance, stage) => {
   const bytes = Buffer.alloc(4 * 1024 * 1024 + chance.int(8 * 1024 * 1024))
   bytes.writeInt32BE(frameBytesMax - 4, 0)
   peer.write(bytes)
-  return unclosed(peer, idleEndMs)
+  return isClosedWhenIdle(peer, stage)
 }
 
-/** Many requests, whose answers nobody reads. */
-const unread: Attack = async (peer, chance) => {
+/** Many requests, whose answers nobody reads: few of them wait, and not for long. */
+async function unread(peer: Peer, stage: Stage, frames: readonly Buffer[]): Outcome {
   peer.stopReading()
-  const many = 200 + chance.int(2_000)
-  const code = chance.one([
-    RequestCode.GET_BROKER_CONFIG,
-    RequestCode.GET_BROKER_RUNTIME_INFO,
-    RequestCode.PULL_MESSAGE,
-    0,
-  ])
-  for (let opaque = 0; opaque < many; opaque++)
-    peer.write(frameOf({ ...requestOf(code, chance), opaque, flag: 0 }, chance))
-  await nodeClock.sleep(chance.int(idleSeconds * 1_000))
-  return undefined
+  for (const frame of frames) peer.write(frame)
+  const end = await endOf(peer, stage, ({ queuedBytes }) => {
+    if (queuedBytes <= connectionLimits.queuedBytesMax) return true
+    peer.problems.push(`${queuedBytes} bytes wait for a peer that does not read`)
+    return false
+  })
+  return typeof end === 'string' ? end : undefined
 }
 
-const silence: Attack = (peer, chance) => {
-  if (chance.is(0.3)) peer.endWriting()
-  return unclosed(peer, idleEndMs)
+const unreadAnswers: Attack = (peer, chance, stage) => {
+  const { GET_BROKER_CONFIG, GET_BROKER_RUNTIME_INFO, PULL_MESSAGE } = RequestCode
+  const code = chance.one([GET_BROKER_CONFIG, GET_BROKER_RUNTIME_INFO, PULL_MESSAGE, 0])
+  const frames = Array.from({ length: 200 + chance.int(2_000) }, (_, opaque) =>
+    frameOf({ ...requestOf(code, chance), opaque, flag: 0 }, chance),
+  )
+  return unread(peer, stage, frames)
 }
 
-const gone: Attack = async (peer, chance) => {
-  for (let left = chance.int(10); left > 0; left--) peer.write(frameOf(requestOf(chance.one(codes), chance), chance))
+/** Small requests with large answers, all at once. */
+const unreadFlood: Attack = (peer, chance, stage) => {
+  const extFields = pullMessageRequest.encode({
+    consumerGroup: 'flood',
+    topic: floodTopic,
+    queueId: 0,
+    queueOffset: 0,
+    maxMsgNums: 1,
+    sysFlag: PullSysFlag.SUBSCRIPTION,
+    commitOffset: 0,
+    suspendTimeoutMillis: 0,
+    subVersion: 0,
+    subscription: '*',
+    expressionType: 'TAG',
+  })
+  const rest = { language: 'JAVA', version: 513, remark: undefined, body: Buffer.alloc(0) }
+  const frames = Array.from({ length: 400 }, (_, opaque) =>
+    frameOf({ code: RequestCode.PULL_MESSAGE, flag: 0, opaque, extFields, ...rest }, chance),
+  )
+  return unread(peer, stage, [Buffer.concat(frames)])
+}
+
+const silence: Attack = (peer, chance, stage) => {
+  if (chance.is(0.7)) return isClosedWhenIdle(peer, stage)
+  peer.endWriting()
+  return isClosedAtOnce(peer, stage)
+}
+
+const gone: Attack = async (peer, chance, stage) => {
+  for (let left = chance.int(10); left > 0; left--) peer.sendWild(frameOf(requestOf(chance.one(codes), chance), chance))
   await nodeClock.sleep(chance.int(10))
   if (chance.is(0.5)) peer.reset()
   else peer.destroy()
-  return undefined
+  return isForgotten(peer, stage)
 }
 
-/** How often each comes. */
+/** What may come over a connection that speaks RocketMQ, plain or in TLS, and how often each does. */
 export const attacks: readonly { name: string; weight: number; attack: Attack }[] = [
   { name: 'odd requests', weight: 40, attack: oddRequests },
   { name: 'odd flags', weight: 6, attack: oddFlags },
+  { name: 'oneways', weight: 3, attack: oneways },
   { name: 'odd headers', weight: 10, attack: oddHeaders },
   { name: 'flipped frame', weight: 10, attack: flippedFrame },
   { name: 'odd lengths', weight: 5, attack: oddLengths },
@@ -200,9 +252,11 @@ export const attacks: readonly { name: string; weight: number; attack: Attack }[
   { name: 'garbage', weight: 5, attack: garbage },
   { name: 'cut frame', weight: 5, attack: cutFrame },
   { name: 'slow frame', weight: 3, attack: slowFrame },
+  { name: 'slow link', weight: 1, attack: slowLink },
   { name: 'dripping', weight: 2, attack: dripping },
   { name: 'almost large', weight: 2, attack: almostLarge },
-  { name: 'unread', weight: 2, attack: unread },
+  { name: 'unread answers', weight: 2, attack: unreadAnswers },
+  { name: 'unread flood', weight: 1, attack: unreadFlood },
   { name: 'silence', weight: 2, attack: silence },
   { name: 'gone', weight: 5, attack: gone },
 ]

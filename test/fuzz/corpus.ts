@@ -21,6 +21,8 @@ export const codes: readonly number[] = [...Object.values(RequestCode), 0, 1, 99
 
 /** Messages of the stage's own topic, which mutations of other requests find too. */
 export const stageTopic = 'FuzzTopic'
+/** One large message in its only queue; no attack but those that ask for it knows the name. */
+export const floodTopic = 'FloodTopic'
 
 /** A request of this code, as a client would send it where one was recorded, else with fields that others have. */
 export function requestOf(code: number, chance: Chance): Command {

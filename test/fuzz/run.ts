@@ -1,18 +1,30 @@
 /**
- * Throws hostile bytes at a NameServer and a broker that run in this process, while a good client asks both for answers.
- *   npm run fuzz -- [--seeds N] [--seed S] [--attacks N] [--parallel N]
- * One line a seed, then `fuzz: N passed, M failed`. A seed passes where nothing crashed, each request was answered or its
- * connection closed in time, the good client never waited for long, the log stayed short, and memory came back.
+ * Throws hostile bytes at a NameServer and a broker, plain and with TLS, while good clients ask them for answers.
+ *   npm run fuzz -- [--seeds N] [--seed S] [--attacks N] [--parallel N] [--only TEXT]
+ * One line a seed, then `fuzz: N passed, M failed`. A seed passes where nothing crashed or stood still, each request got its
+ * answer and no other one, what broke a rule was closed at once and what was unfinished in time, the good clients never waited
+ * for long, the log stayed short, no connection was left, and memory stayed below a limit and came back.
  */
+import type { SecureVersion } from 'node:tls'
 import { parseArgs } from 'node:util'
-import { messageOf } from '../../src/base/errors.ts'
-import { attacks } from './attacks.ts'
+import { type Attack, attacks } from './attacks.ts'
 import { Chance } from './chance.ts'
-import { Peer } from './peer.ts'
-import { startStage } from './stage.ts'
+import { type Kind, Peer } from './peer.ts'
+import { Servers } from './servers.ts'
+import { type Stage, startStage } from './stage.ts'
+import { anyVersion, tlsAttacks } from './tls-attacks.ts'
+import { TurnMeter } from './turn-meter.ts'
 
-/** What one seed may leave behind once all is closed: caches, compiled code; a leak grows with the seeds. */
-const keptBytesMax = 48 * 1024 * 1024
+/** What each seed may leave behind once all is closed: caches, compiled code; the first is given more. */
+const keptBytesMax = 4 * 1024 * 1024
+/** What the servers may need at most, all of them together. */
+const peakBytesMax = 512 * 1024 * 1024
+/** How long the end of a connection may take after the last attack: less than an idle one has. */
+const leftMsMax = 1_500
+/** What one turn of the servers' event loop may take of a processor. */
+const turnMsMax = 3_000
+/** Where servers or attackers got no processor for so long, what came late is nobody's fault. */
+const starvedMsMax = 500
 const problemsShown = 10
 
 const { values: flags } = parseArgs({
@@ -20,75 +32,160 @@ const { values: flags } = parseArgs({
     seeds: { type: 'string', default: '5' },
     seed: { type: 'string', default: '1' },
     attacks: { type: 'string', default: '400' },
-    parallel: { type: 'string', default: '48' },
+    parallel: { type: 'string', default: '64' },
+    only: { type: 'string', default: '' },
   },
 })
 const [seedCount, firstSeed, attackCount, parallel] = [flags.seeds, flags.seed, flags.attacks, flags.parallel].map(
   Number,
-)
-if (![seedCount, firstSeed, attackCount, parallel].every((value) => Number.isInteger(value) && value! >= 0))
+) as [number, number, number, number]
+if (![seedCount, firstSeed, attackCount, parallel].every((value) => Number.isInteger(value) && value >= 0))
   throw new Error('whole numbers are wanted')
 
-const crashes: string[] = []
-for (const event of ['uncaughtException', 'unhandledRejection'] as const)
-  process.on(event, (error: unknown) => crashes.push(`${event}: ${error instanceof Error ? error.stack : error}`))
+interface Card {
+  name: string
+  attack: Attack
+  connect(stage: Stage, chance: Chance): Promise<Peer>
+}
 
-const deck = attacks.flatMap((entry) => Array.from({ length: entry.weight }, () => entry))
+const meter = new TurnMeter()
 
-async function runSeed(seed: number): Promise<{ problems: string[]; worstMs: number }> {
-  const chance = new Chance(seed)
-  const stage = await startStage()
-  let left = attackCount!
-  const worker = async () => {
-    while (left-- > 0) {
-      const { name, attack } = chance.one(deck)
-      const own = chance.fork()
-      try {
-        const peer = await Peer.connect(own.one(stage.ports))
-        const problem = await attack(peer, own)
-        peer.destroy()
-        if (problem !== undefined) stage.problems.push(`${name}: ${problem}`)
-        if (peer.nonsense !== undefined) stage.problems.push(`${name}: answered with ${messageOf(peer.nonsense)}`)
-      } catch (error) {
-        stage.problems.push(`${name}: ${error instanceof Error ? error.stack : error}`)
-      }
+const deck: readonly Card[] = [
+  ...attacks.flatMap(({ name, weight, attack }) => cards(weight * 8, { name, attack, connect: connectPlain })),
+  ...attacks.flatMap(({ name, weight, attack }) => {
+    return cards(weight * 2, { name: `${name}, in TLS`, attack, connect: connectAny('tls') })
+  }),
+  ...tlsAttacks.flatMap(({ name, weight, attack, kind, version, enforcing }) => {
+    return cards(weight * 8, { name, attack, connect: connectAny(kind, version, enforcing) })
+  }),
+].filter(({ name }) => name.includes(flags.only))
+if (deck.length === 0) throw new Error(`no attack has "${flags.only}" in its name`)
+
+function cards(count: number, card: Card): Card[] {
+  return Array.from({ length: count }, () => card)
+}
+
+function connectPlain({ ports }: Stage, chance: Chance): Promise<Peer> {
+  return Peer.connect(chance.one([ports.broker, ports.namesrv]), 'plain')
+}
+
+function connectAny(kind: Kind, version?: SecureVersion, enforcing = false): Card['connect'] {
+  return ({ ports }, chance) => {
+    const options = version === undefined ? anyVersion(chance) : { maxVersion: version }
+    return Peer.connect(enforcing ? ports.tls : chance.one(Object.values(ports)), kind, options)
+  }
+}
+
+interface Problems {
+  sure: string[]
+  /** Which a busy machine can be the reason of. */
+  timed: string[]
+}
+
+async function attackAll(stage: Stage, servers: Servers, chance: Chance): Promise<Problems> {
+  const problems: Problems = { sure: [], timed: [] }
+  const underWay = new Map<number, string>()
+  let left = attackCount
+  const one = async (id: number) => {
+    const { name, attack, connect } = chance.one(deck)
+    const own = chance.fork()
+    underWay.set(id, name)
+    let peer: Peer | undefined
+    try {
+      peer = await connect(stage, own)
+      const problem = await attack(peer, own, stage)
+      if (problem !== undefined) problems.timed.push(`${name}: ${problem}`)
+    } catch (error) {
+      problems.timed.push(`${name}: ${error instanceof Error ? error.message : error}`)
     }
+    problems.sure.push(...(peer?.problems ?? []).map((text) => `${name}: ${text}`))
+    peer?.destroy()
+    if (servers.failure === undefined) underWay.delete(id)
   }
-  await Promise.all(Array.from({ length: parallel! }, worker))
-  const worstMs = stage.worstMs()
-  await stage.stop()
-  return { problems: [...stage.problems, ...crashes.splice(0)], worstMs }
+  const worker = async () => {
+    while (left-- > 0 && servers.failure === undefined) await one(left)
+  }
+  await Promise.all(Array.from({ length: parallel }, worker))
+  if (servers.failure === undefined) return problems
+  return { sure: [`${servers.failure}, during: ${[...new Set(underWay.values())].join('; ')}`], timed: [] }
 }
 
-/** Bytes in use after everything that can go is gone. */
-async function heldBytes(): Promise<number> {
-  for (let turn = 0; turn < 3; turn++) {
-    globalThis.gc?.()
-    await new Promise((resolve) => setTimeout(resolve, 20))
+/** Connections that are open although nobody is at their other end. */
+async function leftOver(servers: Servers): Promise<number> {
+  for (const untilMs = performance.now() + leftMsMax; ; await new Promise((resolve) => setTimeout(resolve, 20))) {
+    const open = await servers.call('open')
+    if (open === 0 || performance.now() > untilMs) return open
   }
-  const { heapUsed, arrayBuffers, external } = process.memoryUsage()
-  return heapUsed + arrayBuffers + external
 }
 
-const mebibytes = (bytes: number) => Math.round(bytes / 1024 / 1024)
+interface Result extends Problems {
+  facts: string[]
+  /** Undefined: its process is gone. */
+  heldBytes: number | undefined
+}
+
+async function runSeed(seed: number, servers: Servers): Promise<Result> {
+  const sure: string[] = []
+  const timed: string[] = []
+  const facts: string[] = []
+  try {
+    const stage = await startStage(servers)
+    await servers.call('turns') // starting takes longer than serving
+    meter.take()
+    const problems = await attackAll(stage, servers, new Chance(seed))
+    await stage.leave()
+    sure.push(...problems.sure)
+    timed.push(...problems.timed, ...stage.problems)
+    facts.push(`good clients waited ${stage.worstMs()} ms`)
+
+    const open = await leftOver(servers)
+    if (open > 0) timed.push(`${open} connections are open ${leftMsMax} ms after their peers went`)
+    const { busyMs, starvedMs: serversStarvedMs } = await servers.call('turns')
+    const starvedMs = Math.max(serversStarvedMs, meter.take().starvedMs)
+    facts.push(`a turn took ${busyMs} ms`)
+    if (busyMs > turnMsMax) sure.push(`a turn of the event loop took ${busyMs} ms, and ${turnMsMax} ms are the limit`)
+    if (starvedMs > starvedMsMax && timed.length > 0) {
+      facts.push(`the machine was busy for ${starvedMs} ms: not judged: ${timed.splice(0).length}`)
+    }
+    await servers.call('stop')
+    sure.push(...(await servers.call('problems')))
+    const { heldBytes, peakBytes } = await servers.call('memory')
+    facts.push(`memory was ${mebibytes(peakBytes)} MiB and is ${mebibytes(heldBytes)} MiB`)
+    if (peakBytes > peakBytesMax) sure.push(`memory was ${peakBytes} bytes, and ${peakBytesMax} are the limit`)
+    return { sure, timed, facts, heldBytes }
+  } catch (error) {
+    if (servers.failure === undefined) sure.push(...(await servers.call('problems').catch(() => [])))
+    if (sure.length === 0) sure.push(String(error))
+    return { sure, timed, facts, heldBytes: undefined }
+  }
+}
+
+const mebibytes = (bytes: number) => Math.round((bytes / 1024 / 1024) * 10) / 10
 let failed = 0
-let baseline: number | undefined
-let peakBytes = 0
-const watch = setInterval(() => (peakBytes = Math.max(peakBytes, process.memoryUsage.rss())), 50)
-watch.unref()
-for (let seed = firstSeed!; seed < firstSeed! + seedCount!; seed++) {
-  const started = performance.now()
-  const { problems, worstMs } = await runSeed(seed)
-  const held = await heldBytes()
-  baseline ??= held // after the first one, which compiles and caches
-  if (held - baseline > keptBytesMax)
-    problems.push(`memory: ${mebibytes(held)} MiB are held, ${mebibytes(baseline)} MiB after the first seed`)
-  const facts = `${Math.round(performance.now() - started)} ms, good client at most ${worstMs} ms, holds ${mebibytes(held)} MiB`
-  console.log(`${problems.length === 0 ? 'passed' : 'FAILED'} seed ${seed} (${facts})`)
+let servers = new Servers()
+let baseline: { bytes: number; seed: number } | undefined // after the first seed of a process, which compiles and caches
+for (let seed = firstSeed; seed < firstSeed + seedCount; seed++) {
+  const startedAtMs = performance.now()
+  const { sure, timed, facts, heldBytes } = await runSeed(seed, servers)
+  if (heldBytes !== undefined) {
+    baseline ??= { bytes: heldBytes, seed }
+    const keptBytes = heldBytes - baseline.bytes
+    if (keptBytes > keptBytesMax * (seed - baseline.seed))
+      sure.push(`memory is ${keptBytes} bytes more than after seed ${baseline.seed}`)
+  }
+  const problems = [...sure, ...timed]
+  const seconds = ((performance.now() - startedAtMs) / 1000).toFixed(1)
+  console.log(
+    `${problems.length === 0 ? 'passed' : 'FAILED'} seed ${seed} in ${seconds} s: at most ${facts.join(', ')}`,
+  )
   for (const problem of problems.slice(0, problemsShown)) console.log(`  ${problem.replaceAll('\n', '\n    ')}`)
   if (problems.length > problemsShown) console.log(`  and ${problems.length - problemsShown} more`)
-  if (problems.length > 0) failed++
+  if (problems.length === 0) continue
+  failed++
+  servers.end()
+  servers = new Servers() // the next seed is judged by itself
+  baseline = undefined
 }
-console.log(`peak ${mebibytes(peakBytes)} MiB`)
-console.log(`fuzz: ${seedCount! - failed} passed, ${failed} failed`)
+servers.end()
+console.log(`fuzz: ${seedCount - failed} passed, ${failed} failed`)
 process.exit(failed > 0 || seedCount === 0 ? 1 : 0)
