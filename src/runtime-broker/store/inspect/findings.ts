@@ -13,11 +13,22 @@ interface OtherFinding extends FindingFacts {
    * - stray: a name that no start looks at.
    * - record: bytes of the log at phyOffset are none. field, time: a whole record there says of its queue, or of the time
    *   when it was stored, what cannot be: no checksum covers that.
-   * - queue, index: they disagree with the log, from which they can be made again. message: the log lacks what a queue
-   *   says, or says of it what cannot be. checkpoint: it says what cannot be.
+   * - queue, index: they disagree with the log, from which they can be made again; short: a queue lacks units. message: the
+   *   log lacks what a queue says, or says of it what cannot be. checkpoint: it says what cannot be.
    * - table: a file of config/ is not what it must be. unread: a part that could not be looked at.
    */
-  kind: 'stray' | 'record' | 'field' | 'time' | 'queue' | 'message' | 'index' | 'checkpoint' | 'table' | 'unread'
+  kind:
+    | 'stray'
+    | 'record'
+    | 'field'
+    | 'time'
+    | 'queue'
+    | 'short'
+    | 'message'
+    | 'index'
+    | 'checkpoint'
+    | 'table'
+    | 'unread'
 }
 
 interface FindingFacts {

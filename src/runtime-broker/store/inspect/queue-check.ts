@@ -171,14 +171,14 @@ export class QueueCheck {
   }
 
   /**
-   * @param isInUse a broker may be at work, or one died: then units that are not there yet are no finding
+   * @param safeEndOffset units of messages behind it may be missing: they are in the memory of a broker, or of one that died
    * @param logEndOffset where the whole records end
    */
-  finish(isInUse: boolean, logEndOffset: number, findings: Findings): void {
+  finish(safeEndOffset: number, logEndOffset: number, findings: Findings): void {
     for (const queue of this.#queues.all()) {
       const state = this.#states.get(queue)
       for (const placed of state?.sequence.settle() ?? []) this.#takePlaced(state!, placed, isNone)
-      const add = (what: string, phyOffset?: number, kind: 'queue' | 'message' = 'queue') =>
+      const add = (what: string, phyOffset?: number, kind: 'queue' | 'short' | 'message' = 'queue') =>
         findings.add({
           kind,
           path: queue.directory,
@@ -200,7 +200,7 @@ export class QueueCheck {
           firstWrong!.phyOffset,
         )
       }
-      if (missingCount > 0) this.#finishMissing(state, isInUse, add)
+      if (missingCount > 0) this.#finishMissing(state, safeEndOffset, (what, at) => add(what, at, 'short'))
       if (lost.count > 0) {
         const unit = this.#unit(queue, lost.first)
         const where = unit === undefined ? '' : ` (its unit names phyOffset ${readInt64(unit, 0)})`
@@ -228,14 +228,14 @@ export class QueueCheck {
     }
   }
 
-  #finishMissing(state: QueueState, isInUse: boolean, add: (what: string, phyOffset?: number) => void): void {
+  #finishMissing(state: QueueState, safeEndOffset: number, add: (what: string, phyOffset: number) => void): void {
     const { queue, missingCount: count, firstMissing: first } = state
     const isDeleted = queue.maxOffset === 0 && !this.#hasTopic(queue.topic)
     if (isDeleted) {
       this.unqueuedCount += count
       state.count = 0
     } else if (this.#unusable.has(queue)) return
-    else if (isInUse) this.behindCount += count
+    else if (first!.phyOffset >= safeEndOffset) this.behindCount += count
     else
       add(`lacks the units of ${count} messages, the first one at queueOffset ${first!.queueOffset}`, first!.phyOffset)
   }

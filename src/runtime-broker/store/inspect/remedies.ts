@@ -1,12 +1,12 @@
 import type { Finding } from './findings.ts'
 import type { VerifyReport } from './verify.ts'
 
-type Facts = Pick<VerifyReport, 'findings' | 'nextStart' | 'queuesBeyondLog'>
+type Facts = Pick<VerifyReport, 'findings' | 'nextStart' | 'queuesBeyondLog' | 'unreadable'>
 
 /** What would become of a finding, and what to do about it. No advice takes a message that is there now. */
 export function remedyOf(finding: Finding, facts: Facts): string {
   const { kind, phyOffset = 0 } = finding
-  const { nextStart: start, findings } = facts
+  const { nextStart: start, findings, unreadable } = facts
   switch (kind) {
     case 'layout':
       return `the broker does not start: ${finding.mend}`
@@ -32,10 +32,12 @@ export function remedyOf(finding: Finding, facts: Facts): string {
     case 'time':
       return 'stays: the message is delivered; searches by time miss it'
     case 'queue':
+    case 'short':
       if (start.rebuildsQueues) {
         const lacking = findings.isLogDamaged ? ', and lack what it does not say. Copy the directory first' : ''
         return `all queues are made again from the log${lacking}`
       }
+      if (kind === 'short' && unreadable.messages === 0) return 'adds them'
       return isCut && phyOffset > 0 ? 'goes with the end of the log' : removal('consumequeue', facts)
     case 'message':
       return 'what the log lacks a slave or a copy of the directory may have; no start makes it again'

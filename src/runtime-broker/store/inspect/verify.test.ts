@@ -369,7 +369,7 @@ test.each([
 
   expect(findings.kept).toMatchObject([
     { kind: 'field', phyOffset: place },
-    { kind: 'queue', what: 'lacks the units of 60 messages, the first one at queueOffset 0' },
+    { kind: 'short', what: 'lacks the units of 60 messages, the first one at queueOffset 0' },
   ])
 })
 
@@ -384,7 +384,7 @@ test('records behind a damage are believed where no unit says otherwise', async 
 
   expect(findings.kept.filter(({ path }) => !path.startsWith('/store/index'))).toMatchObject([
     { kind: 'record', phyOffset: place },
-    { kind: 'queue', what: 'lacks the units of 59 messages, the first one at queueOffset 0' },
+    { kind: 'short', what: 'lacks the units of 59 messages, the first one at queueOffset 0' },
     { kind: 'message', what: 'the log lacks 1 messages, the first one at queueOffset 30' },
   ])
 })
@@ -543,6 +543,31 @@ test('the last segments are missing: the queues know it', async () => {
   expect([...reportLines(report, '/store')].join('\n')).not.toMatch(/and remove/)
 })
 
+test('units that the checkpoint says are safe are missed also beside a broker', async () => {
+  const bench = await filled()
+  bench.kill()
+  bench.files.remove('/store/consumequeue/bills')
+
+  const report = await verify(bench)
+
+  expect(report.findings.kept).toMatchObject([
+    { kind: 'short', path: '/store/consumequeue/bills/0', what: expect.stringContaining('lacks the units of 10') },
+    { kind: 'short', path: '/store/consumequeue/bills/1' },
+  ])
+  expect([...reportLines(report, '/store')].join('\n')).toContain('next start: all queues are made again from the log')
+})
+
+test('units that the next start adds are not to be made otherwise', async () => {
+  const bench = await filled()
+  await bench.close()
+  for (const path of ['consumequeue', 'checkpoint']) bench.files.remove(`/store/${path}`) // as of Apache's broker
+
+  const report = await verify(bench)
+
+  expect(report.findings.kept.map(({ kind }) => kind)).toEqual(['short', 'short', 'short'])
+  expect([...reportLines(report, '/store')].join('\n')).toContain('next start: adds them')
+})
+
 test('a topic that was deleted needs no units', async () => {
   const bench = await filled()
   bench.store.deleteTopic('bills')
@@ -627,8 +652,8 @@ test.each([
 
   expect(findings.kept).toMatchObject([
     { kind: 'table', path: '/store/config/topics.json' },
-    { kind: 'queue', path: '/store/consumequeue/bills/0', what: expect.stringContaining('lacks the units') },
-    { kind: 'queue', path: '/store/consumequeue/bills/1' },
+    { kind: 'short', path: '/store/consumequeue/bills/0', what: expect.stringContaining('lacks the units') },
+    { kind: 'short', path: '/store/consumequeue/bills/1' },
   ])
 })
 

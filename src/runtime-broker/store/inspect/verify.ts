@@ -111,8 +111,9 @@ export async function verifyStore(
     const what = 'is not checked: most of its files have a length that does not fit --index-slots (maxHashSlotNum)'
     findings.add({ kind: 'unread', path: `${rootDir}/index`, what })
   }
+  const syncedTo = checkpoint.checkpoint.queuesSyncedTo
   // What the queues or the checkpoint know was whole once: no damage before it is the log's end.
-  const queuesEnd = Math.max(queueCheck.lastEnd(), checkpoint.checkpoint.queuesSyncedTo ?? 0)
+  const queuesEnd = Math.max(queueCheck.lastEnd(), syncedTo ?? 0)
   const leftOutAfter = clock.now() // what queues and checkpoint know was stored before
   const timeCheck = new TimeCheck(clock)
   const cameMeanwhile = (phyOffset: number, storeTimestamp: number): boolean =>
@@ -157,7 +158,7 @@ export async function verifyStore(
       },
     })
     timeCheck.finish(log, findings)
-    queueCheck.finish(isInUse, walked.endOffset, findings)
+    queueCheck.finish(isInUse ? (syncedTo ?? 0) : Number.POSITIVE_INFINITY, walked.endOffset, findings)
     index?.finish(walked.isStopped ? walked.endOffset : Number.POSITIVE_INFINITY)
     checkpoint.finish(log.minOffset, walked.endOffset, !walked.isStopped)
     const nextStart = await foreseeStart(plan, doors)
