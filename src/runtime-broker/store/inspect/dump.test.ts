@@ -29,7 +29,7 @@ async function dump(
       onProgress: () => {},
       onLayout,
     },
-    { files: bench.files },
+    { files: bench.files, clock: bench.clock },
   )
   return lines
 }
@@ -122,7 +122,7 @@ test('no more is read than the reader of the lines has room for', async () => {
       onProgress: (done) => (done === 0 ? undefined : new Promise((resolve) => (makeRoom = resolve))),
       onLayout: () => {},
     },
-    { files: bench.files },
+    { files: bench.files, clock: bench.clock },
   )
 
   await new Promise((resolve) => setImmediate(resolve))
@@ -135,6 +135,25 @@ test('no more is read than the reader of the lines has room for', async () => {
   expect(lines).toBe(41)
 })
 
+test('a record that a broker is writing is no damage', async () => {
+  const bench = await filled()
+  const end = bench.store.commitLog.maxOffset
+  await bench.appendAll(['half'])
+  const file = bench.files.open('/store/commitlog/00000000000000004096', 'existing')
+  const magic = Buffer.alloc(4)
+  file.read(magic, end - 4096 + 4)
+  file.write(Buffer.alloc(4), end - 4096 + 4)
+
+  const dumped = dump(bench)
+  await new Promise((resolve) => setImmediate(resolve)) // it has come so far
+  file.write(magic, end - 4096 + 4)
+  await bench.clock.advance(1000)
+
+  const lines = await dumped
+  expect(lines).toHaveLength(42)
+  expect(lines.at(-1)).toMatchObject({ phyOffset: end, bodyBytes: 4 })
+})
+
 test('damaged places and damaged bodies are told too', async () => {
   const bench = await filled()
   const all = (await dump(bench)).map(({ phyOffset }) => Number(phyOffset))
@@ -142,6 +161,7 @@ test('damaged places and damaged bodies are told too', async () => {
   file.write(Buffer.alloc(4), all[2]! + 4)
   file.write(Buffer.from('X'), all[5]! + 88)
 
+  await bench.close()
   const lines = await dump(bench)
 
   expect(lines[2]).toEqual({

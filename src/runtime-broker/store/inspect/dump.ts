@@ -1,3 +1,4 @@
+import type { Clock } from '../../../base/clock.ts'
 import { OperatingError } from '../../../base/errors.ts'
 import type { Files } from '../../../base/files.ts'
 import {
@@ -12,6 +13,7 @@ import {
 import type { ScannedRecord } from '../scan.ts'
 import { type Finding, Findings } from './findings.ts'
 import { LogFiles } from './log-files.ts'
+import { lookAgain } from './look-again.ts'
 import { assertStore, type StoreLocation } from './verify.ts'
 import { type Damage, walkLog } from './walk.ts'
 
@@ -44,7 +46,10 @@ export interface DumpOptions extends StoreLocation {
  * @returns how many records it told
  * @throws OperatingError SETTING_INVALID (no store there), FILE_FAILED
  */
-export async function dumpStore(options: DumpOptions, { files }: { files: Files }): Promise<number> {
+export async function dumpStore(
+  options: DumpOptions,
+  { files, clock }: { files: Files; clock: Clock },
+): Promise<number> {
   const { filter, commitLogDir } = options
   assertStore(files, options)
   const findings = new Findings()
@@ -80,7 +85,7 @@ export async function dumpStore(options: DumpOptions, { files }: { files: Files 
         return false
       },
       onProgress: (phyOffset) => options.onProgress(phyOffset - log.minOffset, log.endOffset - log.minOffset),
-      mayGrow: async () => false,
+      mayGrow: files.exists(`${options.rootDir}/abort`) ? lookAgain(clock) : async () => false,
     })
     return count
   } finally {

@@ -123,7 +123,7 @@ async function dump(location: Location, values: Values): Promise<number> {
       },
       onLayout: ({ path, what }) => process.stderr.write(`${path} ${what}\n`),
     },
-    { files: nodeFiles },
+    { files: nodeFiles, clock: nodeClock },
   )
   await output.flush()
   return 0

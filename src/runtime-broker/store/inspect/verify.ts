@@ -12,15 +12,13 @@ import { defaults, lengthOf } from './file-lengths.ts'
 import { Findings } from './findings.ts'
 import { IndexCheck, indexShapeOf } from './index-check.ts'
 import { LogFiles } from './log-files.ts'
+import { lookAgain } from './look-again.ts'
 import { foreseeStart, type NextStart, queuesOf, type StorePlan } from './next-start.ts'
 import { QueueCheck } from './queue-check.ts'
 import { TimeCheck } from './time-check.ts'
 import { readTopics } from './topic-table.ts'
 import { type Damage, walkLog } from './walk.ts'
 
-/** A record that is half there is looked at again so often, at most: a broker may be writing it. */
-const looksAgainMax = 20
-const lookAgainMs = 50
 const damagesMax = 10_000
 
 export interface StoreLocation {
@@ -121,7 +119,7 @@ export async function verifyStore(
   let recordCount = 0
   /** How many records come before each damage; the log is cut at one of the first, if at any. */
   const before = new Map<number, number>()
-  let looksAgain = { at: -1, count: 0 }
+  const mayGrow = lookAgain(clock)
   try {
     const take = (record: ScannedRecord): boolean => {
       const { buffer, layout, phyOffset } = record
@@ -149,13 +147,7 @@ export async function verifyStore(
         return damage.phyOffset >= queuesEnd && queuesEnd > 0
       },
       onProgress: (phyOffset) => options.onProgress(phyOffset - log.minOffset, log.endOffset - log.minOffset),
-      mayGrow: async (phyOffset) => {
-        if (!isInUse || phyOffset < queuesEnd) return false
-        looksAgain = looksAgain.at === phyOffset ? looksAgain : { at: phyOffset, count: 0 }
-        if (looksAgain.count++ >= looksAgainMax) return false
-        await clock.sleep(lookAgainMs)
-        return true
-      },
+      mayGrow: async (phyOffset) => isInUse && phyOffset >= queuesEnd && (await mayGrow(phyOffset)),
     })
     timeCheck.finish(log, findings)
     queueCheck.finish(isInUse ? (syncedTo ?? 0) : Number.POSITIVE_INFINITY, walked.endOffset, findings)
