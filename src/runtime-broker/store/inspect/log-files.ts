@@ -47,7 +47,12 @@ export class LogFiles {
         refuse(what, isDigits ? bringBack : 'move it away')
         continue
       }
-      if (sizeBytes !== this.expectedBytes) refuse(`is ${sizeBytes} bytes long, not ${this.expectedBytes}${hint}`)
+      if (sizeBytes !== this.expectedBytes) {
+        refuse(
+          `is ${sizeBytes} bytes long, not ${this.expectedBytes}${hint}`,
+          isGuess ? `if it was cut, ${bringBack}` : bringBack,
+        )
+      }
       const before = segments.at(-1)
       if (before !== undefined && start !== before.start + this.segmentBytes) {
         refuse(`the segment before it is missing: ${offsetName(start - this.segmentBytes)}`)
