@@ -1,9 +1,10 @@
-import { isOperatingError } from '../../src/base/errors.ts'
+import { isOperatingError, messageOf } from '../../src/base/errors.ts'
+import { Admin } from '../../src/client/index.ts'
 import { RemotingClient } from '../../src/remoting/client.ts'
 import { PullSysFlag, RequestCode, ResponseCode } from '../../src/remoting/codes.ts'
 import { pullMessageRequest, pullMessageResponse } from '../../src/remoting/headers/pull-message.ts'
 import { decodeMessages } from '../../src/remoting/message/index.ts'
-import { brokerPort } from './cluster.ts'
+import { brokerPort, namesrvAddr } from './cluster.ts'
 import { type History, topic } from './history.ts'
 import type { SimProcess, World } from './world.ts'
 
@@ -41,6 +42,7 @@ export async function audit(world: World, process: SimProcess, queues: number, h
       }
     }
   }
+  await auditTopic(world, process, queues)
   for (let queueId = 0; queueId < queues; queueId++) {
     let next = 0
     for (;;) {
@@ -69,4 +71,18 @@ export async function audit(world: World, process: SimProcess, queues: number, h
   }
   await client.close()
   return stored
+}
+
+/** A topic whose creation was answered is there as it was made, whatever came between. */
+async function auditTopic(world: World, { doors }: SimProcess, queues: number): Promise<void> {
+  const admin = new Admin({ namesrvAddr }, doors)
+  try {
+    const { readQueueNums, writeQueueNums } = await admin.topicConfig(`master:${brokerPort}`, topic)
+    if (readQueueNums === queues && writeQueueNums === queues) return
+    world.problem(`the topic has ${readQueueNums} and ${writeQueueNums} queues, not ${queues} as it was made`)
+  } catch (error) {
+    world.problem(`the topic is not there: ${messageOf(error)}`)
+  } finally {
+    await admin.close()
+  }
 }

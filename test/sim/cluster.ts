@@ -151,7 +151,9 @@ export function brokerUnit(world: World, scenario: Scenario, brokerId: number, r
     }
     return startBroker(brokerSettingsOf(propertiesOf(settings), hostOf(process)), process.doors)
   }
-  return new Unit(world, brokerId === 0 ? 'master' : 'slave', start, restartMs)
+  const unit = new Unit(world, brokerId === 0 ? 'master' : 'slave', start, restartMs)
+  unit.machine.disk.syncMs = scenario.syncMs
+  return unit
 }
 
 function propertiesOf(settings: Record<string, unknown>): Properties {

@@ -1,5 +1,4 @@
 import type { Unit } from './cluster.ts'
-import { usualSyncMs } from './doors/disk.ts'
 import { usualLatencyMs } from './doors/network.ts'
 import type { SeededRandom } from './doors/random.ts'
 import type { History } from './history.ts'
@@ -18,6 +17,7 @@ export interface Cast {
 const fates = {
   death: 4,
   deathAtChange: 5,
+  deathAtAck: 3,
   stop: 2,
   restartAll: 1,
   partition: 5,
@@ -41,12 +41,14 @@ export class Faults {
   readonly #history: History
   /** When the master's power was cut. */
   readonly #cutsMs: number[] = []
-  #slowestSyncMs = usualSyncMs[1]
+  #slowestSyncMs: number
   /** When the slave's power was cut last. */
   #slaveCutMs = Number.NEGATIVE_INFINITY
   /** ASYNC_FLUSH: how far consumers were in each queue when the master's power was cut. */
   readonly #skippableTo = new Map<number, number>()
   readonly #mends = new Set<() => void>()
+  /** How the master ends at the next acknowledgement, which must hold all the same. */
+  #deathAtAck: Death | undefined
   #isHealed = false
 
   constructor(world: World, scenario: Scenario, cast: Cast, history: History) {
@@ -54,9 +56,15 @@ export class Faults {
     this.#scenario = scenario
     this.#cast = cast
     this.#history = history
+    this.#slowestSyncMs = scenario.syncMs[1]
     cast.master.onDeath = (death) => {
       if (death === 'powerCut') this.#noteLoss()
     }
+    history.onAck.push(() => {
+      const death = this.#deathAtAck
+      this.#deathAtAck = undefined
+      if (death !== undefined) cast.master.die(death)
+    })
     if (cast.slave === undefined) return
     cast.slave.onDeath = (death) => {
       if (death === 'powerCut') this.#slaveCutMs = this.#world.timeline.nowMs
@@ -69,7 +77,7 @@ export class Faults {
    */
   mayHaveLost(ackedAtMs: number): boolean {
     const unsafeMs = flushIntervalMs + 4 * this.#slowestSyncMs
-    return this.#cutsMs.some((cutMs) => ackedAtMs < cutMs && ackedAtMs > cutMs - unsafeMs)
+    return this.#cutsMs.some((cutMs) => ackedAtMs <= cutMs && ackedAtMs > cutMs - unsafeMs)
   }
 
   /** Whether the slave may no longer have what it had then. */
@@ -98,6 +106,7 @@ export class Faults {
   /** Nothing goes wrong any more. */
   heal(): void {
     this.#isHealed = true
+    this.#deathAtAck = undefined
     for (const mend of [...this.#mends]) mend()
     for (const unit of this.#units()) {
       unit.nextDeath = undefined
@@ -122,6 +131,9 @@ export class Faults {
         break
       case 'deathAtChange':
         this.#dieAtChange(unit, death, random)
+        break
+      case 'deathAtAck':
+        this.#deathAtAck = death
         break
       case 'stop':
         unit.stop()
@@ -173,7 +185,7 @@ export class Faults {
     this.#slowestSyncMs = Math.max(slowest, this.#slowestSyncMs)
     disk.syncMs = [slowest / 10, slowest]
     this.#forAWhile(random.scaled(500, 15_000), `slow disk of ${name}: up to ${slowest.toFixed(0)} ms a sync`, () => {
-      disk.syncMs = usualSyncMs
+      disk.syncMs = this.#scenario.syncMs
     })
   }
 

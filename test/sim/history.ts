@@ -30,7 +30,7 @@ export class History {
   readonly consumedTo = new Map<number, number>()
   ackCount = 0
   /** Told each acknowledgement at once. */
-  onAck: (sent: Sent, ack: Ack) => void = () => {}
+  readonly onAck: ((sent: Sent, ack: Ack) => void)[] = []
 
   send(fields: Omit<Sent, 'key' | 'ack'>): Sent {
     const sent: Sent = { key: `m${this.sent.size}`, ...fields }
@@ -41,7 +41,7 @@ export class History {
   acked(sent: Sent, ack: Ack): void {
     sent.ack = ack
     this.ackCount++
-    this.onAck(sent, ack)
+    for (const listener of this.onAck) listener(sent, ack)
   }
 
   /** @returns the message, or what is wrong with it */

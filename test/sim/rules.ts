@@ -49,7 +49,13 @@ export function missingCopy(
   if (scenario.brokerRole !== 'SYNC_MASTER' || status !== 'SEND_OK' || !sent.waitsForFlush) return undefined
   if (phyOffset === undefined || faults.mayHaveLostCopy(sent.atMs)) return undefined
   const start = phyOffset - (phyOffset % scenario.segmentBytes)
-  const segment = contentOf(slave, `${storeDir}/commitlog/${offsetName(start)}`, scenario.segmentBytes)
+  const path = `${storeDir}/commitlog/${offsetName(start)}`
+  const bytes = Buffer.alloc(scenario.segmentBytes)
+  // With SYNC_FLUSH the slave's disk must have it, else its system.
+  const segment =
+    scenario.flushDiskType === 'SYNC_FLUSH'
+      ? slave.disk.memory.readSafe(path, bytes)
+      : contentOf(slave, path, bytes.length)
   const at = phyOffset - start
   const record = segment.subarray(at, at + segment.readInt32BE(at))
   if (record.includes(`${sent.key}\u0002`)) return undefined

@@ -6,6 +6,8 @@ export interface Scenario {
   brokerRole: 'ASYNC_MASTER' | 'SYNC_MASTER'
   hasSlave: boolean
   syncFlushTimeout: number // ms
+  /** How long a sync of a broker's disk takes, in ms: fastest and slowest. */
+  syncMs: readonly [number, number]
   segmentBytes: number
   consumeQueueFileBytes: number
   queues: number
@@ -25,6 +27,10 @@ export function scenarioOf(random: SeededRandom): Scenario {
     brokerRole: hasSlave && random.is(0.5) ? 'SYNC_MASTER' : 'ASYNC_MASTER',
     hasSlave,
     syncFlushTimeout: random.one([200, 1_000, 5_000]),
+    syncMs: random.one([
+      [0.1, 8],
+      [5, 60],
+    ]),
     segmentBytes: random.one([40, 64, 256, 1024, 2048]) * 1024,
     consumeQueueFileBytes: random.one([20, 200, 2_000, 20_000]),
     queues: 1 + random.int(4),

@@ -83,10 +83,10 @@ async function play(world: World): Promise<Outcome> {
 
   const faults = new Faults(world, scenario, { namesrv, master, slave, producer, consumers }, history)
   if (slave !== undefined) {
-    history.onAck = (sent, ack) => {
+    history.onAck.push((sent, ack) => {
       const problem = missingCopy(scenario, sent, ack, slave.machine, faults)
       if (problem !== undefined) world.problem(problem)
-    }
+    })
   }
   faults.schedule(random.fork())
   await timeline.run(timeline.nowMs + scenario.busyMs, () => problems.length > 0)

@@ -63,6 +63,12 @@ export class SimProcess {
   }
 }
 
+/** What no broker says whose files are as it left them. */
+const neverSaid = new Set([
+  'a table cannot be read: trying its backup',
+  'what came from the master is no record: cut, and asked for again',
+])
+
 /** Machines, the network between them, and time: everything follows from the seed. */
 export class World {
   readonly seed: number
@@ -151,6 +157,7 @@ export class World {
       const facts = Object.entries({ ...common, ...fields }).map(([key, value]) => `${key}=${text(value)}`)
       if (level !== 'debug' && level !== 'trace') this.trace.add(process.name, `${level} ${message} ${facts.join(' ')}`)
       const isBug = err instanceof Error && !isOperatingError(err) && !isOfTheDead(err)
+      if (neverSaid.has(message)) this.problem(`${process.name} said: ${message} ${facts.join(' ')}`)
       if (level === 'fatal' || (level !== 'debug' && isBug)) {
         this.problem(
           `${process.name} logged ${level}: ${message} ${err instanceof Error ? err.stack : facts.join(' ')}`,

@@ -15,13 +15,11 @@ export interface DiskUser {
   beforeChange(operation: string, path: string): void
 }
 
-export const usualSyncMs: readonly [number, number] = [0.1, 8]
-
 /** The disk of one machine. */
 export class Disk {
   readonly memory: MemoryFiles
   /** How long a sync takes, in ms: fastest and slowest. */
-  syncMs = usualSyncMs
+  syncMs: readonly [number, number] = [0.1, 8]
   readonly #timeline: Timeline
   readonly #random: SeededRandom
 
