@@ -72,12 +72,13 @@ export class Faults {
   }
 
   /**
-   * Whether a message that was acknowledged then, without a promise that it is flushed, may be gone: the flush that makes it
-   * safe begins within flushIntervalCommitLog, behind one that may be under way, and each may sync two segments.
+   * Whether a message that was sent and acknowledged at these times, without a promise that it is flushed, may be gone: the
+   * flush that makes it safe begins within flushIntervalCommitLog, behind one that may be under way, and each may sync two
+   * segments.
    */
-  mayHaveLost(ackedAtMs: number): boolean {
+  mayHaveLost(sentAtMs: number, ackedAtMs: number): boolean {
     const unsafeMs = flushIntervalMs + 4 * this.#slowestSyncMs
-    return this.#cutsMs.some((cutMs) => ackedAtMs <= cutMs && ackedAtMs > cutMs - unsafeMs)
+    return this.#cutsMs.some((cutMs) => sentAtMs <= cutMs && ackedAtMs > cutMs - unsafeMs)
   }
 
   /** Whether the slave may no longer have what it had then. */

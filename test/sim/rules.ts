@@ -11,7 +11,7 @@ export function* lostMessages(scenario: Scenario, history: History, stored: Stor
   for (const sent of history.sent.values()) {
     const { ack } = sent
     if (ack === undefined) continue
-    const mustBeThere = isSafe(scenario, sent) || !faults.mayHaveLost(ack.atMs)
+    const mustBeThere = isSafe(scenario, sent) || !faults.mayHaveLost(sent.atMs, ack.atMs)
     if (!mustBeThere) continue
     const { queueId, queueOffset, status, atMs } = ack
     const places = stored.get(sent.key) ?? []
