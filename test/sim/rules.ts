@@ -1,3 +1,4 @@
+import { decodeMessage, isBodyIntact, layoutOf, recordBytesMin } from '../../src/remoting/message/index.ts'
 import { offsetName } from '../../src/runtime-broker/store/segments.ts'
 import type { Stored } from './audit.ts'
 import { storeDir } from './cluster.ts'
@@ -37,29 +38,48 @@ export function* missedMessages(history: History, stored: Stored, faults: Faults
   }
 }
 
-/** SYNC_MASTER: what is wrong with the slave's copy of a message at the moment of its acknowledgement. */
-export function missingCopy(
+/** What is wrong with an acknowledgement at its very moment: the disks that it speaks of must have the message. */
+export function brokenPromise(
   scenario: Scenario,
-  sent: Sent,
-  ack: Ack,
-  slave: Machine,
+  { sent, ack }: { sent: Sent; ack: Ack },
+  machines: { master: Machine; slave: Machine | undefined },
   faults: Faults,
 ): string | undefined {
   const { status, phyOffset } = ack
+  if (phyOffset === undefined) return undefined
+  const isSync = scenario.flushDiskType === 'SYNC_FLUSH'
+  const promises = `${sent.key} was acknowledged with ${status} at byte ${phyOffset} of the log, and`
+  const isFlushed = isSafe(scenario, sent)
+  if (isFlushed || !faults.mayHaveLost(sent.atMs, ack.atMs)) {
+    const found = keyAt(scenario, machines.master, phyOffset, isFlushed)
+    if (found !== sent.key)
+      return `${promises} ${isFlushed ? 'a power cut would leave' : 'the master has'} ${found} there`
+  }
   if (scenario.brokerRole !== 'SYNC_MASTER' || status !== 'SEND_OK' || !sent.waitsForFlush) return undefined
-  if (phyOffset === undefined || faults.mayHaveLostCopy(sent.atMs)) return undefined
-  const start = phyOffset - (phyOffset % scenario.segmentBytes)
+  if (faults.mayHaveLostCopy(sent.atMs)) return undefined
+  const found = keyAt(scenario, machines.slave!, phyOffset, isSync)
+  return found === sent.key ? undefined : `${promises} its slave has ${found} there`
+}
+
+/** The key of the message whose record begins there, or what there is instead. */
+function keyAt({ segmentBytes }: Scenario, { disk: { memory } }: Machine, phyOffset: number, isSafe: boolean): string {
+  const start = phyOffset - (phyOffset % segmentBytes)
   const path = `${storeDir}/commitlog/${offsetName(start)}`
-  const bytes = Buffer.alloc(scenario.segmentBytes)
-  // With SYNC_FLUSH the slave's disk must have it, else its system.
-  const segment =
-    scenario.flushDiskType === 'SYNC_FLUSH'
-      ? slave.disk.memory.readSafe(path, bytes)
-      : contentOf(slave, path, bytes.length)
-  const at = phyOffset - start
-  const record = segment.subarray(at, at + segment.readInt32BE(at))
-  if (record.includes(`${sent.key}\u0002`)) return undefined
-  return `${sent.key} was acknowledged with SEND_OK at byte ${phyOffset} of the log, and the slave does not have it there`
+  const read = (into: Buffer, position: number) => {
+    if (isSafe) return memory.readSafe(path, into, position)
+    if (!memory.exists(path)) return 0
+    const file = memory.open(path, 'reading')
+    const count = file.read(into, position)
+    file.close()
+    return count
+  }
+  const size = Buffer.alloc(4)
+  if (read(size, phyOffset - start) < size.length) return 'no file'
+  const record = Buffer.alloc(Math.min(size.readInt32BE(0), segmentBytes))
+  if (record.length < recordBytesMin || read(record, phyOffset - start) < record.length) return 'no record'
+  const layout = layoutOf(record, 0)
+  if (layout === undefined || !isBodyIntact(record, 0, layout)) return 'a torn record'
+  return decodeMessage(record, 0).properties.get('key') ?? 'a message without a key'
 }
 
 /** Where a slave's log differs from its master's; undefined: it is the same from its first segment on, byte for byte. */

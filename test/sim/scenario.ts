@@ -15,6 +15,8 @@ export interface Scenario {
   consumers: number
   /** How many of a thousand messages a consumer fails to consume at the first try. */
   failuresPerMille: number
+  /** The master loses its power as soon as the topic's creation is answered. */
+  cutsPowerAtTopic: boolean
   faults: number
   /** How long messages are sent while things fail, in ms. */
   busyMs: number
@@ -37,6 +39,7 @@ export function scenarioOf(random: SeededRandom): Scenario {
     senders: 1 + random.int(8),
     consumers: random.int(3),
     failuresPerMille: random.is(0.3) ? 20 : 0,
+    cutsPowerAtTopic: random.is(0.15),
     faults: 1 + random.int(8),
     busyMs: random.between(15_000, 45_000),
   }

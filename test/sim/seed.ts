@@ -3,7 +3,7 @@ import { adminUnit, consumerUnit, producerUnit } from './clients.ts'
 import { brokerUnit, namesrvUnit, Unit } from './cluster.ts'
 import { Faults } from './faults.ts'
 import { History } from './history.ts'
-import { lostMessages, missedMessages, missingCopy, slaveDifference } from './rules.ts'
+import { brokenPromise, lostMessages, missedMessages, slaveDifference } from './rules.ts'
 import { type Scenario, scenarioOf } from './scenario.ts'
 import { World } from './world.ts'
 
@@ -74,7 +74,10 @@ async function play(world: World): Promise<Outcome> {
   })
 
   let isReady = false
-  const admin = adminUnit(world, scenario, () => (isReady = true))
+  const admin = adminUnit(world, scenario, () => {
+    isReady = true
+    if (scenario.cutsPowerAtTopic) master.die('powerCut')
+  })
   for (const unit of [namesrv, master, slave, admin]) unit?.launch()
   if (!(await until(() => isReady, setupMsMax, 'the topic’s creation'))) return outcome()
   admin.retire()
@@ -82,12 +85,11 @@ async function play(world: World): Promise<Outcome> {
   for (const consumer of consumers) consumer.launch()
 
   const faults = new Faults(world, scenario, { namesrv, master, slave, producer, consumers }, history)
-  if (slave !== undefined) {
-    history.onAck.push((sent, ack) => {
-      const problem = missingCopy(scenario, sent, ack, slave.machine, faults)
-      if (problem !== undefined) world.problem(problem)
-    })
-  }
+  const machines = { master: master.machine, slave: slave?.machine }
+  history.onAck.push((sent, ack) => {
+    const problem = brokenPromise(scenario, { sent, ack }, machines, faults)
+    if (problem !== undefined) world.problem(problem)
+  })
   faults.schedule(random.fork())
   await timeline.run(timeline.nowMs + scenario.busyMs, () => problems.length > 0)
   if (problems.length > 0) return outcome()

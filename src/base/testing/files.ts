@@ -175,10 +175,9 @@ export class MemoryFiles implements Files {
     for (const path of this.#names.keys()) this.makeDirectory(parentOf(path))
   }
 
-  /** What of a file would survive a power cut at its worst, at the beginning of into; zeroes for the rest. */
-  readSafe(path: string, into: Buffer): Buffer {
-    this.#safeNames.get(path)?.safe.read(into, 0)
-    return into
+  /** As OpenFile.read, of what would survive a power cut at its worst; 0 where nothing of the file would. */
+  readSafe(path: string, into: Uint8Array, position: number): number {
+    return this.#safeNames.get(path)?.safe.read(into, position) ?? 0
   }
 
   open(path: string, mode: OpenMode): OpenFile {
