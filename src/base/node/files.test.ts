@@ -60,3 +60,23 @@ test('a file opened for reading needs no right to write, and takes none', () => 
   expect(() => nodeFiles.open(`${home}/none`, 'reading')).toThrow(expect.objectContaining({ code: 'FILE_FAILED' }))
   file.close()
 })
+
+test('a text that the disk has no room for leaves the one before', () => {
+  const path = `${home}/table.json`
+  const limited = `trap '' XFSZ; ulimit -f 16; exec "$0" --no-warnings --input-type=module -e "$1"`
+  const script = `
+    const { nodeFiles } = await import(${JSON.stringify(new URL('./files.ts', import.meta.url).href)})
+    nodeFiles.writeText(${JSON.stringify(path)}, 'old')
+    try {
+      nodeFiles.writeText(${JSON.stringify(path)}, 'y'.repeat(100_000))
+    } catch (error) {
+      process.stdout.write(error.facts.code)
+    }`
+
+  const { stdout, stderr } = spawnSync('sh', ['-c', limited, process.execPath, script], { encoding: 'utf8' })
+
+  expect(stderr).toBe('')
+  expect(stdout).toBe('EFBIG') // as ENOSPC of a full disk: a part is written first
+  expect(fs.readdirSync(home)).toEqual(['table.json'])
+  expect(nodeFiles.readText(path)).toBe('old')
+})

@@ -154,14 +154,19 @@ export const nodeFiles: Files = {
   writeText(path, text) {
     const temporary = `${path}.new`
     attempt('write', path, () => {
-      const fd = fs.openSync(temporary, 'w', 0o640)
       try {
-        fs.writeSync(fd, text)
-        fs.fsyncSync(fd)
-      } finally {
-        fs.closeSync(fd)
+        const fd = fs.openSync(temporary, 'w', 0o640)
+        try {
+          fs.writeFileSync(fd, text) // all of it: a full disk takes a part without an error
+          fs.fsyncSync(fd)
+        } finally {
+          fs.closeSync(fd)
+        }
+        fs.renameSync(temporary, path)
+      } catch (error) {
+        fs.rmSync(temporary, { force: true }) // a full disk needs the room
+        throw error
       }
-      fs.renameSync(temporary, path)
     })
     syncDirectory(dirname(path))
   },
