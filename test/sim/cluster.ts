@@ -71,6 +71,11 @@ export class Unit {
         (error: unknown) => {
           late.cancel()
           if (!process.isAlive) return
+          if (isFull(error)) {
+            this.#world.trace.add(this.name, 'does not start: its disk is full')
+            this.#world.end(process, 'exit')
+            return
+          }
           const words = isOperatingError(error)
             ? error.message
             : error instanceof Error
@@ -116,6 +121,10 @@ export class Unit {
     this.#isWanted = false
     this.die('kill')
   }
+}
+
+function isFull(error: unknown): boolean {
+  return isOperatingError(error, 'FILE_FAILED') && error.facts.code === 'ENOSPC'
 }
 
 export const namesrvAddr = 'namesrv:9876'

@@ -22,6 +22,7 @@ const fates = {
   restartAll: 1,
   partition: 5,
   slowDisk: 2,
+  fullDisk: 2,
   slowNetwork: 1,
   clockJump: 1,
 } as const
@@ -148,6 +149,9 @@ export class Faults {
       case 'slowDisk':
         this.#slowDisk(unit, random)
         break
+      case 'fullDisk':
+        this.#fullDisk(unit, random)
+        break
       case 'slowNetwork':
         this.#slowNetwork(random)
         break
@@ -187,6 +191,14 @@ export class Faults {
     disk.syncMs = [slowest / 10, slowest]
     this.#forAWhile(random.scaled(500, 15_000), `slow disk of ${name}: up to ${slowest.toFixed(0)} ms a sync`, () => {
       disk.syncMs = this.#scenario.syncMs
+    })
+  }
+
+  /** Writes take a part, then fail. */
+  #fullDisk({ machine: { name, disk } }: Unit, random: SeededRandom): void {
+    disk.memory.writeFailure = 'ENOSPC'
+    this.#forAWhile(random.scaled(200, 10_000), `full disk of ${name}`, () => {
+      disk.memory.writeFailure = undefined
     })
   }
 

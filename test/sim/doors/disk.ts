@@ -118,10 +118,16 @@ export class Disk {
         // Step by step as base/node does it, so that a crash may fall between any two.
         const temporary = `${path}.new`
         const file = files.open(temporary, 'either')
-        file.truncate(0)
-        file.write(Buffer.from(text), 0)
-        file.syncNow()
-        file.close()
+        try {
+          file.truncate(0)
+          file.write(Buffer.from(text), 0)
+          file.syncNow()
+        } catch (error) {
+          if (user.isAlive) memory.remove(temporary)
+          throw error
+        } finally {
+          file.close()
+        }
         files.rename(temporary, path)
         files.syncDirectory(path.slice(0, path.lastIndexOf('/')) || '/')
       },
