@@ -1,4 +1,5 @@
 import { isOperatingError, messageOf } from '../../src/base/errors.ts'
+import { decompress } from '../../src/client/compression.ts'
 import { Admin } from '../../src/client/index.ts'
 import { RemotingClient } from '../../src/remoting/client.ts'
 import { PullSysFlag, RequestCode, ResponseCode } from '../../src/remoting/codes.ts'
@@ -59,7 +60,7 @@ export async function audit(world: World, process: SimProcess, queues: number, h
         if (message.queueOffset !== next)
           world.problem(`queue ${queueId} has ${message.queueOffset} where ${next} must be`)
         next = message.queueOffset + 1
-        const sent = history.recognize(message.body, message.properties)
+        const sent = history.recognize(decompress(message.body, message.sysFlag), message.properties)
         if (typeof sent === 'string') world.problem(`the master has at ${place} ${sent}`)
         else {
           const places = stored.get(sent.key) ?? []

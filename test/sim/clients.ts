@@ -45,7 +45,12 @@ export function producerUnit(
     const { doors } = process
     const random = SeededRandom.of(world.seed, `producer after ${history.sent.size}`)
     const producer = new Producer(
-      { namesrvAddr, producerGroup: 'producers', sendTimeoutMs: random.one([1_000, 3_000, 8_000]) },
+      {
+        namesrvAddr,
+        producerGroup: 'producers',
+        sendTimeoutMs: random.one([1_000, 3_000, 8_000]),
+        compressBytesMin: random.one([4_096, Number.POSITIVE_INFINITY]),
+      },
       doors,
     )
     const send = async (batch: readonly Sent[]) => {
@@ -76,7 +81,7 @@ export function producerUnit(
         const count = random.is(0.1) ? 1 + random.int(batchCountMax) : 1
         const batch = Array.from({ length: count }, () => {
           const paddingBytes = random.is(0.1) ? 4_000 + random.int(6_000) : 0
-          const bodyBytes = Math.ceil(random.scaled(1, random.is(0.1) ? 4_000 : 400))
+          const bodyBytes = Math.ceil(random.scaled(1, random.is(0.1) ? 15_000 : 400))
           return history.send({ bodyBytes, paddingBytes, waitsForFlush, atMs: world.timeline.nowMs })
         })
         await send(batch)

@@ -166,7 +166,8 @@ export class Faults {
     const { process } = unit.machine
     if (process === undefined) return
     process.dieAtChange = { left: random.int(40), death }
-    if (random.is(0.5)) unit.nextDeath = { left: random.int(30), death }
+    // A recovery changes little before it has cut what was torn.
+    if (random.is(0.5)) unit.nextDeath = { left: random.int(random.is(0.5) ? 8 : 30), death }
   }
 
   /** One machine from another, or from all; one way or both. */

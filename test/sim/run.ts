@@ -1,7 +1,7 @@
 /**
  * Runs a broker group with its clients in one process under a seed, on a simulated clock, network and disks, while things
  * fail; or shows that it finds bugs that are planted.
- *   npm run sim -- [--seeds N] [--from SEED] [--workers N]
+ *   npm run sim -- [--seeds N] [--from SEED] [--workers N] [--mutant NAME]
  *   npm run sim -- --seed SEED [--trace] [--mutant NAME]
  *   npm run sim -- --mutants [--seeds N]
  * Ends with `sim: N passed, M failed`.
@@ -17,7 +17,7 @@ process.env.TZ = 'UTC' // retention looks at the hour
 Object.defineProperty(process, 'pid', { value: 1 }) // clients name themselves by it
 const linesShown = 40
 const problemsShown = 10
-const mutantSeeds = 100
+const mutantSeeds = 200
 
 const { values: flags } = parseArgs({
   options: {
@@ -53,7 +53,7 @@ async function all(): Promise<number> {
   const seeds = seedsFrom(Number(flags.seeds ?? 100))
   let failed = 0
   let done = 0
-  await runSeeds(seeds, { workers, args: [] }, (outcome) => {
+  await runSeeds(seeds, { workers, args: flags.mutant === undefined ? [] : ['--mutant', flags.mutant] }, (outcome) => {
     if (outcome.problems.length > 0) {
       failed++
       report(outcome)

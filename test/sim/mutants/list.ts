@@ -49,12 +49,6 @@ export const mutants: readonly Mutant[] = [
     replaceBy: '',
   },
   {
-    name: 'recovery believes bodies without their checksum',
-    file: 'src/runtime-broker/store/scan.ts',
-    find: '(checkCrc && !isBodyIntact(bytes, position, layout))',
-    replaceBy: 'false',
-  },
-  {
     name: 'recovery leaves a record out of its queue',
     file: 'src/runtime-broker/store/recovery.ts',
     find: '    this.count++\n    this.storeTimestamp',
@@ -67,20 +61,17 @@ export const mutants: readonly Mutant[] = [
     replaceBy: '',
   },
   {
-    name: 'what recovery found is not made safe',
-    file: 'src/runtime-broker/store/recovery.ts',
-    find: 'if (!parts.wasClean) await segments.sync(from)',
-    replaceBy: '',
-  },
-  {
     name: 'tables are written in place',
     file: 'src/runtime-broker/broker/table-storage.ts',
-    find: 'files.writeText(`${directory}/${name}`, writeJson(table))',
-    replaceBy: `const file = files.open(\`\${directory}/\${name}\`, 'either')
+    find: 'files.writeText(',
+    replaceBy: `const replace = (path: string, text: string) => {
+      const file = files.open(path, 'either')
       file.truncate(0)
-      file.write(Buffer.from(writeJson(table)), 0)
+      file.write(Buffer.from(text), 0)
       file.syncNow()
-      file.close()`,
+      file.close()
+      }
+      replace(`,
   },
   {
     name: 'a table is renamed, and its directory not synced',
