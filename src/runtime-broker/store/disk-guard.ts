@@ -73,3 +73,9 @@ export class DiskGuard {
 function usedRatioOf({ totalBytes, freeBytes }: DiskSpace): number {
   return totalBytes > 0 ? 1 - freeBytes / totalBytes : 0
 }
+
+/** Whether a file operation failed since there is no room, or no more allowed. */
+export function isDiskFull(error: unknown): boolean {
+  const systemCode = isOperatingError(error) ? error.facts.code : undefined
+  return systemCode === 'ENOSPC' || systemCode === 'EDQUOT'
+}

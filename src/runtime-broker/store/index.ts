@@ -83,7 +83,8 @@ export async function openStore(
       new KeyIndex({ directory: paths.index, shape: settings.index }, commitLog, { files, clock, log })
     const { indexMsgTimestamp } = checkpoint
     await index?.load({ wasClean, saved: checkpoint.index, indexMsgTimestamp }, recovered.endOffset)
-    files.writeText(paths.abort, 'open\n') // before the first write: a start that finds it reads the log again
+    // Before the first write: a start that finds it reads the log again. One that is there costs no room, which a full disk lacks.
+    if (wasClean) files.writeText(paths.abort, 'open\n')
     return new Store({
       settings,
       commitLog,

@@ -43,6 +43,33 @@ test.each([0, 900, 1100, 11_000])('a process that dies %d ms after its last mess
   expect(bench.append()).toMatchObject({ queueOffset: texts.length })
 })
 
+test('what a full disk let through of a message does not keep the store from being read', async () => {
+  const { bench, texts } = await filled(3)
+  bench.files.writeFailure = 'ENOSPC'
+  const refused = bench.append({ text: 'too much'.repeat(50) })
+  await bench.clock.turn()
+  bench.kill()
+
+  await bench.reopen()
+
+  expect(refused.status).toBe('failed')
+  expect(await bench.texts()).toEqual(texts)
+  expect(bench.warnings).toContain(
+    'the log had a part of one record at its end: cut; the disk has no room to keep it aside',
+  )
+  bench.files.writeFailure = undefined
+  expect(bench.append({ text: 'next' })).toMatchObject({ queueOffset: 3, phyOffset: refused.phyOffset })
+})
+
+test('more than a part of one record is not cut where a full disk cannot keep it aside', async () => {
+  const { bench } = await filled(3)
+  bench.kill()
+  overwrite(bench, log, 4, Buffer.alloc(4, 7)) // the first record's magic
+  bench.files.writeFailure = 'ENOSPC'
+
+  await expect(bench.reopen()).rejects.toThrow('FILE_FAILED')
+})
+
 test('a last record that is torn at any byte is kept aside and cut, and its place is used again', async () => {
   const { bench } = await filled(3)
   const { phyOffset, size } = (await bench.appendAll(['the last one'], { properties: 'KEYS\u0001k\u0002' }))[0]!

@@ -19,6 +19,7 @@ import type { ConsumeQueue } from './consume-queue.ts'
 import { unitBytes } from './consume-queue.ts'
 import type { ConsumeQueues } from './consume-queues.ts'
 import type { DeletedTopics } from './deleted-topics.ts'
+import { isDiskFull } from './disk-guard.ts'
 import { type ScannedRecord, scanRecords } from './scan.ts'
 import { offsetName } from './segments.ts'
 
@@ -270,11 +271,26 @@ export function cutTail(
   const torn = readTorn(commitLog, endOffset)
   if (torn.length > 0) {
     const keptAt = `${tornDirectory}/${offsetName(endOffset)}`
-    keep(parts.files, tornDirectory, keptAt, torn)
-    log.warn({ phyOffset: endOffset, bytes: torn.length, keptAt }, 'the log had a torn tail: cut, its bytes kept aside')
+    const facts = { phyOffset: endOffset, bytes: torn.length }
+    try {
+      keep(parts.files, tornDirectory, keptAt, torn)
+      log.warn({ ...facts, keptAt }, 'the log had a torn tail: cut, its bytes kept aside')
+    } catch (error) {
+      // What a full disk let through of one message, which nobody was told is stored, must not keep all others from being read.
+      if (!isDiskFull(error) || !isPartOfOneRecord(torn)) throw error
+      parts.files.remove(keptAt)
+      log.warn(facts, 'the log had a part of one record at its end: cut; the disk has no room to keep it aside')
+    }
   }
   segments.dropAfter(endOffset, tornDirectory, log)
   if (torn.length > 0 || !wasClean) segments.zeroFrom(endOffset)
+}
+
+function isPartOfOneRecord(torn: Buffer): boolean {
+  if (torn.length < recordAt.bodyCrc) return true
+  const magic = torn.readInt32BE(recordAt.magic)
+  const isMessage = magic === RecordMagic.V1 || magic === RecordMagic.V2
+  return isMessage && torn.readInt32BE(recordAt.totalSize) > torn.length
 }
 
 /** The bytes from endOffset on to the first chunk of zeroes, without zeroes at the end; empty when the tail is clean. */

@@ -284,6 +284,21 @@ test('illegal messages are refused', async () => {
   expect(() => bench.append({ queueId: -1 })).toThrow('MESSAGE_ILLEGAL')
 })
 
+test('a disk that stays full is said once', async () => {
+  const bench = await new StoreBench().open()
+  bench.files.writeFailure = 'ENOSPC'
+
+  for (let second = 0; second < 5; second++) {
+    bench.append()
+    await bench.clock.advance(1001)
+  }
+
+  expect(bench.warnings).toEqual(['the commit log cannot be written: new messages are refused'])
+  bench.files.writeFailure = undefined
+  const [sent] = await bench.appendAll(['there is room'])
+  expect(sent).toMatchObject({ queueOffset: 0, status: 'ok' })
+})
+
 test('a second process is kept out', async () => {
   const bench = await new StoreBench().open()
 

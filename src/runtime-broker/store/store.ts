@@ -16,7 +16,7 @@ import type { ConsumeQueue } from './consume-queue.ts'
 import { type ConsumeQueues, topicBytesMax } from './consume-queues.ts'
 import { CopiedRecords } from './copied-records.ts'
 import type { DeletedTopics } from './deleted-topics.ts'
-import { DiskGuard } from './disk-guard.ts'
+import { DiskGuard, isDiskFull } from './disk-guard.ts'
 import { Flusher } from './flusher.ts'
 import type { KeyIndex, KeyQuery } from './key-index/key-index.ts'
 import { PendingAppends } from './pending.ts'
@@ -423,6 +423,9 @@ export class Store implements MessageStore {
     try {
       this.#log.write()
     } catch (error) {
+      // A full disk fails every try, one a second, perhaps for hours: the first one is said.
+      if (this.#writeError === undefined)
+        this.#logger.error({ err: error }, 'the commit log cannot be written: new messages are refused')
       this.#writeError = refusalOf(error)
       this.#retryAtMs = this.#clock.monotonicMs() + retryWriteMs
       this.#log.dropBatch()
@@ -430,7 +433,6 @@ export class Store implements MessageStore {
       this.#putFailedCount += waiters.length
       this.#failedWaiters.push(...waiters)
       this.#scheduleTurnEnd()
-      this.#logger.error({ err: error }, 'the commit log cannot be written: new messages are refused')
       return this.#writeError
     }
     if (this.#writeError !== undefined) this.#logger.info({}, 'the commit log can be written again')
@@ -605,6 +607,5 @@ function hostBytes(sysFlag: number, ipv6Bit: number): number {
 /** What a failed write means to those who send. */
 function refusalOf(error: unknown): OperatingError {
   const systemCode = isOperatingError(error) ? error.facts.code : undefined
-  const isFull = systemCode === 'ENOSPC' || systemCode === 'EDQUOT'
-  return new OperatingError(isFull ? 'STORE_FULL' : 'STORE_CLOSED', { systemCode }, error)
+  return new OperatingError(isDiskFull(error) ? 'STORE_FULL' : 'STORE_CLOSED', { systemCode }, error)
 }
