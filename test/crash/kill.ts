@@ -22,7 +22,7 @@ export async function killUnderLoad(options: {
     // small segments, so that kills also come near the end of one
     brokerConf: { mappedFileSizeCommitLog: String(4 << 20), mappedFileSizeConsumeQueue: String(20 * 2000) },
   })
-  const load = new CrashLoad(cluster.namesrv, () => cluster.output(), sendTimeoutMs)
+  const load = new CrashLoad(cluster.namesrv, () => cluster.output(), { sendTimeoutMs })
   try {
     await load.start(cluster.brokerAddr)
     for (let kill = 0; kill < options.kills; kill++) {

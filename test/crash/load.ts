@@ -40,18 +40,24 @@ export class CrashLoad {
   readonly #producers: Producer[]
   readonly #consumer: PushConsumer
   readonly #output: () => string
+  readonly #bodyBytesMin: number
   #writers: Promise<void>[] = []
   #isOver = false
   #killed: { what: string; atMs: number } | undefined
   readonly #outageMsMax: Record<string, number> = {}
 
   /** @param output what the servers printed, for errors */
-  constructor(namesrvAddr: string, output: () => string, sendTimeoutMs: number) {
+  constructor(
+    namesrvAddr: string,
+    output: () => string,
+    { sendTimeoutMs, bodyBytesMin = 64 }: { sendTimeoutMs: number; bodyBytesMin?: number },
+  ) {
+    this.#bodyBytesMin = bodyBytesMin
     const doors = nodeDoors(createLog('fatal', { component: 'crash' })) // lost connections are what this is about
     this.#output = output
     this.admin = new Admin({ namesrvAddr }, doors)
     this.remoting = new RemotingClient({}, doors)
-    const options = { producerGroup: 'crash', namesrvAddr, sendTimeoutMs }
+    const options = { producerGroup: 'crash', namesrvAddr, sendTimeoutMs, compressBytesMin: Number.POSITIVE_INFINITY }
     this.#producers = [new Producer(options, doors), new Producer({ ...options, retryCountMax: 0 }, doors)]
     this.#consumer = new PushConsumer(
       {
@@ -128,7 +134,7 @@ export class CrashLoad {
     const at = new Map<string, string>()
     for (let queueId = 0; queueId < queueCount; queueId++) {
       const messages = await readQueue(this.remoting, brokerAddr, topic, queueId)
-      problems.push(...problemsOf(queueId, messages))
+      problems.push(...problemsOf(queueId, messages, this.#bodyBytesMin))
       for (const message of messages) at.set(`${queueId}/${message.queueOffset}`, idOf(message.body))
     }
     let missing = 0
@@ -160,7 +166,7 @@ export class CrashLoad {
       const id = `${writer}-${number}`
       const startedMs = performance.now()
       try {
-        const { status, queue, queueOffset } = await producer.send({ topic, body: bodyOf(id) })
+        const { status, queue, queueOffset } = await producer.send({ topic, body: bodyOf(id, this.#bodyBytesMin) })
         if (status !== 'SEND_OK') continue
         this.acked.set(id, { queueId: queue.queueId, queueOffset })
         if (this.#killed === undefined || startedMs < this.#killed.atMs) continue
@@ -175,9 +181,9 @@ export class CrashLoad {
 }
 
 /** A body from which its id can be read, and whose every byte follows from it. */
-function bodyOf(id: string): Buffer {
+function bodyOf(id: string, bytesMin: number): Buffer {
   const seed = [...id].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) >>> 0, 7)
-  const filler = Buffer.alloc(64 + (seed % 3000), id)
+  const filler = Buffer.alloc(bytesMin + (seed % 3000), id)
   return Buffer.concat([Buffer.from(`${id}|`), filler])
 }
 
@@ -186,7 +192,7 @@ function idOf(body: Buffer): string {
 }
 
 /** Queue offsets have no gap, bodies are whole, and each writer's messages are in its order. */
-function problemsOf(queueId: number, messages: StoredMessage[]): string[] {
+function problemsOf(queueId: number, messages: StoredMessage[], bodyBytesMin: number): string[] {
   const problems: string[] = []
   const lastOf = new Map<string, number>()
   let phyOffset = -1
@@ -197,7 +203,7 @@ function problemsOf(queueId: number, messages: StoredMessage[]): string[] {
     if (message.phyOffset <= phyOffset)
       problems.push(`${where}: its phyOffset ${message.phyOffset} is not above ${phyOffset}`)
     phyOffset = message.phyOffset
-    if (!message.body.equals(bodyOf(id))) problems.push(`${where}: the body is not that of ${id}`)
+    if (!message.body.equals(bodyOf(id, bodyBytesMin))) problems.push(`${where}: the body is not that of ${id}`)
     const [writer = '', number = ''] = id.split('-')
     const last = lastOf.get(writer) ?? -1
     if (Number(number) < last) problems.push(`${where}: ${id} comes after ${writer}-${last}`) // the same twice: a second try

@@ -30,7 +30,7 @@ export async function killNameServers(options: { dir: string; kills: number }): 
   const killSecond = () => end(second, 'SIGKILL')
   const namesrvAddr = `${cluster.namesrv};127.0.0.1:${port}`
   cluster.env.NAMESRV = namesrvAddr
-  const load = new CrashLoad(namesrvAddr, () => cluster.output() + tailOf(logFile), sendTimeoutMs)
+  const load = new CrashLoad(namesrvAddr, () => cluster.output() + tailOf(logFile), { sendTimeoutMs })
   const victims = [
     ['first', cluster.killNamesrv, cluster.startNamesrv],
     ['second', killSecond, startSecond],

@@ -37,7 +37,7 @@ export async function killReplicas(options: {
       mappedFileSizeConsumeQueue: String(20 * 2000),
     },
   })
-  const load = new CrashLoad(group.namesrv, () => group.output(), sendTimeoutMs)
+  const load = new CrashLoad(group.namesrv, () => group.output(), { sendTimeoutMs })
   const victims: [string, () => Promise<void>][] = [
     [
       'master',

@@ -7,6 +7,7 @@ import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { projectDir } from '../peers/cluster.ts'
+import { fillDisk } from './disk-full.ts'
 import { killUnderLoad } from './kill.ts'
 import { type CrashReport, figuresOf } from './load.ts'
 import { killNameServers } from './name-servers.ts'
@@ -40,6 +41,8 @@ const lanes: Case[][] = [
       'master, slave, and both at once, SYNC_MASTER and SYNC_FLUSH; then the master’s disk gone',
       (dir) => killReplicas({ dir, flush: 'SYNC_FLUSH', kills: rare }),
     ],
+    ['full-ext4', 'the volume full, ext4; killed, and started on it', (dir) => fillDisk({ dir, kind: 'ext4' })],
+    ['full-tmpfs', 'the volume full, tmpfs; killed, and started on it', (dir) => fillDisk({ dir, kind: 'tmpfs' })],
   ],
 ]
 
