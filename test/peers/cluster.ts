@@ -51,7 +51,7 @@ export interface Cluster {
   output(): string
 }
 
-const listenTimeoutMs = 60_000
+const listenTimeoutMsDefault = 60_000
 const stopTimeoutMs = 30_000
 const children = new Set<ChildProcess>()
 process.on('exit', () => {
@@ -130,6 +130,8 @@ export async function launchRole(options: {
   logFile: string
   env: NodeJS.ProcessEnv
   port: number
+  /** How long it may take until it listens (60 s). */
+  listenTimeoutMs?: number
 }): Promise<ChildProcess> {
   const { peer, role, dir, logFile, env, port } = options
   const log = openSync(logFile, 'a')
@@ -137,7 +139,7 @@ export async function launchRole(options: {
   closeSync(log)
   children.add(child)
   child.once('exit', () => children.delete(child))
-  await listens(port, child).catch((error) => {
+  await listens(port, child, options.listenTimeoutMs ?? listenTimeoutMsDefault).catch((error) => {
     child.kill('SIGKILL')
     throw new Error(`${peer.name} ${role}: ${error.message}\n${tailOf(logFile)}`)
   })
@@ -175,7 +177,7 @@ function isFree(port: number): Promise<boolean> {
   })
 }
 
-async function listens(port: number, child: ChildProcess): Promise<void> {
+async function listens(port: number, child: ChildProcess, listenTimeoutMs: number): Promise<void> {
   const until = Date.now() + listenTimeoutMs
   while (!(await connects(port))) {
     if (child.exitCode !== null || child.signalCode !== null) throw new Error(`ended before port ${port} listened`)
