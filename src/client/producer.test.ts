@@ -121,6 +121,31 @@ test('sends survive a restart of the only broker of a topic', async () => {
   expect(await sending).toMatchObject({ status: 'SEND_OK', queueOffset: 1 })
 })
 
+test('sends go on soon after the master of the only group registered again', async () => {
+  const [broker] = cluster.brokers
+  cluster.addTopic('single', 2, { brokerNames: ['broker-0'] })
+  broker!.registeredAs = 1
+  const one = producer()
+  await one.writeQueues('single')
+  const sending = [
+    one.send({ topic: 'single', body: 'x' }),
+    one.send({ topic: 'single', body: 'x' }, queueByKey('customer 7')),
+    one.sendOneway({ topic: 'single', body: 'x' }),
+  ]
+  await testDoors.clock.sleep(50)
+  broker!.registeredAs = 0
+  const askedBefore = cluster.routeRequests
+  await Promise.all(sending)
+  await eventually(() => expect(broker!.count('single')).toBe(3))
+  expect(cluster.routeRequests - askedBefore).toBe(1)
+})
+
+test('a topic that stays without a writable queue is not found once sendTimeoutMs is over', async () => {
+  cluster.addTopic('orders', 2, { perm: 4 })
+  const sending = producer({ sendTimeoutMs: 150 }).send({ topic: 'orders', body: 'x' })
+  await expect(sending).rejects.toMatchObject({ code: 'TOPIC_NOT_FOUND', facts: { reason: 'no writable queue' } })
+})
+
 test('a send gives up after sendTimeoutMs', async () => {
   await Promise.all(cluster.brokers.map((broker) => broker.stop()))
   const startMs = testDoors.clock.monotonicMs()

@@ -5,7 +5,7 @@ import { AutoBatcher, type AutoBatchOptions } from './auto-batch.ts'
 import { encodeBatch } from './batch.ts'
 import type { Message, MessageQueue } from './message.ts'
 import { productionDoors } from './production-doors.ts'
-import { type Outgoing, Sender, type ProducerOptions as SenderOptions, type SendStatus } from './sender.ts'
+import { type Outgoing, Sender, type ProducerOptions as SenderOptions, type SendStatus, type Target } from './sender.ts'
 
 export type { SendStatus } from './sender.ts'
 
@@ -61,8 +61,7 @@ export class Producer {
       return this.#autoBatcher.add(message, msgId)
     }
     const outgoing = this.#sender.outgoing(message, msgId)
-    const selected = typeof target === 'function' ? target(await this.writeQueues(message.topic), message) : target
-    return sendResult(await this.#sender.deliver(outgoing, selected), msgId)
+    return sendResult(await this.#sender.deliver(outgoing, targetOf(message, target)), msgId)
   }
 
   /**
@@ -71,8 +70,7 @@ export class Producer {
    */
   async sendOneway(message: Message, target?: MessageQueue | QueueSelector): Promise<void> {
     const outgoing = this.#sender.outgoing(message, this.#sender.cluster.nextMsgId())
-    const selected = typeof target === 'function' ? target(await this.writeQueues(message.topic), message) : target
-    await this.#sender.oneway(outgoing, selected)
+    await this.#sender.oneway(outgoing, targetOf(message, target))
   }
 
   /**
@@ -116,6 +114,10 @@ export function queueByKey(key: string): QueueSelector {
   let hash = 0
   for (let at = 0; at < key.length; at++) hash = (Math.imul(31, hash) + key.charCodeAt(at)) >>> 0
   return (queues) => queues[hash % queues.length]!
+}
+
+function targetOf(message: Message, target: MessageQueue | QueueSelector | undefined): Target | undefined {
+  return typeof target === 'function' ? (queues) => target(queues, message) : target
 }
 
 function sendResult({ queue, status, answer }: Awaited<ReturnType<Sender['deliver']>>, msgId: string): SendResult {

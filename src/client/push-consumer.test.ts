@@ -7,7 +7,7 @@ import { formatProperties, MessageSysFlag } from '../remoting/message/index.ts'
 import { receiveMany } from './bulk.ts'
 import type { ReceivedMessage } from './message.ts'
 import { PushConsumer, type PushConsumerOptions } from './push-consumer.ts'
-import { FakeCluster, testDoors } from './testing/fake-cluster.ts'
+import { FakeBroker, FakeCluster, testDoors } from './testing/fake-cluster.ts'
 
 let cluster: FakeCluster
 let closing: PushConsumer[]
@@ -200,6 +200,21 @@ test('consumption goes on after the broker restarted', async () => {
   await cluster.brokers[0]!.start()
   put(1)
   await eventually(() => expect(received).toHaveLength(2))
+})
+
+test('the queues of a broker that was gone are consumed soon after it registered again', async () => {
+  const second = new FakeBroker('broker-1')
+  await second.start()
+  cluster.brokers.push(second)
+  cluster.addTopic('orders', 4)
+  const consumer = await consume()
+  await second.stop()
+  cluster.topics.get('orders')!.brokerNames = ['broker-0']
+  await eventually(() => expect(consumer.queues).toHaveLength(5))
+  await second.start()
+  second.put('orders', 3, Buffer.from('back'))
+  cluster.topics.get('orders')!.brokerNames = ['broker-0', 'broker-1']
+  await eventually(() => expect(bodies()).toEqual(['back']), 2_500)
 })
 
 test('a NameServer that restarts is not missed', async () => {

@@ -142,3 +142,32 @@ test('a route that nobody uses is forgotten', async () => {
   await clock.advance(60_000)
   expect(asked).toBe(before)
 })
+
+test('a master that is away is found within a second of its return, in all topics, with one question a second', async () => {
+  const names = ['T1', 'T2', 'T3']
+  const both: Groups = { a: { addrs: [[0, 'a:1']] }, b: { addrs: [[0, 'b:1']] } }
+  for (const name of names) topics.set(name, both)
+  await Promise.all(names.map((name) => routes.get(name)))
+  for (const name of names) topics.set(name, { a: { addrs: [[1, 'a:2']] } }) // b is gone whole, a's slave is left
+  await clock.advance(30_000)
+  const before = asked
+  await clock.advance(9_000)
+  expect(asked - before).toBeLessThanOrEqual(2 * 9)
+  for (const name of names) topics.set(name, both)
+  await clock.advance(1_000)
+  expect(names.map((name) => [routes.known(name)?.masterOf('a'), routes.known(name)?.masterOf('b')])).toEqual(
+    names.map(() => ['a:1', 'b:1']),
+  )
+  const after = asked
+  await clock.advance(10_000)
+  expect(asked).toBe(after)
+})
+
+test('a master that stays away is looked for as often as all routes are, in the end', async () => {
+  topics.set('T', { a: { addrs: [[1, 'a:2']] } })
+  await routes.get('T')
+  await clock.advance(180_000)
+  const before = asked
+  await clock.advance(60_000)
+  expect(asked - before).toBe(2)
+})

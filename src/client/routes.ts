@@ -69,11 +69,14 @@ interface Entry {
   askedAtMs: number
   fetchedAtMs: number
   usedAtMs: number
+  /** Broker groups that had a master, or have slaves, and are without one since then (monotonic). */
+  absentSinceMs: ReadonlyMap<string, number>
 }
 
 /**
  * The routes of the topics that this client uses, read anew every refreshMs and when something went wrong. A route that
- * no NameServer has any more is kept for a while: they may all have just started.
+ * no NameServer has any more is kept for a while: they may all have just started. While a broker group's master is away,
+ * which is what a restart looks like, its return is looked for every second.
  */
 export class Routes {
   /** Called after a known topic's route changed. */
@@ -84,7 +87,7 @@ export class Routes {
   readonly #timeoutMs: number
   readonly #entries = new Map<string, Entry>()
   readonly #fetching = new Map<string, Promise<Route>>()
-  readonly #timer: Timer
+  readonly #timers: readonly Timer[]
 
   constructor(
     nameServers: NameServers,
@@ -95,8 +98,11 @@ export class Routes {
     this.#timeoutMs = timeoutMs
     this.#clock = clock
     this.#log = log
-    this.#timer = clock.every(refreshMs, () => this.#refreshAll())
-    this.#timer.unref()
+    this.#timers = [
+      clock.every(refreshMs, () => this.#refreshAll()),
+      clock.every(absentPauseMs, () => this.#lookForAbsent()),
+    ]
+    for (const timer of this.#timers) timer.unref()
   }
 
   /** The route as last read, without waiting. */
@@ -125,7 +131,7 @@ export class Routes {
   refreshSoon(topic: string): void {
     const entry = this.#entries.get(topic)
     if (entry !== undefined && this.#clock.monotonicMs() - entry.askedAtMs < refreshPauseMs) return
-    this.fetch(topic).catch((error: unknown) => this.#log.debug({ topic, err: error }, 'route not refreshed'))
+    this.#refresh(topic)
   }
 
   /** A broker group's master, and a topic in use that it has. */
@@ -143,7 +149,11 @@ export class Routes {
   }
 
   close(): void {
-    this.#timer.cancel()
+    for (const timer of this.#timers) timer.cancel()
+  }
+
+  #refresh(topic: string): void {
+    this.fetch(topic).catch((error: unknown) => this.#log.debug({ topic, err: error }, 'route not refreshed'))
   }
 
   async #fetch(topic: string): Promise<Route> {
@@ -179,9 +189,30 @@ export class Routes {
 
   #remember(route: Route): void {
     const now = this.#clock.monotonicMs()
-    const usedAtMs = this.#entries.get(route.topic)?.usedAtMs ?? now
-    this.#entries.set(route.topic, { route, askedAtMs: now, fetchedAtMs: now, usedAtMs })
+    const before = this.#entries.get(route.topic)
+    const usedAtMs = before?.usedAtMs ?? now
+    const absentSinceMs = absentIn(route, before, now)
+    this.#entries.set(route.topic, { route, askedAtMs: now, fetchedAtMs: now, usedAtMs, absentSinceMs })
+    for (const brokerName of before?.absentSinceMs.keys() ?? []) {
+      if (route.masterOf(brokerName) !== undefined) this.#returned(brokerName)
+    }
     if (this.#entries.size > topicCountMax) this.#entries.delete(this.#entries.keys().next().value!)
+  }
+
+  /** A master is back: other topics that were without it have it again. */
+  #returned(brokerName: string): void {
+    for (const [topic, { absentSinceMs }] of this.#entries) if (absentSinceMs.has(brokerName)) this.refreshSoon(topic)
+  }
+
+  /** One topic of each absent master is asked for: what comes back brings its topics all at once. */
+  #lookForAbsent(): void {
+    const oldestMs = this.#clock.monotonicMs() - absentMsMax
+    const lookedFor = new Set<string>()
+    for (const [topic, { absentSinceMs }] of this.#entries) {
+      const names = [...absentSinceMs].filter(([name, sinceMs]) => sinceMs > oldestMs && !lookedFor.has(name))
+      if (names.length > 0) this.#refresh(topic)
+      for (const [name] of names) lookedFor.add(name)
+    }
   }
 
   #refreshAll(): void {
@@ -193,7 +224,24 @@ export class Routes {
   }
 }
 
+/** Masters that are missing from a route: those that it had, for a while, and those of groups with slaves alone. */
+function absentIn(route: Route, before: Entry | undefined, nowMs: number): ReadonlyMap<string, number> {
+  const names = (one: Route) => one.data.brokerDatas.map(({ brokerName }) => brokerName)
+  const listed = new Set(names(route))
+  const absent = new Map(before?.absentSinceMs)
+  for (const name of [...(before === undefined ? [] : names(before.route)), ...listed]) {
+    if (!absent.has(name)) absent.set(name, nowMs)
+  }
+  for (const [name, sinceMs] of absent) {
+    const isGone = !listed.has(name) && nowMs - sinceMs > absentMsMax
+    if (isGone || route.masterOf(name) !== undefined) absent.delete(name)
+  }
+  return absent
+}
+
 const refreshPauseMs = 1_000
+const absentPauseMs = 1_000
+const absentMsMax = 120_000 // who is away for longer is found within refreshMs
 const staleMsMax = 120_000 // as long as a NameServer itself keeps a silent broker
 const unusedMsMax = 600_000
 const topicCountMax = 10_000 // the longest known goes first

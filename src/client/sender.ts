@@ -51,6 +51,9 @@ export interface Outgoing {
   isBatch: boolean
 }
 
+/** The queue that a message is for, or who picks it among the topic's writable ones. */
+export type Target = MessageQueue | ((queues: readonly MessageQueue[]) => MessageQueue)
+
 export interface Delivered {
   queue: MessageQueue
   status: SendStatus
@@ -125,7 +128,7 @@ export class Sender {
    * @param target undefined: queues take turns; else there is one try that reaches a broker
    * @throws OperatingError TOPIC_NOT_FOUND, TOO_MANY_REQUESTS, SEND_FAILED, REQUEST_REFUSED
    */
-  async deliver(outgoing: Outgoing, target: MessageQueue | undefined): Promise<Delivered> {
+  async deliver(outgoing: Outgoing, target: Target | undefined): Promise<Delivered> {
     const { inFlightCountMax, inFlightBytesMax } = this.options
     const bytes = outgoing.body.length
     if (this.#inFlightCount >= inFlightCountMax || this.#inFlightBytes + bytes > inFlightBytesMax) {
@@ -142,9 +145,11 @@ export class Sender {
   }
 
   /** Sends it and asks for no answer. @throws OperatingError as deliver, for what fails on this side of the wire */
-  async oneway(outgoing: Outgoing, target: MessageQueue | undefined): Promise<void> {
-    const route = await this.route(outgoing.topic)
-    const queue = target ?? this.#nextQueue(route, undefined)
+  async oneway(outgoing: Outgoing, target: Target | undefined): Promise<void> {
+    const deadlineMs = this.cluster.doors.clock.monotonicMs() + this.options.sendTimeoutMs
+    const route = await this.#sendable(outgoing.topic, target, deadlineMs)
+    if (route === undefined) throw notWritable(outgoing.topic)
+    const queue = this.#queueFor(target, route, undefined)
     await this.cluster.remoting.oneway(masterOf(route, queue), this.#command(outgoing, queue))
   }
 
@@ -174,7 +179,7 @@ export class Sender {
   }
 
   /** One broker after the other, until one stored the message, the tries are used up, or the time is. */
-  async #tryBrokers(outgoing: Outgoing, target: MessageQueue | undefined): Promise<Delivered> {
+  async #tryBrokers(outgoing: Outgoing, target: Target | undefined): Promise<Delivered> {
     const { sendTimeoutMs } = this.options
     const { clock } = this.cluster.doors
     const deadlineMs = clock.monotonicMs() + sendTimeoutMs
@@ -183,14 +188,19 @@ export class Sender {
     let unsafe: Delivered | undefined // stored, but not as safely as the broker is set to do it
     let failedTries = 0 // of tries that reached a broker: one that did not cannot have stored anything
     let pauseMs = retryPauseMs
-    let lastBrokerName: string | undefined
+    let queue: MessageQueue | undefined
     while (failedTries <= retryCountMax && clock.monotonicMs() < deadlineMs && !this.#isClosed) {
       if (failure !== undefined && (target !== undefined || this.#areAllAvoided(outgoing.topic))) {
         await clock.sleep(Math.min(pauseMs, Math.max(0, deadlineMs - clock.monotonicMs())))
-        pauseMs *= 2
+        pauseMs = Math.min(retryPauseMsMax, 2 * pauseMs)
       }
-      const route = await this.route(outgoing.topic)
-      const queue = target ?? this.#nextQueue(route, lastBrokerName)
+      let route = this.cluster.routes.known(outgoing.topic)
+      if (!route?.writeQueues.length) route = await this.#sendable(outgoing.topic, target, deadlineMs)
+      if (route === undefined) {
+        failure ??= notWritable(outgoing.topic)
+        break
+      }
+      if (target === undefined || queue === undefined) queue = this.#queueFor(target, route, queue?.brokerName)
       const startedAtMs = clock.monotonicMs()
       try {
         const address = masterOf(route, queue)
@@ -212,9 +222,9 @@ export class Sender {
         if (!isOperatingError(error, 'CONNECT_FAILED') && !isOperatingError(error, 'TLS_FAILED')) failedTries++
         this.cluster.routes.refreshSoon(outgoing.topic)
       }
-      lastBrokerName = queue.brokerName
     }
     if (unsafe !== undefined) return unsafe
+    if (isOperatingError(failure, 'TOPIC_NOT_FOUND')) throw failure
     throw new OperatingError('SEND_FAILED', { topic: outgoing.topic, failedTries, sendTimeoutMs }, failure)
   }
 
@@ -235,8 +245,30 @@ export class Sender {
     return { code, extFields, body }
   }
 
+  /**
+   * The route, once it has a writable queue: a broker group whose master restarts has none meanwhile.
+   * @returns undefined: it has none until deadlineMs (monotonic)
+   * @throws OperatingError TOPIC_NOT_FOUND, CONNECT_FAILED…
+   */
+  async #sendable(topic: string, target: Target | undefined, deadlineMs: number): Promise<Route | undefined> {
+    const { clock } = this.cluster.doors
+    for (;;) {
+      const route = await this.route(topic)
+      if (typeof target === 'object' || route.writeQueues.length > 0) return route
+      const leftMs = deadlineMs - clock.monotonicMs()
+      if (leftMs <= 0 || this.#isClosed) return undefined
+      this.cluster.routes.refreshSoon(topic)
+      await clock.sleep(Math.min(writablePauseMs, leftMs))
+    }
+  }
+
+  #queueFor(target: Target | undefined, route: Route, lastBrokerName: string | undefined): MessageQueue {
+    if (typeof target === 'function') return target(route.writeQueues)
+    return target ?? this.#nextQueue(route, lastBrokerName)
+  }
+
   /** The next queue in turn, at a broker that is well, else at one that can be reached, else at any; not the last one's. */
-  #nextQueue({ topic, writeQueues }: Route, lastBrokerName: string | undefined): MessageQueue {
+  #nextQueue({ writeQueues }: Route, lastBrokerName: string | undefined): MessageQueue {
     for (let tries = 0; tries < writeQueues.length; tries++) {
       const queue = writeQueues[this.#turn++ % writeQueues.length]!
       if (queue.brokerName !== lastBrokerName && !this.#faults.isAvoided(queue.brokerName)) return queue
@@ -245,9 +277,7 @@ export class Sender {
       const queue = writeQueues[this.#turn++ % writeQueues.length]!
       if (queue.brokerName !== lastBrokerName && this.#faults.isReachable(queue.brokerName)) return queue
     }
-    const queue = writeQueues[this.#turn++ % writeQueues.length]
-    if (queue === undefined) throw new OperatingError('TOPIC_NOT_FOUND', { topic, reason: 'no writable queue' })
-    return queue
+    return writeQueues[this.#turn++ % writeQueues.length]!
   }
 
   #areAllAvoided(topic: string): boolean {
@@ -287,6 +317,10 @@ export class Sender {
   }
 }
 
+function notWritable(topic: string): OperatingError {
+  return new OperatingError('TOPIC_NOT_FOUND', { topic, reason: 'no writable queue' })
+}
+
 function masterOf(route: Route, { brokerName }: MessageQueue): string {
   const address = route.masterOf(brokerName)
   if (address === undefined)
@@ -320,5 +354,7 @@ const retriableRefusals: ReadonlySet<number> = new Set([
 
 const templateQueueCountMax = 4
 const retryPauseMs = 50 // before the same broker is asked again; then twice as long each time
+const retryPauseMsMax = 500
+const writablePauseMs = 100 // between looks at the route that is asked for once a second
 const detectMs = 3_000
 const probeTimeoutMs = 200

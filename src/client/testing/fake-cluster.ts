@@ -75,10 +75,10 @@ export class FakeCluster {
       queueDatas: brokerNames.map((brokerName) => ({ brokerName, ...queues })),
       brokerDatas: this.brokers
         .filter(({ name }) => brokerNames.includes(name))
-        .map(({ name, address }) => ({
+        .map(({ name, address, registeredAs }) => ({
           cluster: 'C',
           brokerName: name,
-          brokerAddrs: new Map([[0, address]]),
+          brokerAddrs: new Map([[registeredAs, address]]),
           enableActingMaster: false,
         })),
       filterServerTable: new Map(),
@@ -94,6 +94,8 @@ interface HeldPull {
 
 export class FakeBroker {
   readonly name: string
+  /** The brokerId in routes: above 0 its group has lost its master. */
+  registeredAs = 0
   /** Records by `topic@queueId`, in queue order. */
   readonly queues = new Map<string, Buffer[]>()
   /** Consumer offsets by `group@topic@queueId`. */
