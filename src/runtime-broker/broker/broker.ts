@@ -121,7 +121,7 @@ export async function startBroker(given: BrokerSettings, doors: Doors): Promise<
     if (topic === TopicName.SCHEDULE) schedule.arrived(queueId)
   })
   topics.onChange((topic) => void registration.topicChanged(topic))
-  if (replication.isSlave) slaveSync.start()
+  if (replication.isSlave) slaveSync.start(() => void registration.registerAll())
   else schedule.start()
   main.serve(mainHandler(broker))
   // Any free port has no second one at a known distance.

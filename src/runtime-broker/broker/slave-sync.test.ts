@@ -47,7 +47,7 @@ async function follow(topicPage: (request: Request) => Response) {
   const consumerOffsets = { take: () => {} } as unknown as ConsumerOffsets
   const schedule = { take: () => {} } as unknown as Schedule
   const sync = new SlaveSync({ topics, groups, consumerOffsets, schedule }, {} as Replication, doors)
-  sync.start()
+  sync.start(() => {})
   sync.follow('127.0.0.1:10911')
   for (let turn = 0; turn < 30; turn++) await clock.turn()
   return { topics, pass: (ms: number) => clock.advance(ms) }
@@ -103,4 +103,24 @@ test('a table in pages is put together; when its version changes on the way it i
   expect(asked.slice(0, 5)).toEqual([0, 2, 0, 2, 4])
   expect(namesOf(topics)).toEqual(all)
   expect(topics.dataVersion.counter).toBe(8)
+})
+
+test('a slave asks for its master until it knows one, at first every second', async () => {
+  const clock = new ManualClock()
+  const doors = { clock, network: new MemoryNetwork(), log: silentLog }
+  const sync = new SlaveSync({} as ConstructorParameters<typeof SlaveSync>[0], {} as Replication, doors)
+  let asked = 0
+  sync.start(() => asked++)
+
+  await clock.advance(1_000)
+  expect(asked).toBe(1)
+  await clock.advance(40_000)
+  expect(asked).toBeGreaterThanOrEqual(10)
+  expect(asked).toBeLessThan(20)
+
+  sync.follow('127.0.0.1:10911')
+  const before = asked
+  await clock.advance(60_000)
+  expect(asked).toBe(before)
+  await sync.close()
 })

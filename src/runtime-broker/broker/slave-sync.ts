@@ -22,6 +22,9 @@ import type { Topics } from './topics.ts'
 const lookPeriodMs = 3_000
 /** How often it is asked for its tables. Apache's slave asks every 60 s, and knows no new topic until then. */
 const tablesPeriodMs = 10_000
+/** While no master is known it is asked for: at first so soon, then ever later. */
+const seekPauseMs = 1_000
+const seekPauseMsMax = 4_000
 const tableTimeoutMs = 30_000
 const callTimeoutMs = 3_000
 /** Pages of one table, of a master that splits it. */
@@ -45,6 +48,7 @@ export class SlaveSync {
   readonly #client: RemotingClient
   #masterAddr: string | undefined
   #timer: Timer | undefined
+  #seekTimer: Timer | undefined
   #isBusy = false
   #tablesDueMs = 0
   #isFailing = false
@@ -64,8 +68,10 @@ export class SlaveSync {
     this.#client = new RemotingClient({ tls }, doors)
   }
 
-  start(): void {
+  /** @param askForMaster asks the NameServers for the master; called while none is known, as it may just be starting */
+  start(askForMaster: () => void): void {
     this.#timer = this.#doors.clock.every(lookPeriodMs, () => void this.#look())
+    this.#seek(askForMaster, seekPauseMs)
   }
 
   /** host:port of the master's main port. */
@@ -79,7 +85,16 @@ export class SlaveSync {
 
   async close(): Promise<void> {
     this.#timer?.cancel()
+    this.#seekTimer?.cancel()
     await this.#client.close()
+  }
+
+  #seek(askForMaster: () => void, pauseMs: number): void {
+    this.#seekTimer = this.#doors.clock.after(pauseMs, () => {
+      if (this.#masterAddr !== undefined) return
+      askForMaster()
+      this.#seek(askForMaster, Math.min(seekPauseMsMax, 2 * pauseMs))
+    })
   }
 
   async #look(): Promise<void> {

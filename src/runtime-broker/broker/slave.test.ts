@@ -72,6 +72,13 @@ test('a slave finds its master through the NameServer, has its messages and tabl
   expect(groups.body.toString()).toContain('"billing"')
 })
 
+test('a slave that was there before its master does not wait for its next registration', async () => {
+  const slave = await startSlave({ registerNameServerPeriod: 60_000 })
+  await nodeClock.sleep(100) // it has registered, and heard of no master
+  await startMaster({ registerNameServerPeriod: 60_000 })
+  await inSync(slave)
+})
+
 test('consumer offsets reach the slave, also lower ones', async () => {
   const master = await startMaster()
   await master.client.createTopic('orders')
