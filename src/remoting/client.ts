@@ -133,7 +133,7 @@ export class RemotingClient {
   }
 }
 
-const closedInPlain = 'it closed without a word: it may serve TLS only (tls.enable)'
+const closedInPlain = 'it closed without a word: it may have ended, or serve TLS only (tls.enable)'
 const closedUnderTls = 'it closed without a word: it may not trust the certificate of this client (tls.client.certPath)'
 
 const notSupported: Handler = ({ code }) => ({

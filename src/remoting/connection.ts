@@ -78,6 +78,7 @@ interface Parts {
 }
 
 const silentMsMin = 1_000 // a peer that paused for less is not silent
+const refusalMsMax = 1_000 // a server that minds how it is spoken to closes at the first bytes; one that dies, at any time
 
 /**
  * What a frame has to come at, once it took as long as a server waits in silence: slower than any link that people send
@@ -109,6 +110,7 @@ export class RemotingConnection implements Connection {
   #frameBytes = 0
   #lastActiveMs: number
   #lastReadMs: number
+  readonly #madeAtMs: number
   #hasRead = false
   #frameBeganMs = 0 // the frame under way, if there is one
 
@@ -124,8 +126,9 @@ export class RemotingConnection implements Connection {
     this.#side = side
     this.#silentCloseHint = silentCloseHint
     this.#calls = new Calls(clock, limits.callsMax, (sinceMs) => this.#expired(sinceMs))
-    this.#lastActiveMs = clock.monotonicMs()
-    this.#lastReadMs = this.#lastActiveMs
+    this.#madeAtMs = clock.monotonicMs()
+    this.#lastActiveMs = this.#madeAtMs
+    this.#lastReadMs = this.#madeAtMs
   }
 
   /** Begins to read. */
@@ -343,7 +346,8 @@ export class RemotingConnection implements Connection {
 
   #closed(error: Error | undefined): void {
     const byPeer = this.#state === 'open'
-    const hint = byPeer && !this.#hasRead ? this.#silentCloseHint : undefined
+    const isRefusal = byPeer && !this.#hasRead && this.#clock.monotonicMs() - this.#madeAtMs < refusalMsMax
+    const hint = isRefusal ? this.#silentCloseHint : undefined
     this.#state = 'closed'
     this.#frames = []
     this.#deferred = []

@@ -77,3 +77,20 @@ test('a call shorter than a second cuts nothing', async () => {
   for (let turn = 0; turn < 20; turn++) await clock.turn()
   expect(lost).toEqual([])
 })
+
+test.each([
+  ['at once may serve TLS only', 0, /hint=.*TLS only/],
+  ['later has ended', 1_000, /CONNECTION_CLOSED(?!.*hint)/],
+])('a server that closes without a word %s', async (_, afterMs, wanted) => {
+  const address = formatAddress(server.address)
+  const call = client.call(address, { code: RequestCode.PULL_MESSAGE }, 60_000).catch(String)
+  await until(() => [...server.connections].length === 1)
+  await clock.advance(afterMs)
+  for (const connection of server.connections) connection.close()
+  let end: string | undefined
+  void call.then((text) => {
+    end = String(text)
+  })
+  await until(() => end !== undefined)
+  expect(end).toMatch(wanted)
+})
