@@ -12,9 +12,11 @@ import { Heartbeats } from './heartbeats.ts'
 import { groupMembers } from './membership.ts'
 import { checkName, type MessageQueue, queueKey, type ReceivedMessage } from './message.ts'
 import { type OffsetStore, offsetsAtBrokers, offsetsInMemory } from './offset-store.ts'
+import { OrderlyDispatcher } from './orderly-dispatcher.ts'
 import { type Held, ProcessQueue } from './process-queue.ts'
 import { productionDoors } from './production-doors.ts'
 import { type PullContext, type PullLimits, pullLoop } from './puller.ts'
+import { lockRenewalMs, QueueLocks } from './queue-locks.ts'
 import { receivedMessage } from './received.ts'
 import type { Route } from './routes.ts'
 import { type Subscription, subscribe } from './subscription.ts'
@@ -24,19 +26,29 @@ export interface PushConsumerOptions extends ClusterOptions, Partial<PullLimits>
   /** What is wanted of each topic: tags joined by `||`, or `*`. All members of a group must want the same. */
   subscriptions: Readonly<Record<string, string>>
   /**
-   * Consumes one message. Returning acknowledges it; throwing asks for another try: after 10 s, then ever later, up to
-   * maxReconsumeTimes tries, and then it goes to the topic %DLQ%consumerGroup.
+   * Consumes one message. Returning acknowledges it; throwing asks for another try: after 10 s, then ever later (orderly:
+   * every suspendCurrentQueueMs), up to maxReconsumeTimes tries, and then it goes to the topic %DLQ%consumerGroup.
    */
   onMessage: (message: ReceivedMessage) => void | Promise<void>
   /** CLUSTERING (the default): members share the messages. BROADCASTING: each gets all, and a failure is only logged. */
   messageModel?: 'CLUSTERING' | 'BROADCASTING'
+  /**
+   * Whether the messages of a queue are consumed one after the other, by one member of the group at a time (false). One
+   * that fails is tried again before the next.
+   */
+  orderly?: boolean
+  /** orderly: how long a queue waits after a failure (1,000; at least 10, at most 30,000). */
+  suspendCurrentQueueMs?: number
   /** Where a group begins that has no offset yet (last); timestamp: ms since 1970. Young queues begin at their first message. */
   consumeFrom?: 'first' | 'last' | { timestamp: number }
   /** How many onMessage run at a time (20). */
   consumeThreads?: number
-  /** How long one onMessage may take before its message counts as failed (900,000); it is not stopped. */
+  /**
+   * How long one onMessage may take before its message counts as failed (900,000); it is not stopped. orderly: it is waited
+   * for, with a warning, as the next must not begin before.
+   */
   consumeTimeoutMs?: number
-  /** Tries after the first (16). */
+  /** Tries after the first (16; orderly: without end). */
   maxReconsumeTimes?: number
   /** BROADCASTING: where this member's progress is kept; in memory by default, so a new process begins at consumeFrom. */
   offsetStore?: OffsetStore
@@ -45,8 +57,8 @@ export interface PushConsumerOptions extends ClusterOptions, Partial<PullLimits>
 }
 
 /**
- * Consumes topics as a member of a consumer group: at least once, in no promised order. It keeps going by itself through
- * restarts of brokers and NameServers, and through topics and queues that come and go.
+ * Consumes topics as a member of a consumer group: at least once, and in no promised order unless orderly is set. It keeps
+ * going by itself through restarts of brokers and NameServers, and through topics and queues that come and go.
  */
 export class PushConsumer {
   readonly #options: PushConsumerOptions
@@ -54,7 +66,10 @@ export class PushConsumer {
   readonly #cluster: Cluster
   readonly #heartbeats: Heartbeats
   readonly #offsets: OffsetStore
-  readonly #dispatcher: Dispatcher
+  readonly #dispatcher: Dispatcher | OrderlyDispatcher
+  readonly #orderly: OrderlyDispatcher | undefined
+  readonly #locks: QueueLocks | undefined // orderly, unless each member has all queues anyway
+  readonly #leaving = new Map<string, { queue: MessageQueue; left: Promise<void> }>() // by queueKey: lost, not yet let go of
   readonly #subscriptions = new Map<string, Subscription>()
   readonly #queues = new Map<string, ProcessQueue>() // ours, by queueKey
   readonly #pulling: PullContext
@@ -93,7 +108,12 @@ export class PushConsumer {
     this.#offsets = this.#isBroadcasting
       ? (options.offsetStore ?? offsetsInMemory())
       : offsetsAtBrokers(this.#cluster, consumerGroup)
-    this.#dispatcher = new Dispatcher(options.consumeThreads ?? 20, (held) => this.#consume(held))
+    const { consumeThreads = 20, orderly = false } = options
+    if (orderly) {
+      this.#orderly = new OrderlyDispatcher(consumeThreads, (held) => this.#consumeInOrder(held), doors.clock)
+      if (!this.#isBroadcasting) this.#locks = new QueueLocks(this.#cluster, consumerGroup)
+    }
+    this.#dispatcher = this.#orderly ?? new Dispatcher(consumeThreads, (held) => this.#consume(held))
     this.#pulling = {
       cluster: this.#cluster,
       heartbeats: this.#heartbeats,
@@ -130,6 +150,7 @@ export class PushConsumer {
       clock.every(rebalanceMs, () => void this.#rebalanceNow()),
       clock.every(persistMs, () => void this.#persist()),
     )
+    if (this.#locks !== undefined) this.#timers.push(clock.every(lockRenewalMs, () => void this.#renewLocks()))
   }
 
   /**
@@ -145,11 +166,13 @@ export class PushConsumer {
     this.#heartbeats.stop()
     const graceEnded = new AbortController()
     await Promise.race([
-      this.#dispatcher.stop(),
+      Promise.all([this.#dispatcher.stop(), ...[...this.#leaving.values()].map(({ left }) => left)]),
       clock.sleep(this.#options.closeGraceMs ?? 10_000, graceEnded.signal).catch(() => {}),
     ])
     graceEnded.abort()
     await this.#persist()
+    const idle = [...this.#queues.values()].filter((owned) => this.#orderly?.isRunning(owned) === false)
+    await this.#locks?.unlock(idle.map(({ queue }) => queue))
     await this.#heartbeats.unregister({ consumerGroup: this.#options.consumerGroup })
     await this.#cluster.close()
   }
@@ -172,15 +195,40 @@ export class PushConsumer {
     }
   }
 
+  /** @returns after how many ms the message is to be tried again; 0: the queue goes on */
+  async #consumeInOrder(held: Held): Promise<number> {
+    const { owner, stored } = held
+    if (stored === undefined) return 0
+    if (this.#locks?.isHeld(owner.queue) === false) {
+      this.#lockLost(owner)
+      return 0
+    }
+    const { log } = this.#cluster.doors
+    const { maxReconsumeTimes = Number.POSITIVE_INFINITY, suspendCurrentQueueMs = 1_000 } = this.#options
+    try {
+      await this.#handOver(receivedMessage(stored, owner.queue))
+    } catch (error) {
+      log.warn({ ...owner.queue, queueOffset: held.queueOffset, err: error }, 'message not consumed')
+      const isLastTry = stored.reconsumeTimes >= maxReconsumeTimes
+      if (!isLastTry || !(this.#isBroadcasting || (await this.#sendToDeadLetters(held)))) {
+        if (!isLastTry) stored.reconsumeTimes++
+        return Math.min(suspendMsMax, Math.max(suspendMsMin, suspendCurrentQueueMs))
+      }
+    }
+    owner.done(held)
+    return 0
+  }
+
   /** @throws what onMessage throws, or OperatingError DEADLINE_EXCEEDED: one that never ends must not hold up its queue for ever */
   async #handOver(message: ReceivedMessage): Promise<void> {
     const consuming = this.#options.onMessage(message)
     if (consuming === undefined) return
     const { consumeTimeoutMs = 900_000 } = this.#options
     await new Promise<void>((resolve, reject) => {
-      const timer = this.#cluster.doors.clock.after(consumeTimeoutMs, () =>
-        reject(new OperatingError('DEADLINE_EXCEEDED', { consumeTimeoutMs })),
-      )
+      const timer = this.#cluster.doors.clock.after(consumeTimeoutMs, () => {
+        if (this.#orderly === undefined) reject(new OperatingError('DEADLINE_EXCEEDED', { consumeTimeoutMs }))
+        else this.#cluster.doors.log.warn({ ...message.queue, consumeTimeoutMs }, 'an onMessage holds up its queue')
+      })
       timer.unref() // after close it would keep the process for as long
       consuming.then(resolve, reject).finally(() => timer.cancel())
     })
@@ -188,33 +236,88 @@ export class PushConsumer {
 
   /** Has the broker store the message again, for a later try by any member. */
   async #sendBack(held: Held): Promise<void> {
-    const { owner, stored } = held
+    try {
+      await this.#askToStoreAgain(held, 0)
+      held.owner.done(held)
+    } catch (error) {
+      if (!isOperatingError(error)) throw error
+      const { clock, log } = this.#cluster.doors
+      log.debug({ ...held.owner.queue, err: error }, 'message not sent back, trying it again here')
+      clock.after(localRetryMs, () => this.#state === 'started' && this.#dispatcher.add([held])).unref()
+    }
+  }
+
+  /** @returns whether the broker did it */
+  async #sendToDeadLetters(held: Held): Promise<boolean> {
+    try {
+      await this.#askToStoreAgain(held, -1)
+      return true
+    } catch (error) {
+      if (!isOperatingError(error)) throw error
+      this.#cluster.doors.log.debug({ ...held.owner.queue, err: error }, 'message not sent to the dead letters')
+      return false
+    }
+  }
+
+  /** @param delayLevel 0: as the broker thinks fit after so many tries; -1: to the dead letters */
+  async #askToStoreAgain({ owner, stored }: Held, delayLevel: number): Promise<void> {
     if (stored === undefined) return
     const { consumerGroup, maxReconsumeTimes = 16 } = this.#options
     const extFields = consumerSendMsgBackRequest.encode({
       phyOffset: stored.phyOffset,
       group: consumerGroup,
-      delayLevel: 0,
+      delayLevel,
       originTopic: stored.topic,
-      maxReconsumeTimes,
+      maxReconsumeTimes: Math.min(maxReconsumeTimes, 0x7fff_ffff),
     })
-    try {
-      const route = await this.#cluster.routes.get(owner.queue.topic)
-      const address = route.brokerOf(owner.queue.brokerName, 0) ?? ''
-      await this.#cluster.call(address, { code: RequestCode.CONSUMER_SEND_MSG_BACK, extFields })
-      owner.done(held)
-    } catch (error) {
-      if (!isOperatingError(error)) throw error
-      const { clock, log } = this.#cluster.doors
-      log.debug({ ...owner.queue, err: error }, 'message not sent back, trying it again here')
-      clock.after(localRetryMs, () => this.#state === 'started' && this.#dispatcher.add([held])).unref()
-    }
+    const route = await this.#cluster.routes.get(owner.queue.topic)
+    const address = route.brokerOf(owner.queue.brokerName, 0) ?? ''
+    await this.#cluster.call(address, { code: RequestCode.CONSUMER_SEND_MSG_BACK, extFields })
   }
 
   #move(processQueue: ProcessQueue, offset: number): void {
     this.#cluster.doors.log.info({ ...processQueue.queue, offset }, 'offset moved by the broker')
     processQueue.isDropped = true
-    this.#own(processQueue.queue, offset)
+    if (this.#orderly === undefined) this.#own(processQueue.queue, offset)
+    else {
+      void this.#orderly.idle(processQueue).then(() => {
+        if (this.#queues.get(queueKey(processQueue.queue)) === processQueue) this.#own(processQueue.queue, offset)
+      })
+    }
+  }
+
+  async #renewLocks(): Promise<void> {
+    const owned = [...this.#queues.values()]
+    const leaving = [...this.#leaving.values()].map(({ queue }) => queue)
+    const outcome = await this.#locks?.lock([...owned.map(({ queue }) => queue), ...leaving])
+    const refused = new Set(outcome?.refused.map(queueKey))
+    for (const processQueue of owned) if (refused.has(queueKey(processQueue.queue))) this.#lockLost(processQueue)
+  }
+
+  /** Another member may have the queue now, and may have gone on in it: it is given up, and gained anew with its lock. */
+  #lockLost(processQueue: ProcessQueue): void {
+    const key = queueKey(processQueue.queue)
+    if (processQueue.isDropped || this.#queues.get(key) !== processQueue) return
+    this.#cluster.doors.log.warn({ ...processQueue.queue }, 'lock of a queue lost')
+    this.#queues.delete(key)
+    this.#leave(processQueue, false)
+    this.#rebalanceIn(lockRetryMs)
+  }
+
+  /** Lets the message that is being consumed end, then gives the queue to the next member with all its progress. */
+  #leave(processQueue: ProcessQueue, isLocked: boolean): void {
+    const { queue } = processQueue
+    const key = queueKey(queue)
+    processQueue.isDropped = true
+    const letGo = async () => {
+      await this.#orderly?.idle(processQueue)
+      if (isLocked) {
+        await this.#store(processQueue)
+        await this.#locks?.unlock([queue])
+      }
+      this.#leaving.delete(key)
+    }
+    this.#leaving.set(key, { queue, left: letGo() })
   }
 
   #own(queue: MessageQueue, nextOffset: number): void {
@@ -292,8 +395,10 @@ export class PushConsumer {
       processQueue.isDropped = true
       this.#queues.delete(key)
     }
-    await Promise.all(lost.map(([, processQueue]) => this.#store(processQueue)))
-    const gained = share.filter((queue) => !this.#queues.has(queueKey(queue)))
+    if (this.#orderly === undefined) await Promise.all(lost.map(([, processQueue]) => this.#store(processQueue)))
+    else for (const [, processQueue] of lost) this.#leave(processQueue, true)
+    const wanted = share.filter((queue) => !this.#queues.has(queueKey(queue)))
+    const gained = this.#orderly === undefined ? wanted : await this.#lock(wanted)
     await Promise.all(gained.map(async (queue) => this.#own(queue, await this.#startOffset(queue))))
     const { topic } = route
     if (lost.length + gained.length > 0) {
@@ -302,7 +407,15 @@ export class PushConsumer {
         'rebalanced',
       )
     }
-    return true
+    return gained.length === wanted.length
+  }
+
+  /** @returns those of the queues that no other member is consuming still, nor this one */
+  async #lock(wanted: readonly MessageQueue[]): Promise<readonly MessageQueue[]> {
+    const free = wanted.filter((queue) => !this.#leaving.has(queueKey(queue)))
+    const { granted, refused } = (await this.#locks?.lock(free)) ?? { granted: free, refused: [] }
+    if (refused.length > 0 || free.length < wanted.length) this.#rebalanceIn(lockRetryMs)
+    return granted
   }
 
   async #shareOf(route: Route): Promise<readonly MessageQueue[] | undefined> {
@@ -333,7 +446,8 @@ export class PushConsumer {
   }
 
   async #persist(): Promise<void> {
-    await Promise.all([...this.#queues.values()].map((processQueue) => this.#store(processQueue)))
+    const owned = [...this.#queues.values()].filter(({ isDropped }) => !isDropped)
+    await Promise.all(owned.map((processQueue) => this.#store(processQueue)))
   }
 
   /** Stores a queue's progress where it changed; what fails is stored the next time. */
@@ -385,3 +499,6 @@ const incompleteMsMin = 200 // a topic or its broker was not there; then twice a
 const reconnectPauseMs = 1_000
 const persistMs = 5_000
 const localRetryMs = 5_000
+const lockRetryMs = 1_000 // another member consumes a last message, or has not noticed yet that the queue is not its own
+const suspendMsMin = 10
+const suspendMsMax = 30_000

@@ -4,6 +4,8 @@ import { nodeDoors } from '../../base/node/index.ts'
 import { formatAddress } from '../../remoting/address.ts'
 import { readHeartbeatData } from '../../remoting/body/heartbeat.ts'
 import { writeConsumerIdList } from '../../remoting/body/lists.ts'
+import { readLockBatch, writeLockedQueues } from '../../remoting/body/lock-batch.ts'
+import type { MessageQueue } from '../../remoting/body/message-queue.ts'
 import { type QueueData, writeTopicRouteData } from '../../remoting/body/route.ts'
 import { RequestCode, ResponseCode } from '../../remoting/codes.ts'
 import { unregisterClientRequest } from '../../remoting/headers/client-registration.ts'
@@ -102,7 +104,9 @@ export class FakeBroker {
   readonly offsets = new Map<string, number>()
   /** Connections of the members of each group, by clientId. */
   readonly members = new Map<string, Map<string, Connection>>()
-  readonly sentBack: { phyOffset: number; group: string }[] = []
+  /** clientIds that hold queues in order, by `group@topic@queueId`. */
+  readonly locks = new Map<string, string>()
+  readonly sentBack: { phyOffset: number; group: string; delayLevel: number }[] = []
   readonly batches: Buffer[] = []
   /** Answers instead of the fake, where it returns a response. */
   intercept: (request: Request) => Response | undefined = () => undefined
@@ -221,13 +225,27 @@ export class FakeBroker {
         return success(offsetResponse.encode({ offset: this.queues.get(`${topic}@${queueId}`)?.length ?? 0 }))
       }
       case RequestCode.CONSUMER_SEND_MSG_BACK: {
-        const { phyOffset, group } = consumerSendMsgBackRequest.decode(extFields)
-        this.sentBack.push({ phyOffset, group })
+        const { phyOffset, group, delayLevel } = consumerSendMsgBackRequest.decode(extFields)
+        this.sentBack.push({ phyOffset, group, delayLevel })
         return success({})
       }
+      case RequestCode.LOCK_BATCH_MQ:
+      case RequestCode.UNLOCK_BATCH_MQ:
+        return this.#lock(request)
       default:
         return { code: ResponseCode.REQUEST_CODE_NOT_SUPPORTED }
     }
+  }
+
+  #lock({ code, body }: Request): Response {
+    const { clientId, consumerGroup, mqSet } = readLockBatch(body)
+    const keyOf = ({ topic, queueId }: MessageQueue) => `${consumerGroup}@${topic}@${queueId}`
+    const ours = mqSet.filter((queue) => (this.locks.get(keyOf(queue)) ?? clientId) === clientId)
+    for (const queue of ours) {
+      if (code === RequestCode.LOCK_BATCH_MQ) this.locks.set(keyOf(queue), clientId)
+      else this.locks.delete(keyOf(queue))
+    }
+    return { code: ResponseCode.SUCCESS, body: Buffer.from(writeLockedQueues(ours)) }
   }
 
   #sent(queueId: number, queueOffset: number): Response {
