@@ -3,13 +3,10 @@ import type { Doors } from '../base/doors.ts'
 import { isOperatingError, OperatingError } from '../base/errors.ts'
 import { RequestCode, ResponseCode } from '../remoting/codes.ts'
 import { consumerSendMsgBackRequest } from '../remoting/headers/consumer-send-msg-back.ts'
-import { getMaxOffsetRequest, offsetResponse, searchOffsetRequest } from '../remoting/headers/queue-offset.ts'
 import type { Handler } from '../remoting/request.ts'
-import { allocateAveragely } from './allocation.ts'
 import { Cluster, type ClusterOptions } from './cluster.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { Heartbeats } from './heartbeats.ts'
-import { groupMembers } from './membership.ts'
 import { checkName, type MessageQueue, queueKey, type ReceivedMessage } from './message.ts'
 import { type OffsetStore, offsetsAtBrokers, offsetsInMemory } from './offset-store.ts'
 import { OrderlyDispatcher } from './orderly-dispatcher.ts'
@@ -17,6 +14,8 @@ import { type Held, ProcessQueue } from './process-queue.ts'
 import { productionDoors } from './production-doors.ts'
 import { type PullContext, type PullLimits, pullLoop } from './puller.ts'
 import { lockRenewalMs, QueueLocks } from './queue-locks.ts'
+import { type ConsumeFrom, retryPrefix, startOffset } from './queue-offsets.ts'
+import { Rebalancer } from './rebalancer.ts'
 import { receivedMessage } from './received.ts'
 import type { Route } from './routes.ts'
 import { type Subscription, subscribe } from './subscription.ts'
@@ -40,7 +39,7 @@ export interface PushConsumerOptions extends ClusterOptions, Partial<PullLimits>
   /** orderly: how long a queue waits after a failure (1,000; at least 10, at most 30,000). */
   suspendCurrentQueueMs?: number
   /** Where a group begins that has no offset yet (last); timestamp: ms since 1970. Young queues begin at their first message. */
-  consumeFrom?: 'first' | 'last' | { timestamp: number }
+  consumeFrom?: ConsumeFrom
   /** How many onMessage run at a time (20). */
   consumeThreads?: number
   /**
@@ -73,11 +72,8 @@ export class PushConsumer {
   readonly #subscriptions = new Map<string, Subscription>()
   readonly #queues = new Map<string, ProcessQueue>() // ours, by queueKey
   readonly #pulling: PullContext
+  readonly #rebalancer: Rebalancer
   readonly #timers: Timer[] = []
-  #rebalanceTimer: Timer | undefined
-  #rebalanceAtMs = Number.POSITIVE_INFINITY
-  #incompleteMs = incompleteMsMin
-  #rebalancing: Promise<void> | undefined
   #state: 'new' | 'started' | 'closed' = 'new'
 
   /** @throws OperatingError SETTING_INVALID, MESSAGE_ILLEGAL (a name) */
@@ -100,11 +96,19 @@ export class PushConsumer {
       onRequest: (request) => this.#answer(request),
       onClose: (address) => {
         this.#heartbeats.forget(address) // as the broker now forgets this member
-        this.#rebalanceIn(reconnectPauseMs)
+        this.#rebalancer.soon(reconnectPauseMs)
       },
     })
-    this.#cluster.routes.onChange = () => this.#rebalanceIn(0)
+    this.#cluster.routes.onChange = () => this.#rebalancer.soon(0)
     this.#heartbeats = new Heartbeats(this.#cluster, 'all', () => this.#describe())
+    this.#rebalancer = new Rebalancer({
+      cluster: this.#cluster,
+      heartbeats: this.#heartbeats,
+      consumerGroup,
+      topics: [...this.#subscriptions.keys()],
+      isShared: !this.#isBroadcasting,
+      take: (route, share) => this.#take(route, share),
+    })
     this.#offsets = this.#isBroadcasting
       ? (options.offsetStore ?? offsetsInMemory())
       : offsetsAtBrokers(this.#cluster, consumerGroup)
@@ -143,13 +147,10 @@ export class PushConsumer {
     if (this.#state !== 'new') return
     this.#state = 'started'
     const { clock } = this.#cluster.doors
-    await this.#rebalanceNow()
+    await this.#rebalancer.start()
     if (this.#isClosed()) return
     this.#heartbeats.start()
-    this.#timers.push(
-      clock.every(rebalanceMs, () => void this.#rebalanceNow()),
-      clock.every(persistMs, () => void this.#persist()),
-    )
+    this.#timers.push(clock.every(persistMs, () => void this.#persist()))
     if (this.#locks !== undefined) this.#timers.push(clock.every(lockRenewalMs, () => void this.#renewLocks()))
   }
 
@@ -162,7 +163,7 @@ export class PushConsumer {
     this.#state = 'closed'
     const { clock } = this.#cluster.doors
     for (const timer of this.#timers) timer.cancel()
-    this.#rebalanceTimer?.cancel()
+    this.#rebalancer.close()
     this.#heartbeats.stop()
     const graceEnded = new AbortController()
     await Promise.race([
@@ -301,7 +302,7 @@ export class PushConsumer {
     this.#cluster.doors.log.warn({ ...processQueue.queue }, 'lock of a queue lost')
     this.#queues.delete(key)
     this.#leave(processQueue, false)
-    this.#rebalanceIn(lockRetryMs)
+    this.#rebalancer.soon(lockRetryMs)
   }
 
   /** Lets the message that is being consumed end, then gives the queue to the next member with all its progress. */
@@ -328,66 +329,8 @@ export class PushConsumer {
     void pullLoop(processQueue, subscription, this.#pulling)
   }
 
-  // Rebalances run one after the other; one that is asked for while one runs follows it.
-
-  #rebalanceIn(delayMs: number): void {
-    const { clock } = this.#cluster.doors
-    const atMs = clock.monotonicMs() + delayMs
-    if (this.#state !== 'started' || atMs >= this.#rebalanceAtMs) return
-    this.#rebalanceTimer?.cancel()
-    this.#rebalanceAtMs = atMs
-    this.#rebalanceTimer = clock.after(delayMs, () => {
-      this.#rebalanceAtMs = Number.POSITIVE_INFINITY
-      void this.#rebalanceNow()
-    })
-    this.#rebalanceTimer.unref()
-  }
-
-  async #rebalanceNow(): Promise<void> {
-    if (this.#rebalancing !== undefined) return this.#rebalanceIn(rebalanceAgainMs)
-    this.#rebalancing = this.#rebalance()
-    await this.#rebalancing
-    this.#rebalancing = undefined
-  }
-
-  async #rebalance(): Promise<void> {
-    const { log } = this.#cluster.doors
-    const topics = [...this.#subscriptions.keys()]
-    const routes = await Promise.all(topics.map((topic) => this.#routeOf(topic)))
-    await this.#heartbeats.beatNew()
-    const outcomes = await Promise.all(
-      routes.map(async (route) => {
-        if (route === undefined) return false
-        try {
-          return await this.#rebalanceTopic(route)
-        } catch (error) {
-          if (this.#isClosed()) return true
-          log.debug({ topic: route.topic, err: error }, 'rebalance failed')
-          return false
-        }
-      }),
-    )
-    if (!outcomes.includes(false)) this.#incompleteMs = incompleteMsMin
-    else {
-      this.#rebalanceIn(this.#incompleteMs)
-      this.#incompleteMs = Math.min(rebalanceMs, 2 * this.#incompleteMs)
-    }
-  }
-
-  async #routeOf(topic: string): Promise<Route | undefined> {
-    try {
-      return await this.#cluster.routes.get(topic)
-    } catch (error) {
-      if (!isOperatingError(error)) throw error
-      this.#cluster.doors.log.debug({ topic, err: error }, 'topic has no route yet')
-      return undefined
-    }
-  }
-
   /** @returns whether this member now has its share */
-  async #rebalanceTopic(route: Route): Promise<boolean> {
-    const share = await this.#shareOf(route)
-    if (share === undefined) return false
+  async #take(route: Route, share: readonly MessageQueue[]): Promise<boolean> {
     const keys = new Set(share.map(queueKey))
     const owned = [...this.#queues].filter(([, { queue }]) => queue.topic === route.topic)
     const lost = owned.filter(([key]) => !keys.has(key))
@@ -397,9 +340,13 @@ export class PushConsumer {
     }
     if (this.#orderly === undefined) await Promise.all(lost.map(([, processQueue]) => this.#store(processQueue)))
     else for (const [, processQueue] of lost) this.#leave(processQueue, true)
+    const cluster = this.#cluster
+    const { consumeFrom } = this.#options
     const wanted = share.filter((queue) => !this.#queues.has(queueKey(queue)))
     const gained = this.#orderly === undefined ? wanted : await this.#lock(wanted)
-    await Promise.all(gained.map(async (queue) => this.#own(queue, await this.#startOffset(queue))))
+    await Promise.all(
+      gained.map(async (queue) => this.#own(queue, await startOffset(cluster, this.#offsets, queue, consumeFrom))),
+    )
     const { topic } = route
     if (lost.length + gained.length > 0) {
       this.#cluster.doors.log.info(
@@ -414,35 +361,8 @@ export class PushConsumer {
   async #lock(wanted: readonly MessageQueue[]): Promise<readonly MessageQueue[]> {
     const free = wanted.filter((queue) => !this.#leaving.has(queueKey(queue)))
     const { granted, refused } = (await this.#locks?.lock(free)) ?? { granted: free, refused: [] }
-    if (refused.length > 0 || free.length < wanted.length) this.#rebalanceIn(lockRetryMs)
+    if (refused.length > 0 || free.length < wanted.length) this.#rebalancer.soon(lockRetryMs)
     return granted
-  }
-
-  async #shareOf(route: Route): Promise<readonly MessageQueue[] | undefined> {
-    if (this.#isBroadcasting) return route.readQueues
-    const { clientId } = this.#cluster
-    const members = await groupMembers(this.#cluster, route, this.#options.consumerGroup)
-    if (members.includes(clientId)) return allocateAveragely(route.readQueues, members, clientId)
-    await this.#heartbeats.beatAll() // that broker does not know this member: it keeps what it has until it does
-    return undefined
-  }
-
-  /** Where a queue goes on, or begins. */
-  async #startOffset(queue: MessageQueue): Promise<number> {
-    const stored = await this.#offsets.read(queue)
-    if (stored !== undefined && stored >= 0) return stored
-    const { consumeFrom = 'last' } = this.#options
-    if (consumeFrom === 'first' || queue.topic.startsWith(retryPrefix)) return 0 // the broker moves it on to the first there is
-    const { topic, queueId } = queue
-    const address = (await this.#cluster.routes.get(topic)).brokerOf(queue.brokerName, 0) ?? ''
-    const command =
-      consumeFrom === 'last'
-        ? { code: RequestCode.GET_MAX_OFFSET, extFields: getMaxOffsetRequest.encode({ topic, queueId }) }
-        : {
-            code: RequestCode.SEARCH_OFFSET_BY_TIMESTAMP,
-            extFields: searchOffsetRequest.encode({ topic, queueId, timestamp: consumeFrom.timestamp }),
-          }
-    return offsetResponse.decode((await this.#cluster.call(address, command)).extFields).offset
   }
 
   async #persist(): Promise<void> {
@@ -464,7 +384,7 @@ export class PushConsumer {
 
   #answer(request: Parameters<Handler>[0]): ReturnType<Handler> {
     if (request.code === RequestCode.NOTIFY_CONSUMER_IDS_CHANGED) {
-      this.#rebalanceIn(0)
+      this.#rebalancer.soon(0)
       return { code: ResponseCode.SUCCESS }
     }
     return {
@@ -492,10 +412,6 @@ export class PushConsumer {
   }
 }
 
-const retryPrefix = '%RETRY%'
-const rebalanceMs = 20_000
-const rebalanceAgainMs = 100 // a rebalance that is asked for while one runs
-const incompleteMsMin = 200 // a topic or its broker was not there; then twice as long each time
 const reconnectPauseMs = 1_000
 const persistMs = 5_000
 const localRetryMs = 5_000
