@@ -16,6 +16,7 @@ export { isRefusal } from './answers.ts'
 export type { AutoBatchOptions } from './auto-batch.ts'
 export { type ReceiveManyOptions, receiveMany, type SendManyOptions, sendMany } from './bulk.ts'
 export { type ClusterOptions, openTls, type TlsOptions } from './cluster.ts'
+export { LitePullConsumer, type LitePullConsumerOptions } from './lite-pull-consumer.ts'
 export type { Message, MessageQueue, ReceivedMessage } from './message.ts'
 export { type OffsetStore, offsetsInMemory } from './offset-store.ts'
 export {
@@ -28,7 +29,9 @@ export {
   type SendStatus,
 } from './producer.ts'
 export { productionDoors } from './production-doors.ts'
+export type { PullLimits } from './puller.ts'
 export { PushConsumer, type PushConsumerOptions } from './push-consumer.ts'
+export type { ConsumeFrom } from './queue-offsets.ts'
 export { QueueTally } from './tally.ts'
 export {
   type TransactionOutcome,

@@ -9,14 +9,26 @@ import type { Held, ProcessQueue } from './process-queue.ts'
 import type { Subscription } from './subscription.ts'
 
 export interface PullLimits {
-  /** Messages of one queue that are held, pulled but not consumed, above which it is not pulled. */
+  /** Messages of one queue that are held, pulled but not consumed, above which it is not pulled (1,000). */
   heldCountMax: number
-  /** How far pulls of one queue may run ahead of its first message that is not consumed. */
+  /** How far pulls of one queue may run ahead of its first message that is not consumed (2,000). */
   heldSpanMax: number
-  /** Bytes held by the whole consumer above which nothing is pulled. */
+  /** Bytes held by the whole consumer above which nothing is pulled (100 MiB). */
   heldBytesMax: number
+  /** Messages of one pull (32). */
   pullCountMax: number
+  /** Bytes of one pull (256 KiB). */
   pullBytesMax: number
+}
+
+export function pullLimits(given: Partial<PullLimits>): PullLimits {
+  return {
+    heldCountMax: given.heldCountMax ?? 1_000,
+    heldSpanMax: given.heldSpanMax ?? 2_000,
+    heldBytesMax: given.heldBytesMax ?? 100 * 1024 * 1024,
+    pullCountMax: given.pullCountMax ?? 32,
+    pullBytesMax: given.pullBytesMax ?? 256 * 1024,
+  }
 }
 
 /** What the pull loops of one consumer share. */
@@ -24,31 +36,37 @@ export interface PullContext {
   readonly cluster: Cluster
   readonly heartbeats: Heartbeats
   readonly consumerGroup: string
-  readonly commitsWithPull: boolean
+  /**
+   * push: brokers know what the group wants from heartbeats, and store the progress with each pull; broadcast: the same
+   * without progress; lite: each pull says what it wants.
+   */
+  readonly kind: 'push' | 'broadcast' | 'lite'
   readonly limits: PullLimits
   readonly isClosed: () => boolean
   readonly heldBytes: () => number
+  /** Whether the application wants no more of the queue for now. */
+  readonly isPaused?: (queue: ProcessQueue) => boolean
   readonly deliver: (held: readonly Held[]) => void
   /** The broker moved the group's offset: the queue goes on there, and what is held of it counts no more. */
   readonly moved: (queue: ProcessQueue, offset: number) => void
 }
 
 /** Pulls one queue, one request after the other, until it is dropped or the consumer closes. Whatever fails is tried again. */
-export async function pullLoop(processQueue: ProcessQueue, { data, wants }: Subscription, context: PullContext) {
+export async function pullLoop(processQueue: ProcessQueue, subscription: Subscription, context: PullContext) {
   const { cluster } = context
   const { clock, log } = cluster.doors
   const { queue } = processQueue
   let brokerId = 0
   let refusal: number | undefined // the last one logged: the same again is no news
   while (!processQueue.isDropped && !context.isClosed()) {
-    if (isFull(processQueue, context)) {
+    if (isFull(processQueue, context) || context.isPaused?.(processQueue)) {
       await clock.sleep(fullPauseMs)
       continue
     }
     let pauseMs: number
     try {
       const address = (await cluster.routes.get(queue.topic)).brokerOf(queue.brokerName, brokerId) ?? ''
-      const command = pullCommand(processQueue, data.subVersion, context)
+      const command = pullCommand(processQueue, subscription, context)
       const startedAtMs = clock.monotonicMs()
       const answer = await cluster.remoting.call(address, command, pullTimeoutMs)
       if (processQueue.isDropped || context.isClosed()) return
@@ -76,7 +94,7 @@ export async function pullLoop(processQueue: ProcessQueue, { data, wants }: Subs
         refusal = undefined
         const messages = answer.code === ResponseCode.SUCCESS ? decodeMessages(answer.body) : []
         processQueue.nextOffset = header.nextBeginOffset
-        const wanted = messages.filter(wants)
+        const wanted = messages.filter((message) => subscription.wants(message))
         if (wanted.length > 0) context.deliver(wanted.map((message) => processQueue.hold(message)))
         // A broker that has nothing and does not wait for it, as one that is about to stop, must not be asked in a circle.
         return messages.length === 0 && elapsedMs < hastyMs ? hastyMs : 0
@@ -101,24 +119,27 @@ function isFull(queue: ProcessQueue, { limits, heldBytes }: PullContext): boolea
   return queue.count >= limits.heldCountMax || queue.span >= limits.heldSpanMax || heldBytes() >= limits.heldBytesMax
 }
 
-function pullCommand(processQueue: ProcessQueue, subVersion: number | bigint, context: PullContext) {
+function pullCommand(processQueue: ProcessQueue, { data }: Subscription, context: PullContext) {
   const { topic, queueId } = processQueue.queue
-  const { limits, commitsWithPull, consumerGroup } = context
-  const commitOffset = commitsWithPull ? processQueue.consumerOffset : 0
+  const { limits, kind, consumerGroup } = context
+  const isLite = kind === 'lite'
+  const commitOffset = kind === 'push' ? processQueue.consumerOffset : 0
+  const commits = commitOffset > 0 ? PullSysFlag.COMMIT_OFFSET : 0
   const extFields = pullMessageRequest.encode({
     consumerGroup,
     topic,
     queueId,
     queueOffset: processQueue.nextOffset,
     maxMsgNums: limits.pullCountMax,
-    sysFlag: PullSysFlag.SUSPEND | (commitOffset > 0 ? PullSysFlag.COMMIT_OFFSET : 0),
+    sysFlag: PullSysFlag.SUSPEND | (isLite ? PullSysFlag.SUBSCRIPTION | PullSysFlag.LITE_PULL : commits),
     commitOffset,
     suspendTimeoutMillis: suspendMs,
-    subVersion,
+    subVersion: isLite ? 0 : data.subVersion,
+    subscription: isLite ? data.subString : undefined,
     expressionType: 'TAG',
     maxMsgBytes: limits.pullBytesMax,
   })
-  return { code: RequestCode.PULL_MESSAGE, extFields }
+  return { code: isLite ? RequestCode.LITE_PULL_MESSAGE : RequestCode.PULL_MESSAGE, extFields }
 }
 
 const suspendMs = 15_000

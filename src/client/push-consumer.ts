@@ -12,7 +12,7 @@ import { type OffsetStore, offsetsAtBrokers, offsetsInMemory } from './offset-st
 import { OrderlyDispatcher } from './orderly-dispatcher.ts'
 import { type Held, ProcessQueue } from './process-queue.ts'
 import { productionDoors } from './production-doors.ts'
-import { type PullContext, type PullLimits, pullLoop } from './puller.ts'
+import { type PullContext, type PullLimits, pullLimits, pullLoop } from './puller.ts'
 import { lockRenewalMs, QueueLocks } from './queue-locks.ts'
 import { type ConsumeFrom, retryPrefix, startOffset } from './queue-offsets.ts'
 import { Rebalancer } from './rebalancer.ts'
@@ -122,14 +122,8 @@ export class PushConsumer {
       cluster: this.#cluster,
       heartbeats: this.#heartbeats,
       consumerGroup,
-      commitsWithPull: !this.#isBroadcasting,
-      limits: {
-        heldCountMax: options.heldCountMax ?? 1_000,
-        heldSpanMax: options.heldSpanMax ?? 2_000,
-        heldBytesMax: options.heldBytesMax ?? 100 * 1024 * 1024,
-        pullCountMax: options.pullCountMax ?? 32,
-        pullBytesMax: options.pullBytesMax ?? 256 * 1024,
-      },
+      kind: this.#isBroadcasting ? 'broadcast' : 'push',
+      limits: pullLimits(options),
       isClosed: () => this.#isClosed(),
       heldBytes: () => [...this.#queues.values()].reduce((sum, { bytes }) => sum + bytes, 0),
       deliver: (held) => this.#dispatcher.add(held),

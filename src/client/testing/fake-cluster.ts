@@ -14,7 +14,7 @@ import { queryConsumerOffsetRequest, updateConsumerOffsetRequest } from '../../r
 import { consumerSendMsgBackRequest } from '../../remoting/headers/consumer-send-msg-back.ts'
 import { getRouteInfoRequest } from '../../remoting/headers/get-route-info.ts'
 import { pullMessageRequest, pullMessageResponse } from '../../remoting/headers/pull-message.ts'
-import { offsetResponse, queueRequest } from '../../remoting/headers/queue-offset.ts'
+import { offsetResponse, queueRequest, searchOffsetRequest } from '../../remoting/headers/queue-offset.ts'
 import { sendMessageRequestV2, sendMessageResponse } from '../../remoting/headers/send-message.ts'
 import { encodeHost, encodeRecord, offsetMsgIdOf } from '../../remoting/message/index.ts'
 import { type Connection, type Request, type Response, type Server, startServer } from '../../remoting/server.ts'
@@ -195,6 +195,7 @@ export class FakeBroker {
         this.batches.push(Buffer.from(request.body))
         return this.#sent(sendMessageRequestV2.decode(extFields).queueId, 0)
       case RequestCode.PULL_MESSAGE:
+      case RequestCode.LITE_PULL_MESSAGE:
         return this.#pull(request)
       case RequestCode.HEART_BEAT:
         return this.#heartbeat(request)
@@ -220,6 +221,10 @@ export class FakeBroker {
         this.offsets.set(`${consumerGroup}@${topic}@${queueId}`, commitOffset)
         return success({})
       }
+      case RequestCode.GET_MIN_OFFSET:
+        return success(offsetResponse.encode({ offset: 0 }))
+      case RequestCode.SEARCH_OFFSET_BY_TIMESTAMP: // as if message n was stored n ms after 1970
+        return success(offsetResponse.encode({ offset: searchOffsetRequest.decode(extFields).timestamp }))
       case RequestCode.GET_MAX_OFFSET: {
         const { topic, queueId } = queueRequest.decode(extFields)
         return success(offsetResponse.encode({ offset: this.queues.get(`${topic}@${queueId}`)?.length ?? 0 }))
@@ -266,7 +271,8 @@ export class FakeBroker {
 
   #pull(request: Request): Response | undefined {
     const { topic, queueId, queueOffset, consumerGroup, maxMsgNums } = pullMessageRequest.decode(request.extFields)
-    if (!this.members.has(consumerGroup)) return { code: ResponseCode.SUBSCRIPTION_NOT_EXIST }
+    const knowsGroup = request.code === RequestCode.LITE_PULL_MESSAGE || this.members.has(consumerGroup)
+    if (!knowsGroup) return { code: ResponseCode.SUBSCRIPTION_NOT_EXIST }
     const key = `${topic}@${queueId}`
     const records = this.queues.get(key) ?? []
     const found = records.slice(queueOffset, queueOffset + maxMsgNums)
