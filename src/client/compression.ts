@@ -1,6 +1,7 @@
-import { deflateSync, inflateSync } from 'node:zlib'
+import { deflateSync, inflateSync, zstdDecompressSync } from 'node:zlib'
 import { OperatingError } from '../base/errors.ts'
 import { MessageSysFlag } from '../remoting/message/index.ts'
+import { decompressLz4 } from './lz4.ts'
 
 /**
  * Compresses a body as Apache's producer does: zlib (RFC 1950), level 5.
@@ -14,19 +15,30 @@ export function compress(body: Buffer): { body: Buffer; sysFlag: number } {
 
 /**
  * The body that the producer was given.
- * @throws OperatingError BODY_INVALID: an algorithm other than zlib, bytes that are not zlib's, or more than 64 MiB
+ * @throws OperatingError BODY_INVALID: an unknown algorithm, bytes that are not of that algorithm, or more than 64 MiB
  */
 export function decompress(body: Buffer, sysFlag: number): Buffer {
   if ((sysFlag & MessageSysFlag.COMPRESSED) === 0) return body
   const algorithm = sysFlag & MessageSysFlag.COMPRESSION_MASK
-  if (algorithm !== 0 && algorithm !== MessageSysFlag.COMPRESSION_ZLIB) {
-    throw new OperatingError('BODY_INVALID', { compression: algorithm, fits: 'zlib' })
-  }
-  try {
-    return inflateSync(body, { maxOutputLength: inflatedBytesMax })
-  } catch (cause) {
-    throw new OperatingError('BODY_INVALID', { compression: 'zlib', bodyBytes: body.length }, cause)
+  switch (algorithm) {
+    case 0: // from clients that know one only
+    case MessageSysFlag.COMPRESSION_ZLIB:
+      return reporting('zlib', body, () => inflateSync(body, limits))
+    case MessageSysFlag.COMPRESSION_ZSTD:
+      return reporting('zstd', body, () => zstdDecompressSync(body, limits))
+    case MessageSysFlag.COMPRESSION_LZ4:
+      return decompressLz4(body, limits.maxOutputLength)
+    default:
+      throw new OperatingError('BODY_INVALID', { compression: algorithm, fits: 'zlib, zstd, lz4' })
   }
 }
 
-const inflatedBytesMax = 64 * 1024 * 1024
+function reporting(compression: string, body: Buffer, decompressed: () => Buffer): Buffer {
+  try {
+    return decompressed()
+  } catch (cause) {
+    throw new OperatingError('BODY_INVALID', { compression, bodyBytes: body.length }, cause)
+  }
+}
+
+const limits = { maxOutputLength: 64 * 1024 * 1024 }
