@@ -26,6 +26,7 @@ export function referencePage(definitions: readonly Definition[]): string {
     '',
     '`Ready` is the condition to wait for: `kubectl wait --for=condition=Ready brokerset/NAME`. `Reconciling` says that the operator',
     'is at work, `Stalled` that it waits for a person. Each carries a reason, a message and the generation that it speaks of.',
+    'What to write for what, and the events that tell of it: [lifecycle.md](lifecycle.md).',
     ...definitions.flatMap(page),
     '',
   ].join('\n')

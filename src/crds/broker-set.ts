@@ -42,6 +42,31 @@ export const brokerOwnedKeys = [
   'autoCreateSubscriptionGroup',
 ]
 
+const scaleIn = z
+  .object({
+    policy: z
+      .enum(['Drain', 'Refuse', 'Force'])
+      .default('Drain')
+      .describe(
+        'Drain: a group goes when consumers have read it to its end. Refuse: no group goes. ' +
+          'Force: a group goes as soon as producers know; what is unread stays on its volume.',
+      ),
+    timeoutSeconds: z
+      .int32()
+      .min(60)
+      .max(31_536_000)
+      .default(86_400)
+      .describe('How long a group is drained before onTimeout, from when writes to it were stopped.'),
+    onTimeout: z
+      .enum(['Pause', 'Abort', 'Force'])
+      .default('Pause')
+      .describe(
+        'Pause: it goes on draining, and ScaleInBlocked says who has to read. Abort: it takes messages again and stays, ' +
+          'until groups or scaleIn changes. Force: it goes, unread messages stay on its volume.',
+      ),
+  })
+  .describe('What happens to groups that are too many when groups is lowered.')
+
 const storage = z
   .object({
     size: quantity.default('20Gi').describe('Size of the volume of each broker.'),
@@ -78,6 +103,7 @@ export const brokerSetSpec = z
       .describe("RocketMQ cluster name. Default: the resource's name. Cannot be changed.")
       .optional(),
     groups: z.int32().min(1).max(64).default(1).describe('Broker groups; each is one master and its slaves.'),
+    scaleIn: scaleIn.prefault({}),
     slavesPerGroup: z
       .int32()
       .min(0)

@@ -30,6 +30,8 @@ export const annotation = {
   restartAt: `${group}/restart-at`,
   /** Of a StatefulSet: since when its broker group retires, RFC 3339. */
   drainingSince: `${group}/draining-since`,
+  /** Of a StatefulSet: its group was to go, was not read in time and stays; for which spec, see abortMarkOf. */
+  drainAborted: `${group}/drain-aborted`,
   /** Of a StatefulSet: its broker was given its topics and groups, and may register. */
   admitted: `${group}/admitted`,
 } as const

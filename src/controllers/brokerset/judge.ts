@@ -41,6 +41,8 @@ export interface Evidence {
   staying: readonly StayingGroup[]
   /** Slaves that are going. */
   surplus: readonly ObservedMember[]
+  /** Why it is not what was asked for, and will not be without a person. */
+  stall: Readiness | undefined
 }
 
 /** What is to be said of a set: Ready and its companions, then of what that consists. */
@@ -77,7 +79,7 @@ export function verdictsOf(evidence: Evidence): Verdict[] {
   ]
 }
 
-function judge({ wanted, nameServers, statuses, outdated, staying, surplus }: Evidence): Readiness {
+function judge({ wanted, nameServers, statuses, outdated, staying, surplus, stall }: Evidence): Readiness {
   if (!nameServers.isUsable) {
     return { status: 'False', reason: 'NameServerNotReady', message: nameServers.trouble ?? 'no NameServer is ready' }
   }
@@ -115,6 +117,7 @@ function judge({ wanted, nameServers, statuses, outdated, staying, surplus }: Ev
     const names = surplus.map(({ name, pod }) => (pod ? name : `${name}, known to a NameServer still,`))
     return { status: 'False', reason: 'ScalingIn', message: `${names.join(', ')} is leaving` }
   }
+  if (stall) return stall
   return { status: 'True', reason: 'AllServing', message: `${wanted} of ${wanted} groups serve` }
 }
 

@@ -152,11 +152,13 @@ export interface GroupFacts {
   isAdmitted: boolean
   /** RFC 3339 when the group is being taken away. */
   drainingSince?: string | undefined
+  /** See abortMarkOf. */
+  drainAborted?: string | undefined
 }
 
 /** A group's configuration and StatefulSet. */
 export function groupObjects(desired: BrokerSet, index: number, facts: GroupFacts) {
-  const { brokerIPs, replicas, revision, live, isDataRoots, isAdmitted, drainingSince } = facts
+  const { brokerIPs, replicas, revision, live, isDataRoots, isAdmitted, drainingSince, drainAborted } = facts
   const { spec } = desired
   const { name } = desired.metadata
   const group = groupName(name, index)
@@ -216,6 +218,7 @@ export function groupObjects(desired: BrokerSet, index: number, facts: GroupFact
     [annotation.madeFor]: revision.madeFor,
     ...(isAdmitted && { [annotation.admitted]: 'true' }),
     ...(drainingSince !== undefined && { [annotation.drainingSince]: drainingSince }),
+    ...(drainAborted !== undefined && { [annotation.drainAborted]: drainAborted }),
   }
   const statefulSet = {
     apiVersion: 'apps/v1',

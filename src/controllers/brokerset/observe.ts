@@ -24,6 +24,7 @@ import type { Shell } from '../shell.ts'
 import { wantedTopic } from '../topic/plan.ts'
 import type { Sight } from '../world.ts'
 import { clusterNameOf, groupName, memberName, ordinalOf } from './objects.ts'
+import { keptGroups } from './scale-in.ts'
 
 /** What is known of the NameServers that a BrokerSet registers at. */
 export interface ObservedNameServers {
@@ -74,6 +75,8 @@ export interface ObservedGroup {
 
 export interface Observed {
   nameServers: ObservedNameServers
+  /** How many groups stay: more than spec.groups where they may not go. */
+  kept: number
   /** Ordered by index: those wanted, and those that are still there. */
   groups: ObservedGroup[]
   /** Names of the PodDisruptionBudgets that the set has. */
@@ -100,19 +103,22 @@ export async function observe(desired: BrokerSet, shell: Shell): Promise<Observe
     .map(indexOf)
     .filter(Number.isInteger)
   const indexes = [...new Set([...Array(desired.spec.groups).keys(), ...present])].sort((a, b) => a - b)
-  const leaving = indexes.at(-1)
+  const last = indexes.at(-1) as number
+  // it decides whether what is left may go at once: a cache that lags must not
+  const lastStatefulSet =
+    children.find((child) => indexOf(child) === last) ??
+    (last >= desired.spec.groups ? await liveStatefulSet(groupName(name, last), desired, shell) : undefined)
+  const kept = keptGroups(desired, last, lastStatefulSet)
   const isRootsByClass = children.length < indexes.length && (await makesRootsVolumes(desired, shell))
 
   const groups = await Promise.all(
     indexes.map(async (index): Promise<ObservedGroup> => {
       const brokerName = groupName(name, index)
-      const retires = index >= desired.spec.groups && index === leaving
+      const retires = index >= kept && index === last
       const statefulSet =
-        children.find((child) => child.metadata.name === brokerName) ??
-        // it decides whether what is left may go at once: a cache that lags must not
-        (retires ? await liveStatefulSet(brokerName, desired, shell) : undefined)
+        index === last ? lastStatefulSet : children.find((child) => child.metadata.name === brokerName)
       const there = [...ownServices, ...ownPods].filter((child) => indexOf(child) === index).map(ordinalOf)
-      const wanted = index < desired.spec.groups ? desired.spec.slavesPerGroup : 0
+      const wanted = index < kept ? desired.spec.slavesPerGroup : 0
       const ordinals = [...new Set([...Array(1 + wanted).keys(), ...there])].sort((a, b) => a - b)
       const members = ordinals.map((ordinal) => observeMember(desired, index, ordinal, nameServers, shell))
       const [master, ...slaves] = members as [ObservedMember, ...ObservedMember[]]
@@ -138,7 +144,7 @@ export async function observe(desired: BrokerSet, shell: Shell): Promise<Observe
     }),
   )
   const budgets = world.podDisruptionBudgets.by('owner', uid).map(({ metadata }) => metadata.name)
-  return { nameServers, groups, budgets }
+  return { nameServers, kept, groups, budgets }
 }
 
 /** Index of the group that a child belongs to; NaN: to none. */

@@ -29,6 +29,17 @@ import {
 } from './objects.ts'
 import { addressOf, type Observed, type ObservedGroup, type ObservedMember } from './observe.ts'
 import { nextToRestart, type RollGroup } from './roll.ts'
+import {
+  abortMarkOf,
+  blockersOf,
+  planScaleIn,
+  readOnly,
+  readWrite,
+  type ScaleIn,
+  scaleInNotes,
+  scaleInStall,
+  scaleInVerdict,
+} from './scale-in.ts'
 
 export type Step =
   | KubeStep
@@ -43,27 +54,25 @@ export interface Plan extends Report<BrokerSetStatus> {
   recheckAfterMs: number
 }
 
-const readOnly = 4
-const readWrite = 6
 const registrationPollMs = 1000 // while a broker is expected to register or catch up at any moment: nothing else tells
 const drainPollMs = 2000
 const copyPollMs = 5000 // while a slave copies what it lacks: for the status
 const steadyPollMs = 30_000 // a registration can be lost without Kubernetes noticing
-/** Producers learn of stopped writes with their next route poll, every 30 s; until then they may still try. */
-export const drainQuietMs = 35_000
-const blockersMax = 5
 
 /**
  * Plans one pass. Groups join all at once; they retire one at a time, the last first: no more writes, then read to the
- * end by every consumer group, then gone, master and slaves. Brokers with old settings are restarted one at a time, the
+ * end by every consumer group, then gone, master and slaves; spec.scaleIn says when it is not so. Brokers with old settings are restarted one at a time, the
  * others serving, slaves before their master.
  * @param nowMs milliseconds since 1970
  */
-export function plan(desired: BrokerSet, observed: Observed, runtimeImage: string, nowMs: number): Plan {
-  const { groups: wanted } = desired.spec
+export function plan(asked: BrokerSet, observed: Observed, runtimeImage: string, nowMs: number): Plan {
   const { nameServers } = observed
-  const leaving = observed.groups.filter(({ index }) => index >= wanted).at(-1)
-  const isGone = leaving !== undefined && mayGo(leaving, nowMs)
+  const scaleIn = planScaleIn(asked, observed, nowMs)
+  // a group that may not go is one like the others
+  const wanted = scaleIn.does === 'abort' ? scaleIn.group.index + 1 : observed.kept
+  const desired = { ...asked, spec: { ...asked.spec, groups: wanted } }
+  const leaving = scaleIn.does === 'drain' || scaleIn.does === 'remove' ? scaleIn.group : undefined
+  const isGone = scaleIn.does === 'remove'
   const groups = observed.groups.filter((group) => group !== leaving || !isGone)
 
   const steps: Step[] = [{ do: 'apply', type: services, object: peersService(desired) }]
@@ -72,15 +81,16 @@ export function plan(desired: BrokerSet, observed: Observed, runtimeImage: strin
   const revision = revisionOf(desired, present, runtimeImage)
   for (const group of groups) {
     const since = group === leaving ? quietSince(group, nowMs) : undefined
-    const kept = keep(desired, group, { drainingSince: since, mayStart: nameServers.isUsable, revision })
+    const drainAborted = isAborted(scaleIn, group) ? abortMarkOf(asked) : undefined
+    const kept = keep(desired, group, { drainingSince: since, drainAborted, mayStart: nameServers.isUsable, revision })
     steps.push(...kept.steps)
     notes.push(...kept.notes)
   }
   if (leaving) {
-    const left = isGone ? remove(desired, leaving) : stopWrites(leaving)
+    const left = scaleIn.does === 'remove' ? remove(desired, leaving, scaleIn.isUnread) : stopWrites(leaving)
     steps.push(...left.steps)
-    notes.push(...left.notes)
-  }
+    notes.push(...scaleInNotes(asked, scaleIn), ...left.notes)
+  } else notes.push(...scaleInNotes(asked, scaleIn))
   const names = observed.groups.map(({ brokerName }) => brokerName)
   for (const budget of observed.budgets.filter((name) => !names.includes(name))) {
     const [type, object] = named(desired, podDisruptionBudgets, budget) // two for one pod would stop every eviction
@@ -117,14 +127,18 @@ export function plan(desired: BrokerSet, observed: Observed, runtimeImage: strin
       ...(nameServers.address !== undefined && { nameServers: nameServers.address }),
       groupStatuses: statuses,
     },
-    verdicts: verdictsOf({
-      wanted,
-      nameServers,
-      statuses,
-      outdated,
-      staying: staying.map((group) => ({ ...group, members: wantedMembers(desired, group) })),
-      surplus: staying.flatMap((group) => surplusMembers(desired, group)),
-    }),
+    verdicts: [
+      ...verdictsOf({
+        wanted,
+        nameServers,
+        statuses,
+        outdated,
+        staying: staying.map((group) => ({ ...group, members: wantedMembers(desired, group) })),
+        surplus: staying.flatMap((group) => surplusMembers(desired, group)),
+        stall: scaleInStall(asked, scaleIn),
+      }),
+      scaleInVerdict(asked, scaleIn),
+    ],
     notes,
     recheckAfterMs: leaving ? drainPollMs : recheckAfterMs(desired, observed.nameServers, staying),
   }
@@ -167,15 +181,23 @@ function note(reason: string, message: string): Note {
   return { type: 'Normal', reason, message }
 }
 
+/** Whether it was to go, and stays because nobody read it to its end in time. */
+function isAborted(scaleIn: ScaleIn, group: ObservedGroup): boolean {
+  return (scaleIn.does === 'abort' || scaleIn.does === 'stay') && scaleIn.group === group
+}
+
 interface Keeping {
   /** Set for the group that leaves; one that was to leave and may stay takes messages again. */
   drainingSince: string | undefined
+  /** See abortMarkOf. */
+  drainAborted: string | undefined
   mayStart: boolean
   revision: PodRevision
 }
 
 /** The objects of a group that stays or still stays. */
-function keep(desired: BrokerSet, group: ObservedGroup, { drainingSince, mayStart, revision }: Keeping) {
+function keep(desired: BrokerSet, group: ObservedGroup, keeping: Keeping) {
+  const { drainingSince, drainAborted, mayStart, revision } = keeping
   const { index, brokerName, isDataRoots, held, members, statefulSet: live } = group
   const [master] = members
   const wanted = wantedMembers(desired, group)
@@ -193,8 +215,10 @@ function keep(desired: BrokerSet, group: ObservedGroup, { drainingSince, mayStar
   const isHeld = brokerAddr === undefined || (!mayStart && !live)
   if (isHeld) return { steps, notes: [] } // the Service's address, or a NameServer, comes with an event
 
+  const notes = live ? [] : [note('GroupCreated', `broker group ${brokerName} is being started`)]
   if (group.drainingSince !== undefined && drainingSince === undefined) {
     steps.push({ do: 'setPermission', brokerName, brokerAddr, permission: readWrite })
+    notes.push(note('DrainCancelled', `broker group ${brokerName} takes messages again`))
   }
   // a master registers when it has what it is to serve: first the deeds at the broker, then the mark, then it is let go
   for (const topic of held?.topics ?? []) steps.push({ do: 'createTopic', brokerName, brokerAddr, topic })
@@ -204,7 +228,7 @@ function keep(desired: BrokerSet, group: ObservedGroup, { drainingSince, mayStar
   const ipOf = (wantedOrdinal: number) =>
     members.find(({ ordinal }) => ordinal === wantedOrdinal)?.service?.spec?.clusterIP
   const brokerIPs = Array.from({ length: replicas }, (_, ordinal) => ipOf(ordinal))
-  const facts = { brokerIPs, replicas, revision, live, isDataRoots, isAdmitted, drainingSince }
+  const facts = { brokerIPs, replicas, revision, live, isDataRoots, isAdmitted, drainingSince, drainAborted }
   const { config, statefulSet } = groupObjects(desired, index, facts)
   steps.push(
     { do: 'apply', type: configMaps, object: config },
@@ -216,7 +240,6 @@ function keep(desired: BrokerSet, group: ObservedGroup, { drainingSince, mayStar
     const isLabelled = pod === undefined || pod.metadata.labels?.[label.role] === role
     if (!isLabelled && pod.metadata.deletionTimestamp === undefined) steps.push({ do: 'label', pod, role })
   }
-  const notes = live ? [] : [note('GroupCreated', `broker group ${brokerName} is being started`)]
   return { steps, notes }
 }
 
@@ -231,8 +254,15 @@ function replicasOf(group: ObservedGroup, wanted: readonly ObservedMember[], rev
   return Math.max(now, unaddressed < 0 ? wanted.length : unaddressed)
 }
 
-function remove(desired: BrokerSet, { index, brokerName, members }: ObservedGroup): { steps: Step[]; notes: Note[] } {
-  const message = `broker group ${brokerName} had nothing left to read and was removed; its volumes are kept`
+function remove(
+  desired: BrokerSet,
+  { index, brokerName, members, statefulSet }: ObservedGroup,
+  isUnread: boolean,
+): { steps: Step[]; notes: Note[] } {
+  const kept = desired.spec.storage.ephemeral ? '' : '; its volumes are kept'
+  const message = statefulSet
+    ? `broker group ${brokerName} was removed${isUnread ? ' with messages that nobody had read' : ''}${kept}`
+    : `what was left of broker group ${brokerName} was removed`
   const ordinals = members.map(({ ordinal }) => ordinal)
   return {
     steps: retiredObjects(desired, index, ordinals).map(([type, object]) => ({ do: 'delete', type, object })),
@@ -255,13 +285,6 @@ function stopWrites({ brokerName, members: [{ service }], drain }: ObservedGroup
     steps: [{ do: 'setPermission', brokerName, brokerAddr, permission: readOnly }],
     notes: [note('DrainStarted', `broker group ${brokerName} takes no more messages; it goes when all are read`)],
   }
-}
-
-/** Whether the group that leaves has been read to its end, and nobody can still be writing to it. */
-function mayGo({ drain, drainingSince, statefulSet }: ObservedGroup, nowMs: number): boolean {
-  if (!statefulSet) return true
-  if (!drain || !('permission' in drain) || drain.permission !== readOnly || drainingSince === undefined) return false
-  return drain.unread.length === 0 && nowMs - Date.parse(drainingSince) >= drainQuietMs
 }
 
 function stateBefore(desired: BrokerSet, brokerName: string): GroupState | undefined {
@@ -296,15 +319,6 @@ function memberStatusOf(member: ObservedMember, nameServers: number): MemberStat
   const inSync = isInSync(member)
   const lag = !inSync && sync && 'lagBytes' in sync ? lagText(sync.lagBytes) : undefined
   return { pod: name, role: 'Slave', ready, inSync, ...(lag !== undefined && { lag }) }
-}
-
-function blockersOf({ drain }: ObservedGroup): string[] {
-  if (!drain) return []
-  if ('trouble' in drain) return [`its broker does not answer: ${drain.trouble}`.slice(0, 512)]
-  return [...drain.unread]
-    .sort((a, b) => b.count - a.count)
-    .slice(0, blockersMax)
-    .map(({ consumerGroup, topic }) => `${consumerGroup} has not read all of ${topic}`) // no counts: they change by the second
 }
 
 function rollOf(

@@ -80,7 +80,7 @@ export function report(
     return reason === undefined ? [] : [{ broker: brokerName, reason: reason.slice(0, 1024) }]
   })
   const synced = rival ? 0 : staying.length - failing.length
-  const count = brokerSet?.spec.groups ?? 0
+  const count = Math.max(brokerSet?.spec.groups ?? 0, staying.length) // more, where some may not go
   const done = steps.filter(({ brokerName }) => !failures.has(brokerName))
   const namesOf = (isCorrection: boolean) =>
     done.filter((step) => step.isCorrection === isCorrection).map(({ brokerName }) => brokerName)

@@ -1,0 +1,139 @@
+import { annotation } from '../../crds/index.ts'
+import type { Note, StatefulSet } from '../../kube/index.ts'
+import { type Readiness, type Verdict, verdict } from '../conditions.ts'
+import type { BrokerSet } from '../resources.ts'
+import type { Observed, ObservedGroup } from './observe.ts'
+
+export const readOnly = 4
+export const readWrite = 6
+/** Producers learn of stopped writes with their next route poll, every 30 s; until then they may still try. */
+export const drainQuietMs = 35_000
+const blockersMax = 5
+
+/** What becomes of the last group, where there are more than are wanted. */
+export type ScaleIn =
+  | { does: 'nothing' }
+  /** It stays, since no group may go; or since it was not read in time: `abort` is the moment of that, `stay` later. */
+  | { does: 'refuse' | 'abort' | 'stay'; group: ObservedGroup }
+  /** It is read to its end. Blocked: producers know, and still there is something to read, or nobody can tell. */
+  | { does: 'drain'; group: ObservedGroup; isBlocked: boolean; isTimedOut: boolean }
+  | { does: 'remove'; group: ObservedGroup; isUnread: boolean; isTimedOut: boolean }
+
+/** What a scale-in that was given up was asked with: another number of groups or another scaleIn is another question. */
+export function abortMarkOf({ spec: { groups, scaleIn } }: BrokerSet): string {
+  return `${groups} groups, ${scaleIn.policy}, ${scaleIn.timeoutSeconds} s, ${scaleIn.onTimeout}`
+}
+
+/**
+ * How many groups stay for now, at least.
+ * @param last index of the last group
+ * @param statefulSet of the last group; without one it is what is left of a group
+ */
+export function keptGroups(desired: BrokerSet, last: number, statefulSet: StatefulSet | undefined): number {
+  const { groups, scaleIn } = desired.spec
+  const isAborted = statefulSet?.metadata.annotations?.[annotation.drainAborted] === abortMarkOf(desired)
+  const stays = statefulSet !== undefined && (scaleIn.policy === 'Refuse' || isAborted)
+  return stays ? Math.max(groups, last + 1) : groups
+}
+
+/** Decides about the last group: groups go one at a time, the last first. */
+export function planScaleIn(desired: BrokerSet, { groups, kept }: Observed, nowMs: number): ScaleIn {
+  const { scaleIn } = desired.spec
+  const group = groups.at(-1)
+  if (group === undefined || group.index < desired.spec.groups) return { does: 'nothing' }
+  if (group.index < kept) return { does: scaleIn.policy === 'Refuse' ? 'refuse' : 'stay', group }
+  const drainedMs = group.drainingSince === undefined ? 0 : nowMs - Date.parse(group.drainingSince)
+  const { drain } = group
+  const isAnswering = drain !== undefined && 'permission' in drain
+  const isQuiet = drainedMs >= drainQuietMs && (!isAnswering || drain.permission === readOnly)
+  const isRead = isQuiet && isAnswering && drain.unread.length === 0
+  const isTimedOut = drainedMs >= scaleIn.timeoutSeconds * 1000
+  if (!group.statefulSet || isRead) return { does: 'remove', group, isUnread: false, isTimedOut: false }
+  if (isTimedOut && scaleIn.onTimeout === 'Abort' && scaleIn.policy === 'Drain') return { does: 'abort', group }
+  const isForced = scaleIn.policy === 'Force' || (isTimedOut && scaleIn.onTimeout === 'Force')
+  if (isForced && isQuiet) return { does: 'remove', group, isUnread: true, isTimedOut: scaleIn.policy !== 'Force' }
+  return { does: 'drain', group, isBlocked: isQuiet, isTimedOut: isTimedOut && isQuiet }
+}
+
+/** What still has to be read, and by whom: without counts, which change by the second. */
+export function blockersOf({ drain }: ObservedGroup): string[] {
+  if (!drain) return []
+  if ('trouble' in drain) return [`its broker does not answer: ${drain.trouble}`.slice(0, 512)]
+  return [...drain.unread]
+    .sort((a, b) => b.count - a.count)
+    .slice(0, blockersMax)
+    .map(({ consumerGroup, topic }) => `${consumerGroup} has not read all of ${topic}`)
+}
+
+/** The condition ScaleInBlocked. */
+export function scaleInVerdict(desired: BrokerSet, scaleIn: ScaleIn): Verdict {
+  const say = (holds: boolean, reason: string, message: string) => verdict('ScaleInBlocked', holds, reason, message)
+  if (scaleIn.does === 'nothing') return say(false, 'NotScalingIn', 'no group is to go')
+  const { groups, scaleIn: asked } = desired.spec
+  const { brokerName } = scaleIn.group
+  const blockers = blockersOf(scaleIn.group).join('; ')
+  switch (scaleIn.does) {
+    case 'refuse':
+      return say(true, 'Refused', `spec.groups is ${groups}, and scaleIn.policy Refuse keeps all up to ${brokerName}`)
+    case 'abort':
+    case 'stay':
+      return say(
+        true,
+        'Aborted',
+        `${brokerName} was not read to its end within ${asked.timeoutSeconds} s and takes messages again; ` +
+          'to try again change spec.groups or spec.scaleIn',
+      )
+    case 'remove':
+      return say(false, 'Removing', `${brokerName} is being removed`)
+    case 'drain': {
+      if (!scaleIn.isBlocked) return say(false, 'Draining', `${brokerName} takes no more messages and is being read`)
+      const isSilent = scaleIn.group.drain !== undefined && 'trouble' in scaleIn.group.drain
+      if (!scaleIn.isTimedOut)
+        return say(true, isSilent ? 'BrokerNotAnswering' : 'Unread', `${brokerName}: ${blockers}`)
+      const late = `${brokerName} was not read to its end within ${asked.timeoutSeconds} s: ${blockers}`
+      return say(
+        true,
+        'DrainTimedOut',
+        `${late}; scaleIn.policy Force takes it away unread, a higher spec.groups keeps it`,
+      )
+    }
+  }
+}
+
+/** Why a set that is well otherwise is not as it was asked for, and will not be by itself. */
+export function scaleInStall(desired: BrokerSet, scaleIn: ScaleIn): Readiness | undefined {
+  if (scaleIn.does !== 'refuse' && scaleIn.does !== 'abort' && scaleIn.does !== 'stay') return undefined
+  const { reason, message } = scaleInVerdict(desired, scaleIn)
+  return { status: 'False', reason: `ScaleIn${reason}`, message, isStalled: true }
+}
+
+/** What there is to tell of a scale-in, when it is news. */
+export function scaleInNotes(desired: BrokerSet, scaleIn: ScaleIn): Note[] {
+  if (scaleIn.does === 'nothing') return []
+  const { brokerName } = scaleIn.group
+  const { timeoutSeconds } = desired.spec.scaleIn
+  const { reason, message } = scaleInVerdict(desired, scaleIn)
+  const before = desired.status?.conditions?.find(({ type }) => type === 'ScaleInBlocked')
+  const isNews = before?.reason !== reason
+  const late = (then: string): Note => {
+    const blockers = blockersOf(scaleIn.group).join('; ')
+    const unread = `${brokerName} was not read to its end within ${timeoutSeconds} s (${blockers}) and ${then}`
+    return { type: 'Warning', reason: 'DrainTimedOut', message: unread }
+  }
+  switch (scaleIn.does) {
+    case 'refuse':
+      return isNews ? [{ type: 'Warning', reason: 'ScaleInRefused', message }] : []
+    case 'abort':
+      return [late('takes messages again')]
+    case 'stay':
+      return []
+    case 'remove':
+      if (!scaleIn.group.statefulSet) return [] // what is left of a group that went before
+      if (scaleIn.isUnread) return scaleIn.isTimedOut ? [late('is removed all the same')] : []
+      return [{ type: 'Normal', reason: 'Drained', message: `broker group ${brokerName} has been read to its end` }]
+    case 'drain':
+      if (!scaleIn.isBlocked || !isNews) return []
+      if (scaleIn.isTimedOut) return [late('goes on draining')]
+      return [{ type: 'Warning', reason: 'DrainBlocked', message }]
+  }
+}
