@@ -25,6 +25,17 @@ export function verdict(type: string, holds: boolean, reason: string, message: s
   return { type, status: holds ? 'True' : 'False', reason, message }
 }
 
+/** What is said of a resource that can be paused: the operator is not at work on one that is. */
+export function pausable(isPaused: boolean, verdicts: readonly Verdict[]): Verdict[] {
+  if (!isPaused) return [...verdicts, verdict('Paused', false, 'NotPaused', '')]
+  const said = verdicts.map((one) => {
+    if (one.type === 'Reconciling') return { ...one, status: 'False' as const, message: '' }
+    if (one.type !== 'Ready' || one.status === 'True') return one
+    return { ...one, message: `${one.message}; spec.paused: nothing is done about it` }
+  })
+  return [...said, verdict('Paused', true, 'Asked', 'spec.paused: nothing is changed, what runs goes on running')]
+}
+
 /**
  * Turns verdicts into conditions: a time of change stays for as long as the status does.
  * @param nowMs milliseconds since 1970

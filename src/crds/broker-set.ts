@@ -6,6 +6,7 @@ import {
   configMap,
   image,
   objectName,
+  paused,
   podTemplate,
   quantity,
   resources,
@@ -141,6 +142,7 @@ export const brokerSetSpec = z
     config: configMap(brokerOwnedKeys, 'brokers').optional(),
     resources: resources.optional(),
     podTemplate: podTemplate.optional(),
+    paused,
   })
   .meta(
     rules(

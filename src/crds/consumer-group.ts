@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Definition } from './definition.ts'
-import { commonStatus, rules } from './fields.ts'
+import { commonStatus, paused, rules } from './fields.ts'
 import {
   ageColumn,
   brokerSetColumn,
@@ -98,6 +98,7 @@ export const consumerGroupSpec = z
         }),
       )
       .optional(),
+    paused,
     deletionPolicy: deletionPolicy('Whether the group goes from the brokers with this resource.'),
     deleteOffsets: z
       .boolean()

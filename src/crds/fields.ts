@@ -91,6 +91,12 @@ export function configMap(owned: readonly string[], what: string) {
     })
 }
 
+/** A field of every resource. */
+export const paused = z
+  .boolean()
+  .default(false)
+  .describe('While true nothing is changed for this resource; the status still says what is. Deletion works.')
+
 /** host:port; IPv6 in brackets. */
 export const address = z
   .string()

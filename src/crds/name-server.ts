@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Definition } from './definition.ts'
-import { commonStatus, configMap, image, podTemplate, resources, scaleStatus } from './fields.ts'
+import { commonStatus, configMap, image, paused, podTemplate, resources, scaleStatus } from './fields.ts'
 
 /** Settings that follow from the resource itself. Paths are given as arguments, see src/controllers. */
 export const nameServerOwnedKeys = [
@@ -23,6 +23,7 @@ export const nameServerSpec = z.object({
   config: configMap(nameServerOwnedKeys, 'NameServer').optional(),
   resources: resources.optional(),
   podTemplate: podTemplate.optional(),
+  paused,
 })
 export type NameServerSpec = z.infer<typeof nameServerSpec>
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Definition } from './definition.ts'
-import { commonStatus, rules } from './fields.ts'
+import { commonStatus, paused, rules } from './fields.ts'
 import {
   ageColumn,
   brokerSetColumn,
@@ -46,6 +46,7 @@ export const topicSpec = z
       .enum(['Normal', 'FIFO', 'Delay', 'Unspecified'])
       .default('Normal')
       .describe('Kind of messages, kept as the topic attribute message.type.'),
+    paused,
     deletionPolicy: deletionPolicy('Whether the topic and its messages go with this resource.'),
   })
   .meta(rules(...fixedOnBrokers('topicName')))

@@ -268,7 +268,8 @@ async function observeNameServers(desired: BrokerSet, shell: Shell): Promise<Obs
   const pods = shell.world.pods.by('nameServer', key).filter((pod) => pod.metadata.deletionTimestamp === undefined)
   const addresses = pods.flatMap(({ status }) => (status?.podIP ? [hostPort(status.podIP, namesrvPort)] : []))
   const ready = pods.filter(isPodReady).length
-  const expected = nameServer.spec.replicas ?? pods.length
+  const { replicas = pods.length, paused } = nameServer.spec
+  const expected = paused ? pods.length : replicas // how many it asks for is not how many will be
   const asked = ready > 0 ? await ask(addresses, desired, shell) : { answers: [], trouble: 'no NameServer is ready' }
   return { address: nameServer.status?.address, isUsable: ready > 0, expected, ...asked }
 }
@@ -333,7 +334,7 @@ function speakers<R extends Declared>(sight: Sight<R>, brokerSet: BrokerSet, sch
   return sight.by('brokerSet', keyOf(brokerSet)).flatMap((resource) => {
     if (!isSpeaker(resource, sight)) return []
     const { success, data } = schema.safeParse(resource.spec)
-    return success ? [{ ...resource, spec: data }] : []
+    return success && !data.paused ? [{ ...resource, spec: data }] : []
   })
 }
 

@@ -69,7 +69,7 @@ export function plan(asked: BrokerSet, observed: Observed, runtimeImage: string,
   const { nameServers } = observed
   const scaleIn = planScaleIn(asked, observed, nowMs)
   // a group that may not go is one like the others
-  const wanted = scaleIn.does === 'abort' ? scaleIn.group.index + 1 : observed.kept
+  const wanted = scaleIn.does === 'abort' || scaleIn.does === 'pause' ? scaleIn.group.index + 1 : observed.kept
   const desired = { ...asked, spec: { ...asked.spec, groups: wanted } }
   const leaving = scaleIn.does === 'drain' || scaleIn.does === 'remove' ? scaleIn.group : undefined
   const isGone = scaleIn.does === 'remove'

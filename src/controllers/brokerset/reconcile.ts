@@ -1,5 +1,6 @@
 import { label } from '../../crds/index.ts'
 import { isRefused, pods } from '../../kube/index.ts'
+import { pausable } from '../conditions.ts'
 import { verdictsAfter } from '../failure.ts'
 import { performAll, performInKubernetes, writeStatus } from '../perform.ts'
 import { type BrokerSet, brokerSets } from '../resources.ts'
@@ -12,14 +13,16 @@ export const reconcileBrokerSet: Reconcile<BrokerSet> = async (desired, shell) =
   // what it consists of goes with it: nothing is made for a resource that is being deleted
   if (desired.metadata.deletionTimestamp !== undefined) return { recheckAfterMs: undefined }
   const observed = await observe(desired, shell)
+  const { paused } = desired.spec
   const { steps, status, verdicts, notes, recheckAfterMs } = plan(
     desired,
     observed,
     shell.runtimeImage,
     shell.clock.now(),
   )
-  const failure = await performAll(steps, (step) => performStep(step, shell), shell.signal)
-  await writeStatus(brokerSets, desired, { status, verdicts: verdictsAfter(failure, verdicts), notes }, shell)
+  const failure = await performAll(paused ? [] : steps, (step) => performStep(step, shell), shell.signal)
+  const said = pausable(paused, verdictsAfter(failure, verdicts))
+  await writeStatus(brokerSets, desired, { status, verdicts: said, notes: paused ? [] : notes }, shell)
   if (failure) throw failure
   return { recheckAfterMs }
 }

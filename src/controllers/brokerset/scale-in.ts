@@ -13,8 +13,11 @@ const blockersMax = 5
 /** What becomes of the last group, where there are more than are wanted. */
 export type ScaleIn =
   | { does: 'nothing' }
-  /** It stays, since no group may go; or since it was not read in time: `abort` is the moment of that, `stay` later. */
-  | { does: 'refuse' | 'abort' | 'stay'; group: ObservedGroup }
+  /**
+   * It stays, since no group may go, or since the set is paused before its turn came; or since it was not read in time:
+   * `abort` is the moment of that, `stay` later.
+   */
+  | { does: 'refuse' | 'pause' | 'abort' | 'stay'; group: ObservedGroup }
   /** It is read to its end. Blocked: producers know, and still there is something to read, or nobody can tell. */
   | { does: 'drain'; group: ObservedGroup; isBlocked: boolean; isTimedOut: boolean }
   | { does: 'remove'; group: ObservedGroup; isUnread: boolean; isTimedOut: boolean }
@@ -38,16 +41,19 @@ export function keptGroups(desired: BrokerSet, last: number, statefulSet: Statef
 
 /** Decides about the last group: groups go one at a time, the last first. */
 export function planScaleIn(desired: BrokerSet, { groups, kept }: Observed, nowMs: number): ScaleIn {
-  const { scaleIn } = desired.spec
+  const { scaleIn, paused } = desired.spec
   const group = groups.at(-1)
-  if (group === undefined || group.index < desired.spec.groups) return { does: 'nothing' }
-  if (group.index < kept) return { does: scaleIn.policy === 'Refuse' ? 'refuse' : 'stay', group }
+  const isHalted = paused && group?.drainingSince !== undefined // whatever is asked now: it takes no messages
+  if (group === undefined || (group.index < desired.spec.groups && !isHalted)) return { does: 'nothing' }
+  if (group.index < kept && !isHalted) return { does: scaleIn.policy === 'Refuse' ? 'refuse' : 'stay', group }
+  if (paused && !isHalted) return { does: 'pause', group }
   const drainedMs = group.drainingSince === undefined ? 0 : nowMs - Date.parse(group.drainingSince)
   const { drain } = group
   const isAnswering = drain !== undefined && 'permission' in drain
   const isQuiet = drainedMs >= drainQuietMs && (!isAnswering || drain.permission === readOnly)
   const isRead = isQuiet && isAnswering && drain.unread.length === 0
   const isTimedOut = drainedMs >= scaleIn.timeoutSeconds * 1000
+  if (paused) return { does: 'drain', group, isBlocked: isQuiet && !isRead && drain !== undefined, isTimedOut: false }
   if (!group.statefulSet || isRead) return { does: 'remove', group, isUnread: false, isTimedOut: false }
   if (isTimedOut && scaleIn.onTimeout === 'Abort' && scaleIn.policy === 'Drain') return { does: 'abort', group }
   const isForced = scaleIn.policy === 'Force' || (isTimedOut && scaleIn.onTimeout === 'Force')
@@ -75,6 +81,8 @@ export function scaleInVerdict(desired: BrokerSet, scaleIn: ScaleIn): Verdict {
   switch (scaleIn.does) {
     case 'refuse':
       return say(true, 'Refused', `spec.groups is ${groups}, and scaleIn.policy Refuse keeps all up to ${brokerName}`)
+    case 'pause':
+      return say(true, 'Paused', `spec.groups is ${groups}, and spec.paused keeps all up to ${brokerName}`)
     case 'abort':
     case 'stay':
       return say(
@@ -102,7 +110,7 @@ export function scaleInVerdict(desired: BrokerSet, scaleIn: ScaleIn): Verdict {
 
 /** Why a set that is well otherwise is not as it was asked for, and will not be by itself. */
 export function scaleInStall(desired: BrokerSet, scaleIn: ScaleIn): Readiness | undefined {
-  if (scaleIn.does !== 'refuse' && scaleIn.does !== 'abort' && scaleIn.does !== 'stay') return undefined
+  if (scaleIn.does === 'nothing' || scaleIn.does === 'drain' || scaleIn.does === 'remove') return undefined
   const { reason, message } = scaleInVerdict(desired, scaleIn)
   return { status: 'False', reason: `ScaleIn${reason}`, message, isStalled: true }
 }
@@ -125,6 +133,7 @@ export function scaleInNotes(desired: BrokerSet, scaleIn: ScaleIn): Note[] {
       return isNews ? [{ type: 'Warning', reason: 'ScaleInRefused', message }] : []
     case 'abort':
       return [late('takes messages again')]
+    case 'pause':
     case 'stay':
       return []
     case 'remove':

@@ -1,7 +1,7 @@
 import type { ConsumerGroupStatus, LastReset } from '../../crds/index.ts'
 import type { Note } from '../../kube/index.ts'
 import type { BrokerGroup, GroupUse } from '../admin.ts'
-import { readiness, type Verdict } from '../conditions.ts'
+import { pausable, readiness, type Verdict } from '../conditions.ts'
 import {
   type Asked,
   nameOnBrokers,
@@ -95,6 +95,7 @@ export function planReset(
   if (last?.result === 'Running' && last.requestId !== asked?.requestId) return { do: 'giveUp' }
   if (!asked) return { do: 'nothing' }
   if (last?.requestId === asked.requestId) return { do: isOurs ? 'goOn' : 'giveUp' }
+  if (desired.spec.paused) return waits('Paused', 'spec.paused: it is done when that is gone')
 
   const timestampMs = { Earliest: 0, Latest: -1, Timestamp: Date.parse(asked.timestamp ?? '') }[asked.to]
   if (Number.isNaN(timestampMs))
@@ -126,6 +127,7 @@ function waits(reason: string, message: string): ResetPlan {
 
 /**
  * What a pass found and did.
+ * @param steps of a paused resource: those that were not done
  * @param failures of steps, by brokerName
  * @param lastReset as it is after the pass
  */
@@ -142,7 +144,7 @@ export function reportOf(
   const resetVerdicts = judgeReset(desired, reset, lastReset)
   return {
     status: { groupName: nameOnBrokers(desired), ...status, ...(lastReset && { lastReset }) },
-    verdicts: [...readiness(ready), ...resetVerdicts],
+    verdicts: pausable(desired.spec.paused, [...readiness(ready), ...resetVerdicts]),
     notes: [...notes, ...resetVerdicts.flatMap((verdict) => resetNote(desired, verdict, lastReset))],
   }
 }

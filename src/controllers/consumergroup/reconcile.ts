@@ -29,7 +29,9 @@ export const reconcileConsumerGroup: Reconcile<ConsumerGroup> = async (cached, s
   }
   const observed = await observe(desired, world.consumerGroups, ask, shell)
   const steps = plan(desired, observed)
-  const failures = await performOnEach(steps, (step) => admin.createGroup(step.brokerAddr, step.group))
+  const failures = await performOnEach(desired.spec.paused ? [] : steps, (step) =>
+    admin.createGroup(step.brokerAddr, step.group),
+  )
   const reset = planReset(desired, observed, steps, shell.resets.find(desired) !== undefined)
   const reportWith = (lastReset: ConsumerGroupStatus['lastReset']): Report<ConsumerGroupStatus> =>
     reportOf(desired, observed, steps, failures, reset, lastReset)

@@ -1,4 +1,5 @@
 import { keyOf } from '../../kube/index.ts'
+import { pausable } from '../conditions.ts'
 import { verdictsAfter } from '../failure.ts'
 import { performAll, performInKubernetes, writeStatus } from '../perform.ts'
 import { type NameServer, nameServers } from '../resources.ts'
@@ -12,8 +13,14 @@ export const reconcileNameServer: Reconcile<NameServer> = async (desired, shell)
   const pods = shell.world.pods.by('nameServer', keyOf(desired))
   const statefulSet = shell.world.statefulSets.get(keyOf(desired)) // it has the NameServer's name
   const { steps, status, verdicts, notes } = plan(desired, pods, statefulSet, shell.runtimeImage)
-  const failure = await performAll(steps, (step) => performInKubernetes(step, shell), shell.signal)
-  await writeStatus(nameServers, desired, { status, verdicts: verdictsAfter(failure, verdicts), notes }, shell)
+  const { paused } = desired.spec
+  const failure = await performAll(paused ? [] : steps, (step) => performInKubernetes(step, shell), shell.signal)
+  await writeStatus(
+    nameServers,
+    desired,
+    { status, verdicts: pausable(paused, verdictsAfter(failure, verdicts)), notes },
+    shell,
+  )
   if (failure) throw failure
   return { recheckAfterMs: undefined } // pods, children and the resource itself wake it
 }

@@ -63,7 +63,7 @@ export interface Done {
 
 /**
  * What a pass found and did.
- * @param steps also those that failed
+ * @param steps also those that failed; of a paused resource: those that were not done
  * @param failures of steps, by brokerName
  * @returns the common part of the status, how ready it is, and what to tell
  */
@@ -79,9 +79,11 @@ export function report(
     const reason = trouble ?? failures.get(brokerName)
     return reason === undefined ? [] : [{ broker: brokerName, reason: reason.slice(0, 1024) }]
   })
-  const synced = rival ? 0 : staying.length - failing.length
+  const { paused } = desired.spec
+  const undone = paused ? steps.filter(({ brokerName }) => staying.some((one) => one.brokerName === brokerName)) : []
+  const synced = rival ? 0 : staying.length - failing.length - undone.length
   const count = Math.max(brokerSet?.spec.groups ?? 0, staying.length) // more, where some may not go
-  const done = steps.filter(({ brokerName }) => !failures.has(brokerName))
+  const done = paused ? [] : steps.filter(({ brokerName }) => !failures.has(brokerName))
   const namesOf = (isCorrection: boolean) =>
     done.filter((step) => step.isCorrection === isCorrection).map(({ brokerName }) => brokerName)
   return {
@@ -90,7 +92,7 @@ export function report(
       brokers: { desired: count, synced },
       ...(failing.length > 0 && { failing: failing.slice(0, failingMax) }),
     },
-    readiness: judge(desired, { brokerSet, rival }, synced, count, failing, words),
+    readiness: judge(desired, { brokerSet, rival }, { synced, count, failing, undone }, words),
     notes: [
       ...noteOf(namesOf(false), `${words.kind}Created`, 'made on', words),
       ...noteOf(namesOf(true), isDrift(desired) ? 'DriftCorrected' : `${words.kind}Updated`, 'changed on', words),
@@ -109,12 +111,19 @@ function noteOf(brokerNames: readonly string[], reason: string, verb: string, { 
   return [{ type: 'Normal', reason, message: `the ${short} was ${verb} ${brokerNames.join(', ')}` }]
 }
 
+interface Findings {
+  synced: number
+  /** How many there should be. */
+  count: number
+  failing: readonly { broker: string; reason: string }[]
+  /** Left as they are since the resource is paused. */
+  undone: readonly Done[]
+}
+
 function judge(
   desired: Declared,
   { brokerSet, rival }: Pick<Observed<Declared, never>, 'brokerSet' | 'rival'>,
-  synced: number,
-  count: number,
-  failing: readonly { broker: string; reason: string }[],
+  { synced, count, failing, undone }: Findings,
   { kind, thing }: Words,
 ): Readiness {
   if (rival) {
@@ -131,6 +140,11 @@ function judge(
     return { status: 'False', reason: 'BrokerError', message }
   }
   const have = `${synced} of ${count} broker groups have the ${thing}`
+  if (undone.length > 0) {
+    const names = undone.slice(0, failingMax).map(({ brokerName }) => brokerName)
+    const message = `${have}; ${names.join(', ')} lack it or have it otherwise`
+    return { status: 'False', reason: 'Paused', message }
+  }
   if (synced < count) {
     const message = `${have}; the others do not serve yet`
     return { status: synced > 0 ? 'False' : 'Unknown', reason: 'ClusterNotReady', message }

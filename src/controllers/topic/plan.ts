@@ -1,6 +1,6 @@
 import type { TopicSpec, TopicStatus } from '../../crds/index.ts'
 import type { BrokerTopic } from '../admin.ts'
-import { readiness } from '../conditions.ts'
+import { pausable, readiness } from '../conditions.ts'
 import { type Asked, nameOnBrokers, type Observed as On, report, unlike, type Words } from '../on-brokers/plan.ts'
 import type { Report } from '../perform.ts'
 import type { Topic } from '../resources.ts'
@@ -58,7 +58,7 @@ function isSame(has: BrokerTopic, wanted: BrokerTopic): boolean {
   )
 }
 
-/** What a pass found and did. @param failures of steps, by brokerName */
+/** What a pass found and did. @param steps of a paused resource: those that were not done @param failures by brokerName */
 export function reportOf(
   desired: Topic,
   observed: Observed,
@@ -69,7 +69,7 @@ export function reportOf(
   const { synced, status, readiness: ready, notes } = report(desired, observed, done, failures, words)
   return {
     status: { topicName: nameOnBrokers(desired), queues: synced * desired.spec.queues.perBroker, ...status },
-    verdicts: readiness(ready),
+    verdicts: pausable(desired.spec.paused, readiness(ready)),
     notes,
   }
 }

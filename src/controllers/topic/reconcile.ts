@@ -27,7 +27,9 @@ export const reconcileTopic: Reconcile<Topic> = async (desired, shell) => {
     shell,
   )
   const steps = plan(desired, observed)
-  const failures = await performOnEach(steps, (step) => admin.createTopic(step.brokerAddr, step.topic))
+  const failures = await performOnEach(desired.spec.paused ? [] : steps, (step) =>
+    admin.createTopic(step.brokerAddr, step.topic),
+  )
   const report = reportOf(desired, observed, steps, failures)
   await writeStatus(topics, desired, report, shell)
   throwFailing(report.status)
