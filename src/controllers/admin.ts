@@ -66,6 +66,10 @@ export interface MqAdmin {
   release(brokerAddr: string): Promise<void>
   /** Who copies a master's log; of a slave: whether it follows, and how much it has. */
   haStatus(brokerAddr: string): Promise<HaStatus>
+  /** All settings of a broker as they are now. */
+  settings(brokerAddr: string): Promise<ReadonlyMap<string, string>>
+  /** Changes live settings of a running broker: all that are given, or none. */
+  changeSettings(brokerAddr: string, settings: Readonly<Record<string, string>>): Promise<void>
   /** Bits: 4 read, 2 write. */
   permission(brokerAddr: string): Promise<number>
   setPermission(brokerAddr: string, permission: number): Promise<void>

@@ -90,6 +90,8 @@ export function clientAdmin(doors: Doors, tls?: ClientTls): MqAdmin {
     },
     release: (brokerAddr) => at(brokerAddr).updateBrokerConfig(brokerAddr, { registrationHeld: 'false' }),
     haStatus: (brokerAddr) => at(brokerAddr).haStatus(brokerAddr),
+    settings: (brokerAddr) => at(brokerAddr).brokerConfig(brokerAddr),
+    changeSettings: (brokerAddr, settings) => at(brokerAddr).updateBrokerConfig(brokerAddr, settings),
     async permission(brokerAddr) {
       return Number((await at(brokerAddr).brokerConfig(brokerAddr)).get('brokerPermission') ?? 6)
     },

@@ -7,8 +7,13 @@ const stallingStatuses = [400, 403, 422]
 /** What a plan said, corrected by the failure of one of its steps, if any. */
 export function verdictsAfter(failure: unknown, planned: readonly Verdict[]): readonly Verdict[] {
   if (failure === undefined) return planned
-  const corrected = readiness(readinessAfter(failure))
-  return [...corrected, ...planned.filter(({ type }) => corrected.every((verdict) => verdict.type !== type))]
+  return corrected(readinessAfter(failure), planned)
+}
+
+/** The same with another readiness. */
+export function corrected(ready: Readiness, planned: readonly Verdict[]): readonly Verdict[] {
+  const better = readiness(ready)
+  return [...better, ...planned.filter(({ type }) => better.every((verdict) => verdict.type !== type))]
 }
 
 function readinessAfter(failure: unknown): Readiness {

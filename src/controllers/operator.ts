@@ -24,6 +24,7 @@ import {
 } from '../kube/index.ts'
 import type { MqAdmin } from './admin.ts'
 import { reconcileBrokerSet } from './brokerset/reconcile.ts'
+import { SettledBrokers } from './brokerset/settled.ts'
 import { readiness } from './conditions.ts'
 import { reconcileConsumerGroup } from './consumergroup/reconcile.ts'
 import { Resets } from './consumergroup/reset.ts'
@@ -55,6 +56,7 @@ export class Operator {
   readonly #world: World
   readonly #recorder: EventRecorder
   readonly #resets = new Resets()
+  readonly #settledBrokers: SettledBrokers
   readonly #queues: Record<'nameServers' | 'brokerSets' | 'topics' | 'consumerGroups', WorkQueue>
   readonly #stop = new AbortController()
   #running: Promise<unknown> = Promise.resolve()
@@ -64,6 +66,7 @@ export class Operator {
     this.#options = options
     this.#doors = doors
     this.#world = new World(options.client, options.namespaces, doors)
+    this.#settledBrokers = new SettledBrokers(doors.clock)
     this.#recorder = new EventRecorder(options.client, operatorName, doors)
     const world = this.#world
     this.#queues = {
@@ -160,6 +163,7 @@ export class Operator {
       admin,
       recorder: this.#recorder,
       resets: this.#resets,
+      settledBrokers: this.#settledBrokers,
       clock: this.#doors.clock,
       log,
       runtimeImage,

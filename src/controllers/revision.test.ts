@@ -45,7 +45,6 @@ test.each<[string, object]>([
   ['flush', { flush: 'Sync' }],
   ['replication.mode', { slavesPerGroup: 1, replication: { mode: 'Sync' } }],
   ['autoCreate.topics', { autoCreate: { topics: true } }],
-  ['autoCreate.groups', { autoCreate: { groups: false } }],
 ])('another %s of a BrokerSet is another revision, with the image of this operator', (_, spec) => {
   const before = brokerSets.revisionOf(brokerSet(), [], oldImage)
   const live = renderedBefore(before.madeFor)
@@ -78,8 +77,19 @@ test('another minInSync of a BrokerSet is another revision', () => {
   expect(hashOf(3)).not.toBe(hashOf(2))
 })
 
+test('what a version made that counted live settings is kept, until a setting that needs a restart changes', () => {
+  const before = { config: { fileReservedTime: '48', maxMessageSize: '1024' }, autoCreate: { groups: false } }
+  const live = renderedBefore('96c104d30db036ba')
+  const kept = (spec: object) => brokerSets.revisionOf(brokerSet(spec), [live], newImage).templateOf(live, () => ({}))
+
+  expect(kept(before)).toBe(live.spec?.template)
+  expect(kept({ ...before, config: { ...before.config, maxMessageSize: '1025' } })).toEqual({})
+})
+
 test.each<[string, object]>([
   ['groups', { groups: 3 }],
+  ['autoCreate.groups, which brokers take at request,', { autoCreate: { groups: false } }],
+  ['a live setting', { config: { a: '1', b: '2', fileReservedTime: '48' } }],
   ['slavesPerGroup', { slavesPerGroup: 2 }],
   ['the order of settings', { config: { b: '2', a: '1' } }],
 ])('%s restarts nothing', (_, spec) => {

@@ -23,6 +23,8 @@ export interface PodRevision {
 export interface RevisionFacts {
   /** What the user set and a pod is made anew for; undefined fields are none. */
   inputs: Readonly<Record<string, unknown>>
+  /** The same as earlier versions wrote them down: what they made for these is kept. */
+  formerInputs?: Readonly<Record<string, unknown>>
   /** As the user set it. */
   image: string | undefined
   runtimeImage: string
@@ -37,9 +39,11 @@ export function podRevision(
   resource: KubeObject & { status?: { observedGeneration?: number | undefined } },
   facts: RevisionFacts,
 ): PodRevision {
-  const { inputs, image, runtimeImage, statefulSets, isUsable = () => true } = facts
+  const { inputs, formerInputs = inputs, image, runtimeImage, statefulSets, isUsable = () => true } = facts
   const { generation, annotations } = resource.metadata
-  const madeFor = digest(sorted({ ...inputs, image, restartAt: annotations?.[annotation.restartAt] }))
+  const restartAt = annotations?.[annotation.restartAt]
+  const madeFor = digest(sorted({ ...inputs, image, restartAt }))
+  const formerMadeFor = digest(sorted({ ...formerInputs, image, restartAt }))
   // a version before this annotation made it: for this spec, if the spec was seen then
   const isSpecSeen = generation !== undefined && resource.status?.observedGeneration === generation
   const keptBy = (statefulSet: StatefulSet | undefined) => {
@@ -47,7 +51,9 @@ export function podRevision(
     const podHash = podHashOf(template as never)
     if (template === undefined || podHash === undefined) return undefined
     const mark = statefulSet?.metadata.annotations?.[annotation.madeFor]
-    return (mark === undefined ? isSpecSeen : mark === madeFor) ? { template, podHash } : undefined
+    return (mark === undefined ? isSpecSeen : mark === madeFor || mark === formerMadeFor)
+      ? { template, podHash }
+      : undefined
   }
   const podHashFor = (statefulSet: StatefulSet | undefined) => keptBy(statefulSet)?.podHash ?? madeFor
   const imagesInUse = statefulSets.flatMap((one) => keptBy(one)?.template.spec?.containers[0]?.image ?? [])

@@ -139,7 +139,11 @@ export const brokerSetSpec = z
       })
       .describe('What clients may create by using it.')
       .prefault({}),
-    config: configMap(brokerOwnedKeys, 'brokers').optional(),
+    config: configMap(
+      brokerOwnedKeys,
+      'brokers',
+      'A change restarts the pods one at a time; settings that are live change while they run.',
+    ).optional(),
     resources: resources.optional(),
     podTemplate: podTemplate.optional(),
     paused,

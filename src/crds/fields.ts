@@ -77,11 +77,11 @@ export const image = z
     "Image of the pods. Default: the operator's own; pods that run keep theirs until something restarts them all.",
   )
 
-/** A map of settings of which some belong to the operator. */
-export function configMap(owned: readonly string[], what: string) {
+/** A map of settings of which some belong to the operator. @param change what a change does */
+export function configMap(owned: readonly string[], what: string, change: string) {
   return z
     .record(z.string().min(1).max(128), z.string().max(1024))
-    .describe(`Settings of the ${what} under Apache RocketMQ's names. A change restarts the pods one at a time.`)
+    .describe(`Settings of the ${what} under Apache RocketMQ's names. ${change}`)
     .meta({
       maxProperties: 128,
       ...rules({

@@ -10,6 +10,7 @@ export * from './definition.ts'
 export * from './fields.ts'
 export * from './group.ts'
 export * from './name-server.ts'
+export * from './settings.ts'
 export * from './topic.ts'
 
 /** Every custom resource of this project. */

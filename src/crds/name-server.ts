@@ -20,7 +20,7 @@ export const nameServerSpec = z.object({
     .default(2)
     .describe('NameServers. Each holds all routes; any one of them can fail.'),
   image: image.optional(),
-  config: configMap(nameServerOwnedKeys, 'NameServer').optional(),
+  config: configMap(nameServerOwnedKeys, 'NameServer', 'A change restarts the pods one at a time.').optional(),
   resources: resources.optional(),
   podTemplate: podTemplate.optional(),
   paused,

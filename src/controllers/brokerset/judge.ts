@@ -41,6 +41,8 @@ export interface Evidence {
   staying: readonly StayingGroup[]
   /** Slaves that are going. */
   surplus: readonly ObservedMember[]
+  /** Brokers that run with settings that are not those wanted, and are left so. */
+  unsettled: readonly { name: string }[]
   /** Why it is not what was asked for, and will not be without a person. */
   stall: Readiness | undefined
 }
@@ -79,7 +81,7 @@ export function verdictsOf(evidence: Evidence): Verdict[] {
   ]
 }
 
-function judge({ wanted, nameServers, statuses, outdated, staying, surplus, stall }: Evidence): Readiness {
+function judge({ wanted, nameServers, statuses, outdated, staying, surplus, unsettled, stall }: Evidence): Readiness {
   if (!nameServers.isUsable) {
     return { status: 'False', reason: 'NameServerNotReady', message: nameServers.trouble ?? 'no NameServer is ready' }
   }
@@ -116,6 +118,10 @@ function judge({ wanted, nameServers, statuses, outdated, staying, surplus, stal
   if (surplus.length > 0) {
     const names = surplus.map(({ name, pod }) => (pod ? name : `${name}, known to a NameServer still,`))
     return { status: 'False', reason: 'ScalingIn', message: `${names.join(', ')} is leaving` }
+  }
+  if (unsettled.length > 0) {
+    const names = unsettled.slice(0, namedMax).map(({ name }) => name)
+    return { status: 'False', reason: 'SettingsDiffer', message: `${names.join(', ')} run with other settings` }
   }
   if (stall) return stall
   return { status: 'True', reason: 'AllServing', message: `${wanted} of ${wanted} groups serve` }

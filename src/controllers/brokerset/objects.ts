@@ -1,8 +1,16 @@
-import { annotation, type BrokerSetSpec, label, writeProperties } from '../../crds/index.ts'
+import {
+  annotation,
+  type BrokerSetSpec,
+  label,
+  liveBrokerKeys,
+  liveBrokerSettings,
+  writeProperties,
+} from '../../crds/index.ts'
 import {
   type ConfigMap,
   configMaps,
   type KubeObject,
+  type Pod,
   type PodDisruptionBudget,
   podDisruptionBudgets,
   type ResourceType,
@@ -12,9 +20,13 @@ import {
   statefulSets,
 } from '../../kube/index.ts'
 import { headlessName } from '../nameserver/objects.ts'
-import { labelsOf, ownedBy, podOf, type Role } from '../pods.ts'
+import { digest, labelsOf, ownedBy, podOf, type Role } from '../pods.ts'
 import { type BrokerSet, brokerPort, brokerVipPort, haPort, healthPort, namesrvPort } from '../resources.ts'
 import { type PodRevision, podRevision } from '../revision.ts'
+
+/** Values of brokerPermission. */
+export const readOnly = 4
+export const readWrite = 6
 
 const configDirectory = '/etc/rocketmq'
 const dataDirectory = '/var/lib/rocketmq'
@@ -115,21 +127,16 @@ export function memberService(desired: BrokerSet, index: number, ordinal: number
 export function revisionOf(desired: BrokerSet, present: readonly StatefulSet[], runtimeImage: string): PodRevision {
   const { image, config, resources, podTemplate, nameServerRef, externalNameServers, flush, autoCreate } = desired.spec
   const { topics, groups } = autoCreate
+  const rolled = Object.entries(config ?? {}).filter(([key]) => !liveBrokerKeys.includes(key))
   const { slavesPerGroup, replication } = desired.spec
   // a setting that came later counts when it is not its default: no version restarts what an earlier one started
   const sync = replication.mode === 'Sync' ? { minInSync: minInSyncOf(desired) } : undefined
   const isOwnConf = (arg: string) => arg === ownConf
+  const inputs = { resources, podTemplate, nameServerRef, externalNameServers, flush, sync }
   return podRevision(desired, {
-    inputs: {
-      config,
-      resources,
-      podTemplate,
-      nameServerRef,
-      externalNameServers,
-      flush,
-      autoCreate: { topics, groups },
-      sync,
-    },
+    // running brokers take the others at request
+    inputs: { ...inputs, config: rolled.length === 0 ? undefined : Object.fromEntries(rolled), autoCreate: { topics } },
+    formerInputs: { ...inputs, config, autoCreate: { topics, groups } },
     image,
     runtimeImage,
     statefulSets: present,
@@ -164,7 +171,10 @@ export function groupObjects(desired: BrokerSet, index: number, facts: GroupFact
   const group = groupName(name, index)
   const own = groupLabels(desired, index)
   const labels = labelsOf('broker', name, own)
-  const confs = brokerIPs.map((brokerIP, ordinal) => brokerConf(desired, group, { ordinal, brokerIP, isAdmitted }))
+  const isDraining = drainingSince !== undefined
+  const confs = brokerIPs.map((brokerIP, ordinal) =>
+    writeProperties(Object.entries(settingsOf(desired, group, { ordinal, brokerIP, isAdmitted, isDraining }))),
+  )
   const config: ConfigMap = {
     apiVersion: 'v1',
     kind: 'ConfigMap',
@@ -285,9 +295,24 @@ interface MemberFacts {
   ordinal: number
   brokerIP: string | undefined
   isAdmitted: boolean
+  isDraining: boolean
 }
 
-function brokerConf(desired: BrokerSet, brokerName: string, { ordinal, brokerIP, isAdmitted }: MemberFacts): string {
+/** Live settings that a broker is to run with. */
+export function liveSettingsOf(desired: BrokerSet, ordinal: number, isDraining: boolean): Record<string, string> {
+  return liveBrokerSettings(settingsOf(desired, '', { ordinal, brokerIP: undefined, isAdmitted: true, isDraining }))
+}
+
+/** What tells one process and its settings from others: a container that starts again reads its configuration again. */
+export function settingsState(wanted: Readonly<Record<string, string>>, pod: Pod | undefined): string {
+  return digest([wanted, pod?.metadata.uid, pod?.status?.containerStatuses?.[0]?.restartCount ?? 0])
+}
+
+function settingsOf(
+  desired: BrokerSet,
+  brokerName: string,
+  { ordinal, brokerIP, isAdmitted, isDraining }: MemberFacts,
+): Record<string, string> {
   const { spec } = desired
   const isSync = spec.replication.mode === 'Sync'
   const role: Record<string, string> =
@@ -297,8 +322,9 @@ function brokerConf(desired: BrokerSet, brokerName: string, { ordinal, brokerIP,
           brokerRole: isSync ? 'SYNC_MASTER' : 'ASYNC_MASTER',
           ...(isSync && { inSyncReplicas: String(minInSyncOf(desired)) }),
           registrationHeld: String(!isAdmitted), // a running broker is let go by request: its pod stays
+          ...(isDraining && { brokerPermission: String(readOnly) }), // one that restarts takes no messages either
         }
-  const settings: Record<string, string> = {
+  return {
     ...spec.config,
     brokerClusterName: clusterNameOf(desired),
     brokerName,
@@ -311,7 +337,6 @@ function brokerConf(desired: BrokerSet, brokerName: string, { ordinal, brokerIP,
     autoCreateSubscriptionGroup: String(spec.autoCreate.groups),
     ...role,
   }
-  return writeProperties(Object.entries(settings))
 }
 
 const flushTypes = { Async: 'ASYNC_FLUSH', Sync: 'SYNC_FLUSH' } as const satisfies Record<

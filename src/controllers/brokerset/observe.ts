@@ -23,7 +23,7 @@ import { type BrokerSet, brokerPort, hostPort, namesrvPort } from '../resources.
 import type { Shell } from '../shell.ts'
 import { wantedTopic } from '../topic/plan.ts'
 import type { Sight } from '../world.ts'
-import { clusterNameOf, groupName, memberName, ordinalOf } from './objects.ts'
+import { clusterNameOf, groupName, liveSettingsOf, memberName, ordinalOf, settingsState } from './objects.ts'
 import { keptGroups } from './scale-in.ts'
 
 /** What is known of the NameServers that a BrokerSet registers at. */
@@ -53,6 +53,8 @@ export interface ObservedMember {
   registeredCount: number
   /** Of a slave whose pod runs. */
   sync: Sync | undefined
+  /** What it runs with; undefined: it was not asked, since it had what it should lately, or does not answer. */
+  settings: ReadonlyMap<string, string> | undefined
 }
 
 export interface ObservedGroup {
@@ -120,13 +122,15 @@ export async function observe(desired: BrokerSet, shell: Shell): Promise<Observe
       const there = [...ownServices, ...ownPods].filter((child) => indexOf(child) === index).map(ordinalOf)
       const wanted = index < kept ? desired.spec.slavesPerGroup : 0
       const ordinals = [...new Set([...Array(1 + wanted).keys(), ...there])].sort((a, b) => a - b)
-      const members = ordinals.map((ordinal) => observeMember(desired, index, ordinal, nameServers, shell))
-      const [master, ...slaves] = members as [ObservedMember, ...ObservedMember[]]
+      const found = ordinals.map((ordinal) => observeMember(desired, index, ordinal, nameServers, shell))
+      const [master, ...slaves] = found as [ObservedMember, ...ObservedMember[]]
+      const drainingSince = statefulSet?.metadata.annotations?.[annotation.drainingSince]
       const address = addressOf(master.service)
       const { registeredCount, pod } = master
       const isHoldable = address !== undefined && registeredCount === 0 && pod?.status?.phase === 'Running'
-      const [syncs, held, drain] = await Promise.all([
+      const [syncs, settings, held, drain] = await Promise.all([
         observeSync(master, slaves, shell),
+        Promise.all(found.map((member) => observeSettings(desired, member, drainingSince !== undefined, shell))),
         isHoldable ? observeHeld(address, desired, shell) : undefined,
         retires && address !== undefined ? observeDrain(address, addressesOf(desired, brokerName), shell) : undefined,
       ])
@@ -134,8 +138,11 @@ export async function observe(desired: BrokerSet, shell: Shell): Promise<Observe
         index,
         brokerName,
         statefulSet,
-        members: [master, ...slaves.map((slave, at) => ({ ...slave, sync: syncs[at] }))],
-        drainingSince: statefulSet?.metadata.annotations?.[annotation.drainingSince],
+        members: [
+          { ...master, settings: settings[0] },
+          ...slaves.map((slave, at) => ({ ...slave, sync: syncs[at], settings: settings[at + 1] })),
+        ],
+        drainingSince,
         isAdmitted: registeredCount > 0 || statefulSet?.metadata.annotations?.[annotation.admitted] === 'true',
         isDataRoots: statefulSet ? handsOver(statefulSet) : isRootsByClass,
         held,
@@ -175,6 +182,26 @@ function observeMember(
     isPodReady: isPodReadyNow,
     registeredCount: knowing.length,
     sync: undefined,
+    settings: undefined,
+  }
+}
+
+/** Asks a broker for its settings, unless it was seen with those that it should have, not long ago. */
+async function observeSettings(
+  desired: BrokerSet,
+  { ordinal, service, pod, isPodReady }: ObservedMember,
+  isDraining: boolean,
+  shell: Shell,
+): Promise<ObservedMember['settings']> {
+  const address = addressOf(service)
+  if (address === undefined || !isPodReady) return undefined
+  const wanted = liveSettingsOf(desired, ordinal, isDraining)
+  if (shell.settledBrokers.has(address, settingsState(wanted, pod))) return undefined
+  try {
+    return await shell.admin.settings(address)
+  } catch (error) {
+    shell.log.debug({ brokerAddr: address, err: messageOf(error) }, 'the broker does not say its settings')
+    return undefined
   }
 }
 

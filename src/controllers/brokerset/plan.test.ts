@@ -50,6 +50,7 @@ function member(
     isPodReady: true,
     registeredCount: 1,
     sync: ordinal === 0 ? undefined : { lagBytes: 0 },
+    settings: undefined,
     ...given,
   }
 }
@@ -104,7 +105,7 @@ function look(
         : step.do === 'label'
           ? `label ${step.pod.metadata.name} ${step.role}`
           : !('object' in step)
-            ? `${step.do} ${step.brokerName}`
+            ? `${step.do} ${'settings' in step ? `${step.brokerAddr} ${Object.entries(step.settings)}` : step.brokerName}`
             : `${step.do} ${step.type.kind} ${step.object.metadata.name}`,
     ),
   }
@@ -627,6 +628,58 @@ test('each group has a budget for disruptions; one for them all together goes', 
     'apply PodDisruptionBudget b-1',
     'delete PodDisruptionBudget b-brokers',
   ])
+})
+
+const runningWith = (settings: Record<string, string>) => ({ settings: new Map(Object.entries(settings)) })
+const old = { fileReservedTime: '72', traceOn: 'true', brokerPermission: '6' }
+
+test('a live setting is written down, then given to the brokers that run otherwise, and restarts none', () => {
+  const before = brokerSet({ slavesPerGroup: 1 })
+  const desired = brokerSet({ slavesPerGroup: 1, config: { fileReservedTime: ' 048 ' } })
+  const has = group(0, before, { ...runningWith(old), slaves: [runningWith({ ...old, fileReservedTime: '48' })] })
+
+  const { done, settled, events } = look(desired, [has])
+
+  expect(hashOf(desired)).toBe(hashOf(before))
+  const changes = done.filter((step) => step.startsWith('changeSettings'))
+  expect(changes).toEqual(['changeSettings 10.96.0.1:10911 fileReservedTime,48'])
+  expect(done.indexOf(changes[0]!)).toBeGreaterThan(done.indexOf('apply ConfigMap b-0'))
+  expect(done.filter((step) => step.startsWith('delete'))).toEqual([])
+  expect(settled.map(({ brokerAddr }) => brokerAddr)).toEqual(['10.96.0.1:10911', '10.96.1.1:10911'])
+  expect(events).toEqual(['SettingsChanged'])
+})
+
+test('what somebody changed on a broker is changed back, and so is a setting that the resource no longer has', () => {
+  const seen = brokerSet({}, { observedGeneration: 1 })
+
+  const { done, notes } = look(seen, [group(0, seen, runningWith({ ...old, traceOn: 'false', brokerPermission: '4' }))])
+
+  expect(done).toContain('changeSettings 10.96.0.1:10911 brokerPermission,6,traceOn,true')
+  expect(notes).toContainEqual(expect.objectContaining({ reason: 'DriftCorrected' }))
+})
+
+test('a draining broker that restarts takes no messages either, also before it is asked', () => {
+  const desired = brokerSet({ groups: 1 })
+  const leaving = drainedFor(1000, desired, runningWith({ ...old, brokerPermission: '4' }))
+
+  const { steps, done } = look(desired, [group(0), leaving])
+
+  const configs = steps.flatMap((step) =>
+    step.do === 'apply' && step.object.kind === 'ConfigMap' ? [JSON.stringify(step.object)] : [],
+  )
+  expect(configs.map((text) => text.includes('brokerPermission=4'))).toEqual([false, true])
+  expect(done.filter((step) => step.startsWith('changeSettings'))).toEqual([])
+  expect(statefulSetOf(look(desired, [group(0), leaving]), 1).spec?.template).toEqual(
+    leaving.statefulSet?.spec?.template,
+  )
+})
+
+test('a paused set whose brokers run with other live settings is not ready', () => {
+  const desired = brokerSet({ paused: true, config: { traceOn: 'false' } })
+
+  const { ready } = look(desired, [group(0, desired, runningWith(old))])
+
+  expect(ready).toMatchObject({ status: 'False', reason: 'SettingsDiffer', message: 'b-0-0 run with other settings' })
 })
 
 test('a group that goes takes its slaves with it', () => {

@@ -20,12 +20,16 @@ import {
   clusterNameOf,
   groupBudget,
   groupObjects,
+  liveSettingsOf,
   memberService,
   named,
   peersService,
+  readOnly,
+  readWrite,
   retiredObjects,
   revisionOf,
   roleOf,
+  settingsState,
 } from './objects.ts'
 import { addressOf, type Observed, type ObservedGroup, type ObservedMember } from './observe.ts'
 import { nextToRestart, type RollGroup } from './roll.ts'
@@ -33,8 +37,6 @@ import {
   abortMarkOf,
   blockersOf,
   planScaleIn,
-  readOnly,
-  readWrite,
   type ScaleIn,
   scaleInNotes,
   scaleInStall,
@@ -48,9 +50,12 @@ export type Step =
   | { do: 'createTopic'; brokerName: string; brokerAddr: string; topic: BrokerTopic }
   | { do: 'createGroup'; brokerName: string; brokerAddr: string; group: BrokerGroup }
   | { do: 'release'; brokerName: string; brokerAddr: string }
+  | { do: 'changeSettings'; brokerAddr: string; settings: Record<string, string> }
 
 export interface Plan extends Report<BrokerSetStatus> {
   steps: Step[]
+  /** Brokers that run with the settings that they should have once the steps are done. */
+  settled: { brokerAddr: string; state: string }[]
   recheckAfterMs: number
 }
 
@@ -77,6 +82,8 @@ export function plan(asked: BrokerSet, observed: Observed, runtimeImage: string,
 
   const steps: Step[] = [{ do: 'apply', type: services, object: peersService(desired) }]
   const notes: Note[] = []
+  const settled: Plan['settled'] = []
+  const changed: SettingsChange[] = []
   const present = groups.flatMap(({ statefulSet }) => statefulSet ?? [])
   const revision = revisionOf(desired, present, runtimeImage)
   for (const group of groups) {
@@ -85,7 +92,10 @@ export function plan(asked: BrokerSet, observed: Observed, runtimeImage: string,
     const kept = keep(desired, group, { drainingSince: since, drainAborted, mayStart: nameServers.isUsable, revision })
     steps.push(...kept.steps)
     notes.push(...kept.notes)
+    settled.push(...kept.settled)
+    changed.push(...kept.changed)
   }
+  notes.push(...settingsNotes(desired, changed))
   if (leaving) {
     const left = scaleIn.does === 'remove' ? remove(desired, leaving, scaleIn.isUnread) : stopWrites(leaving)
     steps.push(...left.steps)
@@ -119,6 +129,7 @@ export function plan(asked: BrokerSet, observed: Observed, runtimeImage: string,
     wantedMembers(desired, group).every((member) => isWhole(member, nameServers.expected))
   return {
     steps,
+    settled,
     status: {
       selector: `${label.brokerSet}=${desired.metadata.name},${label.role}=master`,
       clusterName: clusterNameOf(desired),
@@ -135,6 +146,7 @@ export function plan(asked: BrokerSet, observed: Observed, runtimeImage: string,
         outdated,
         staying: staying.map((group) => ({ ...group, members: wantedMembers(desired, group) })),
         surplus: staying.flatMap((group) => surplusMembers(desired, group)),
+        unsettled: desired.spec.paused ? changed : [],
         stall: scaleInStall(asked, scaleIn),
       }),
       scaleInVerdict(asked, scaleIn),
@@ -213,7 +225,7 @@ function keep(desired: BrokerSet, group: ObservedGroup, keeping: Keeping) {
   }
   const brokerAddr = addressOf(master.service)
   const isHeld = brokerAddr === undefined || (!mayStart && !live)
-  if (isHeld) return { steps, notes: [] } // the Service's address, or a NameServer, comes with an event
+  if (isHeld) return { steps, notes: [], settled: [], changed: [] } // the Service's address, or a NameServer, comes with an event
 
   const notes = live ? [] : [note('GroupCreated', `broker group ${brokerName} is being started`)]
   if (group.drainingSince !== undefined && drainingSince === undefined) {
@@ -234,13 +246,55 @@ function keep(desired: BrokerSet, group: ObservedGroup, keeping: Keeping) {
     { do: 'apply', type: configMaps, object: config },
     { do: 'apply', type: statefulSets, object: statefulSet },
   )
+  const { settled, changed } = settle(desired, wanted, group.drainingSince, drainingSince)
+  for (const { brokerAddr, settings } of changed) steps.push({ do: 'changeSettings', brokerAddr, settings })
   if (held) steps.push({ do: 'release', brokerName, brokerAddr })
   for (const { ordinal, pod } of members) {
     const role = roleOf(ordinal)
     const isLabelled = pod === undefined || pod.metadata.labels?.[label.role] === role
     if (!isLabelled && pod.metadata.deletionTimestamp === undefined) steps.push({ do: 'label', pod, role })
   }
-  return { steps, notes }
+  return { steps, notes, settled, changed }
+}
+
+interface SettingsChange {
+  name: string // of the pod
+  brokerAddr: string
+  settings: Record<string, string>
+}
+
+/** What brokers that answered run with, and should not. The permission of one whose drain begins or ends is seen to already. */
+function settle(
+  desired: BrokerSet,
+  members: readonly ObservedMember[],
+  drainedSince: string | undefined,
+  drainingSince: string | undefined,
+) {
+  const settled: Plan['settled'] = []
+  const changed: SettingsChange[] = []
+  const isDraining = drainingSince !== undefined
+  for (const { ordinal, name, pod, service, settings: running } of members) {
+    const brokerAddr = addressOf(service)
+    if (running === undefined || brokerAddr === undefined) continue
+    const wanted = liveSettingsOf(desired, ordinal, isDraining)
+    const others = Object.entries(wanted).filter(([key, value]) => {
+      if (key === 'brokerPermission' && (isDraining || drainedSince !== undefined)) return false
+      return (running.get(key) ?? value) !== value // a setting that it does not name is none of its version
+    })
+    settled.push({ brokerAddr, state: settingsState(wanted, pod) })
+    if (others.length > 0) changed.push({ name, brokerAddr, settings: Object.fromEntries(others) })
+  }
+  return { settled, changed }
+}
+
+function settingsNotes({ status, metadata }: BrokerSet, changed: readonly SettingsChange[]): Note[] {
+  if (changed.length === 0) return []
+  const keys = [...new Set(changed.flatMap(({ settings }) => Object.keys(settings)))].join(', ')
+  const names = changed.map(({ name }) => name).join(', ')
+  if (status?.observedGeneration !== metadata.generation) {
+    return [note('SettingsChanged', `${names} took ${keys} without a restart`)]
+  }
+  return [note('DriftCorrected', `${keys} of ${names} had been changed there and are as the resource says again`)]
 }
 
 /**

@@ -1,7 +1,7 @@
-import { label } from '../../crds/index.ts'
+import { label, misfitOf } from '../../crds/index.ts'
 import { isRefused, pods } from '../../kube/index.ts'
-import { pausable } from '../conditions.ts'
-import { verdictsAfter } from '../failure.ts'
+import { pausable, type Readiness } from '../conditions.ts'
+import { corrected, verdictsAfter } from '../failure.ts'
 import { performAll, performInKubernetes, writeStatus } from '../perform.ts'
 import { type BrokerSet, brokerSets } from '../resources.ts'
 import type { Reconcile, Shell } from '../shell.ts'
@@ -13,18 +13,27 @@ export const reconcileBrokerSet: Reconcile<BrokerSet> = async (desired, shell) =
   // what it consists of goes with it: nothing is made for a resource that is being deleted
   if (desired.metadata.deletionTimestamp !== undefined) return { recheckAfterMs: undefined }
   const observed = await observe(desired, shell)
-  const { paused } = desired.spec
-  const { steps, status, verdicts, notes, recheckAfterMs } = plan(
-    desired,
+  const { paused, config = {} } = desired.spec
+  const misfit = misfitOf(config) // a broker with it would not start again
+  const isHalted = paused || misfit !== undefined
+  const { steps, status, settled, verdicts, notes, recheckAfterMs } = plan(
+    { ...desired, spec: { ...desired.spec, paused: isHalted } },
     observed,
     shell.runtimeImage,
     shell.clock.now(),
   )
-  const failure = await performAll(paused ? [] : steps, (step) => performStep(step, shell), shell.signal)
-  const said = pausable(paused, verdictsAfter(failure, verdicts))
-  await writeStatus(brokerSets, desired, { status, verdicts: said, notes: paused ? [] : notes }, shell)
+  const failure = await performAll(isHalted ? [] : steps, (step) => performStep(step, shell), shell.signal)
+  if (!failure && !isHalted) for (const { brokerAddr, state } of settled) shell.settledBrokers.add(brokerAddr, state)
+  const found = misfit === undefined ? verdictsAfter(failure, verdicts) : corrected(invalid(misfit), verdicts)
+  const said = pausable(paused, found)
+  await writeStatus(brokerSets, desired, { status, verdicts: said, notes: isHalted ? [] : notes }, shell)
   if (failure) throw failure
   return { recheckAfterMs }
+}
+
+/** Nothing is done until it is mended: some of it would be done to a broker that cannot start again. */
+function invalid(misfit: string): Readiness {
+  return { status: 'False', reason: 'InvalidSpec', message: `spec.config.${misfit}`, isStalled: true }
 }
 
 function performStep(step: Step, shell: Shell): Promise<void> {
@@ -37,6 +46,8 @@ function performStep(step: Step, shell: Shell): Promise<void> {
       return shell.admin.createGroup(step.brokerAddr, step.group)
     case 'release':
       return shell.admin.release(step.brokerAddr)
+    case 'changeSettings':
+      return shell.admin.changeSettings(step.brokerAddr, step.settings)
     case 'label':
       return setRole(step, shell)
     default:

@@ -2,10 +2,9 @@ import { annotation } from '../../crds/index.ts'
 import type { Note, StatefulSet } from '../../kube/index.ts'
 import { type Readiness, type Verdict, verdict } from '../conditions.ts'
 import type { BrokerSet } from '../resources.ts'
+import { readOnly } from './objects.ts'
 import type { Observed, ObservedGroup } from './observe.ts'
 
-export const readOnly = 4
-export const readWrite = 6
 /** Producers learn of stopped writes with their next route poll, every 30 s; until then they may still try. */
 export const drainQuietMs = 35_000
 const blockersMax = 5
@@ -82,7 +81,7 @@ export function scaleInVerdict(desired: BrokerSet, scaleIn: ScaleIn): Verdict {
     case 'refuse':
       return say(true, 'Refused', `spec.groups is ${groups}, and scaleIn.policy Refuse keeps all up to ${brokerName}`)
     case 'pause':
-      return say(true, 'Paused', `spec.groups is ${groups}, and spec.paused keeps all up to ${brokerName}`)
+      return say(true, 'Paused', `spec.groups is ${groups}, and nothing is changed now: all up to ${brokerName} stay`)
     case 'abort':
     case 'stay':
       return say(

@@ -1,8 +1,9 @@
 import { silentLog } from '../../base/log.ts'
 import { createHttpClient, listenHttp, nodeClock, nodeRandom } from '../../base/node/index.ts'
 import { subscriptionGroupConfig } from '../../client/index.ts'
-import { apiVersion, customResourceDefinition, definitions, label } from '../../crds/index.ts'
+import { apiVersion, customResourceDefinition, definitions, label, liveBrokerSettings } from '../../crds/index.ts'
 import {
+  type ConfigMap,
   EventRecorder,
   KubeClient,
   type KubeObject,
@@ -17,6 +18,7 @@ import { ObjectStore } from '../../local-cluster/api-server/store.ts'
 import { startControllers } from '../../local-cluster/workloads/controllers.ts'
 import { clusterIpAdmission } from '../../local-cluster/workloads/services.ts'
 import type { BrokerGroup, BrokerTopic, GroupUse, MqAdmin, Unread } from '../admin.ts'
+import { SettledBrokers } from '../brokerset/settled.ts'
 import { Resets } from '../consumergroup/reset.ts'
 import { OperatorMetrics } from '../metrics.ts'
 import { Operator } from '../operator.ts'
@@ -41,6 +43,9 @@ export interface PretendedBroker {
   registeredWith: string[] | undefined
   /** And consumer groups. */
   registeredGroups: string[]
+  /** Live settings, as its last process read them from its configuration, and as they were changed since. */
+  settings: Map<string, string>
+  /** brokerPermission of these. */
   permission: number
   unread: Unread[]
   isFollowing: boolean
@@ -86,6 +91,12 @@ export async function startCluster({ leads = true, takesAnySpec = false } = {}) 
   }
   const servicesNow = () => store.list('/services') as unknown as Service[]
   const podsNow = () => store.list('/pods') as unknown as Pod[]
+
+  const configurationOf = ({ metadata }: Pod) => {
+    const configs = store.list('/configmaps') as unknown as ConfigMap[]
+    const text = configs.map(({ data }) => data?.[`${metadata.name}.conf`]).find((conf) => conf !== undefined) ?? ''
+    return Object.fromEntries(text.split('\n').map((line) => line.split('=') as [string, string]))
+  }
 
   const admin: MqAdmin = {
     brokers: async () =>
@@ -150,6 +161,10 @@ export async function startCluster({ leads = true, takesAnySpec = false } = {}) 
     createTopic: async (brokerAddr, topic) => void ofAddress(brokerAddr).topics.set(topic.topicName, topic),
     deleteTopic: async (brokerAddr, topic) => void ofAddress(brokerAddr).topics.delete(topic),
     deleteRoute: async () => {},
+    settings: async (brokerAddr) => ofAddress(brokerAddr).settings,
+    changeSettings: async (brokerAddr, settings) => {
+      for (const [key, value] of Object.entries(settings)) ofAddress(brokerAddr).settings.set(key, value)
+    },
     permission: async (brokerAddr) => ofAddress(brokerAddr).permission,
     setPermission: async (brokerAddr, permission) => {
       ofAddress(brokerAddr).permission = permission
@@ -173,12 +188,20 @@ export async function startCluster({ leads = true, takesAnySpec = false } = {}) 
           isHeld: pod.metadata.name.endsWith('-0'),
           registeredWith: undefined,
           registeredGroups: [],
-          permission: 6,
+          settings: new Map(),
+          get permission() {
+            return Number(this.settings.get('brokerPermission'))
+          },
+          set permission(permission: number) {
+            this.settings.set('brokerPermission', String(permission))
+          },
           unread: [],
           isFollowing: true,
           lagBytes: 0,
         })
       }
+      const broker = brokers.get(brokerKey(pod))
+      if (broker) broker.settings = new Map(Object.entries(liveBrokerSettings(configurationOf(pod))))
       const status = {
         phase: 'Running',
         podIP: `127.98.0.${++podCount}`,
@@ -229,6 +252,7 @@ export async function startCluster({ leads = true, takesAnySpec = false } = {}) 
         admin,
         recorder: new EventRecorder(client, 'test', doors),
         resets: new Resets(),
+        settledBrokers: new SettledBrokers(nodeClock),
         clock: nodeClock,
         log: silentLog,
         runtimeImage: 'localhost/mq:1',

@@ -1,0 +1,15 @@
+import { expect, test } from '@jest/globals'
+import { ManualClock } from '../../base/testing/clock.ts'
+import { SettledBrokers, settledMs } from './settled.ts'
+
+test('a broker is asked again when it should have something else, is another process, or was asked long ago', async () => {
+  const clock = new ManualClock()
+  const settled = new SettledBrokers(clock)
+  settled.add('10.96.0.1:10911', 'as it should be')
+
+  expect(settled.has('10.96.0.1:10911', 'as it should be')).toBe(true)
+  expect(settled.has('10.96.0.1:10911', 'otherwise')).toBe(false)
+  expect(settled.has('10.96.0.2:10911', 'as it should be')).toBe(false)
+  await clock.advance(settledMs)
+  expect(settled.has('10.96.0.1:10911', 'as it should be')).toBe(false)
+})
