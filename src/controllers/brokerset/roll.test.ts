@@ -155,8 +155,9 @@ test('a roll ends with every broker current; meanwhile no group lacks two by our
         const members = world[next.index]!
         const chosen = members[next.ordinal]!
         if (next.ordinal === 0) expect(members.slice(1).some(({ isOutdated }) => isOutdated)).toBe(false)
-        Object.assign(chosen, { stage: 3, isOutdated: false, isOurs: true })
-        expect(members.filter(({ isOurs }) => isOurs)).toHaveLength(1)
+        // one that was broken is down by itself, and its slaves cannot follow it before it is replaced
+        Object.assign(chosen, { stage: 3, isOutdated: false, isOurs: chosen.stage < 2 })
+        if (chosen.isOurs) expect(members.filter(({ isOurs }) => isOurs)).toHaveLength(1)
         return true
       }
       const heal = (one: (typeof all)[number]) => {
