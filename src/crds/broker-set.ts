@@ -4,6 +4,7 @@ import {
   address,
   commonStatus,
   configMap,
+  hibernate,
   image,
   objectName,
   paused,
@@ -147,6 +148,9 @@ export const brokerSetSpec = z
     resources: resources.optional(),
     podTemplate: podTemplate.optional(),
     paused,
+    hibernate: hibernate(
+      'Volumes stay with all messages, and false brings the brokers back with them; nothing is drained.',
+    ),
   })
   .meta(
     rules(
@@ -172,6 +176,12 @@ export const brokerSetSpec = z
         message: 'replication.minInSync goes with mode: Sync, and is at most slavesPerGroup + 1',
       },
       {
+        rule:
+          '!(has(self.hibernate) && self.hibernate && has(self.storage) && has(self.storage.ephemeral) && ' +
+          'self.storage.ephemeral)',
+        message: 'hibernate does not go with storage.ephemeral: all messages would be lost',
+      },
+      {
         rule: 'has(self.storage) == has(oldSelf.storage)',
         message: 'storage cannot be changed after creation',
       },
@@ -179,7 +189,7 @@ export const brokerSetSpec = z
   )
 export type BrokerSetSpec = z.infer<typeof brokerSetSpec>
 
-export const groupStates = ['Creating', 'Registering', 'Serving', 'Degraded', 'Draining'] as const
+export const groupStates = ['Creating', 'Registering', 'Serving', 'Degraded', 'Draining', 'Hibernated'] as const
 export type GroupState = (typeof groupStates)[number]
 
 const memberStatus = z.object({

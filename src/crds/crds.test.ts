@@ -92,6 +92,7 @@ test.each<[string, string, object, string]>([
   ],
   ['members in sync without Sync', 'BrokerSet', { slavesPerGroup: 1, replication: { minInSync: 2 } }, 'goes with mode'],
   ['a cluster name with a blank', 'BrokerSet', { clusterName: 'a b' }, 'match'],
+  ['hibernation without volumes', 'BrokerSet', { hibernate: true, storage: { ephemeral: true } }, 'would be lost'],
   ['a drain shorter than producers need', 'BrokerSet', { scaleIn: { timeoutSeconds: 10 } }, '60'],
   ['a topic of RocketMQ itself', 'Topic', { topicName: 'TBW102' }, 'keeps these for itself'],
   ['a retry topic', 'Topic', { topicName: '%RETRY%billing' }, 'keeps these for itself'],

@@ -97,6 +97,11 @@ export const paused = z
   .default(false)
   .describe('While true nothing is changed for this resource; the status still says what is. Deletion works.')
 
+/** @param keeps what outlasts the pods */
+export function hibernate(keeps: string) {
+  return z.boolean().default(false).describe(`While true there are no pods. ${keeps}`)
+}
+
 /** host:port; IPv6 in brackets. */
 export const address = z
   .string()

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Definition } from './definition.ts'
-import { commonStatus, configMap, image, paused, podTemplate, resources, scaleStatus } from './fields.ts'
+import { commonStatus, configMap, hibernate, image, paused, podTemplate, resources, scaleStatus } from './fields.ts'
 
 /** Settings that follow from the resource itself. Paths are given as arguments, see src/controllers. */
 export const nameServerOwnedKeys = [
@@ -24,6 +24,7 @@ export const nameServerSpec = z.object({
   resources: resources.optional(),
   podTemplate: podTemplate.optional(),
   paused,
+  hibernate: hibernate('Refused while a BrokerSet that is awake refers to it: then the pods stay, or come back.'),
 })
 export type NameServerSpec = z.infer<typeof nameServerSpec>
 

@@ -4,13 +4,14 @@ import {
   type Note,
   type Pod,
   podDisruptionBudgets,
-  pods,
+  pods as podType,
   type Service,
   services,
   statefulSets,
 } from '../../kube/index.ts'
 import type { BrokerGroup, BrokerTopic } from '../admin.ts'
 import { timeText } from '../conditions.ts'
+import { asleepVerdicts, type Sleep, sleepNotes, sleepVerdict } from '../hibernation.ts'
 import type { KubeStep, Report } from '../perform.ts'
 import { podHashOf } from '../pods.ts'
 import type { BrokerSet } from '../resources.ts'
@@ -81,7 +82,10 @@ export function plan(asked: BrokerSet, observed: Observed, runtimeImage: string,
   const groups = observed.groups.filter((group) => group !== leaving || !isGone)
 
   const steps: Step[] = [{ do: 'apply', type: services, object: peersService(desired) }]
-  const notes: Note[] = []
+  const isAsleep = asked.spec.hibernate
+  const pods = observed.groups.flatMap((group) => group.members.flatMap(({ pod }) => pod?.metadata.name ?? []))
+  const sleep: Sleep = isAsleep ? { is: 'asleep', pods, what: 'no broker runs, all volumes are kept' } : { is: 'awake' }
+  const notes: Note[] = sleepNotes(sleep, asked.status?.conditions)
   const settled: Plan['settled'] = []
   const changed: SettingsChange[] = []
   const present = groups.flatMap(({ statefulSet }) => statefulSet ?? [])
@@ -114,11 +118,11 @@ export function plan(asked: BrokerSet, observed: Observed, runtimeImage: string,
     }
   }
   const rolling = groups.map((group) => rollOf(desired, group, nameServers.expected, revision, nowMs))
-  const next = nameServers.isUsable ? nextToRestart(rolling) : undefined // without them nobody is ready, whoever works
+  const next = nameServers.isUsable && !isAsleep ? nextToRestart(rolling) : undefined // without them nobody is ready, whoever works
   const restarting = groups.find(({ index }) => index === next?.index)
   const restart = restarting?.members.find(({ ordinal }) => ordinal === next?.ordinal)?.pod
   if (restart) {
-    steps.push({ do: 'delete', type: pods, object: restart })
+    steps.push({ do: 'delete', type: podType, object: restart })
     notes.push(note('BrokerRestarted', `restarting ${restart.metadata.name}: its settings or its template changed`))
   }
 
@@ -134,22 +138,25 @@ export function plan(asked: BrokerSet, observed: Observed, runtimeImage: string,
       selector: `${label.brokerSet}=${desired.metadata.name},${label.role}=master`,
       clusterName: clusterNameOf(desired),
       groups: countOf('Serving', 'Degraded'), // a short absence must not make an autoscaler add one
-      readyGroups: staying.filter(isWholeGroup).length,
+      readyGroups: isAsleep ? 0 : staying.filter(isWholeGroup).length,
       ...(nameServers.address !== undefined && { nameServers: nameServers.address }),
       groupStatuses: statuses,
     },
     verdicts: [
-      ...verdictsOf({
-        wanted,
-        nameServers,
-        statuses,
-        outdated,
-        staying: staying.map((group) => ({ ...group, members: wantedMembers(desired, group) })),
-        surplus: staying.flatMap((group) => surplusMembers(desired, group)),
-        unsettled: desired.spec.paused ? changed : [],
-        stall: scaleInStall(asked, scaleIn),
-      }),
+      ...(sleep.is === 'asleep'
+        ? asleepVerdicts(sleep, ['Available', 'Registered', 'InSync'])
+        : verdictsOf({
+            wanted,
+            nameServers,
+            statuses,
+            outdated,
+            staying: staying.map((group) => ({ ...group, members: wantedMembers(desired, group) })),
+            surplus: staying.flatMap((group) => surplusMembers(desired, group)),
+            unsettled: desired.spec.paused ? changed : [],
+            stall: scaleInStall(asked, scaleIn),
+          })),
       scaleInVerdict(asked, scaleIn),
+      sleepVerdict(sleep),
     ],
     notes,
     recheckAfterMs: leaving ? drainPollMs : recheckAfterMs(desired, observed.nameServers, staying),
@@ -161,7 +168,7 @@ function recheckAfterMs(
   { isUsable, expected }: Observed['nameServers'],
   staying: readonly ObservedGroup[],
 ): number {
-  if (!isUsable) return steadyPollMs
+  if (!isUsable || desired.spec.hibernate) return steadyPollMs
   const isMoving = staying.some((group) => {
     const [master] = group.members
     const isHeld = !group.isAdmitted && master.pod?.status?.phase === 'Running'
@@ -210,7 +217,7 @@ interface Keeping {
 /** The objects of a group that stays or still stays. */
 function keep(desired: BrokerSet, group: ObservedGroup, keeping: Keeping) {
   const { drainingSince, drainAborted, mayStart, revision } = keeping
-  const { index, brokerName, isDataRoots, held, members, statefulSet: live } = group
+  const { index, brokerName, isDataRoots, members, statefulSet: live } = group
   const [master] = members
   const wanted = wantedMembers(desired, group)
   const steps: Step[] = [{ do: 'apply', type: podDisruptionBudgets, object: groupBudget(desired, index) }]
@@ -224,29 +231,41 @@ function keep(desired: BrokerSet, group: ObservedGroup, keeping: Keeping) {
     steps.push({ do: 'delete', type, object })
   }
   const brokerAddr = addressOf(master.service)
-  const isHeld = brokerAddr === undefined || (!mayStart && !live)
+  const isAsleep = desired.spec.hibernate
+  const isHeld = brokerAddr === undefined || ((!mayStart || isAsleep) && !live)
   if (isHeld) return { steps, notes: [], settled: [], changed: [] } // the Service's address, or a NameServer, comes with an event
 
   const notes = live ? [] : [note('GroupCreated', `broker group ${brokerName} is being started`)]
   if (group.drainingSince !== undefined && drainingSince === undefined) {
-    steps.push({ do: 'setPermission', brokerName, brokerAddr, permission: readWrite })
-    notes.push(note('DrainCancelled', `broker group ${brokerName} takes messages again`))
+    const then = isAsleep ? 'is drained anew when it wakes' : 'takes messages again'
+    if (!isAsleep) steps.push({ do: 'setPermission', brokerName, brokerAddr, permission: readWrite })
+    notes.push(note('DrainCancelled', `broker group ${brokerName} ${then}`))
   }
   // a master registers when it has what it is to serve: first the deeds at the broker, then the mark, then it is let go
+  const { held } = isAsleep ? {} : group
   for (const topic of held?.topics ?? []) steps.push({ do: 'createTopic', brokerName, brokerAddr, topic })
   for (const one of held?.groups ?? []) steps.push({ do: 'createGroup', brokerName, brokerAddr, group: one })
   const isAdmitted = group.isAdmitted || held !== undefined
-  const replicas = replicasOf(group, wanted, revision)
+  const count = replicasOf(group, wanted, revision)
   const ipOf = (wantedOrdinal: number) =>
     members.find(({ ordinal }) => ordinal === wantedOrdinal)?.service?.spec?.clusterIP
-  const brokerIPs = Array.from({ length: replicas }, (_, ordinal) => ipOf(ordinal))
-  const facts = { brokerIPs, replicas, revision, live, isDataRoots, isAdmitted, drainingSince, drainAborted }
+  const brokerIPs = Array.from({ length: count }, (_, ordinal) => ipOf(ordinal))
+  const facts = {
+    brokerIPs,
+    replicas: isAsleep ? 0 : count,
+    revision,
+    live,
+    isDataRoots,
+    isAdmitted,
+    drainingSince,
+    drainAborted,
+  }
   const { config, statefulSet } = groupObjects(desired, index, facts)
   steps.push(
     { do: 'apply', type: configMaps, object: config },
     { do: 'apply', type: statefulSets, object: statefulSet },
   )
-  const { settled, changed } = settle(desired, wanted, group.drainingSince, drainingSince)
+  const { settled, changed } = settle(desired, isAsleep ? [] : wanted, group.drainingSince, drainingSince)
   for (const { brokerAddr, settings } of changed) steps.push({ do: 'changeSettings', brokerAddr, settings })
   if (held) steps.push({ do: 'release', brokerName, brokerAddr })
   for (const { ordinal, pod } of members) {
@@ -360,6 +379,7 @@ function groupStatusOf(
     const since = group.drainingSince ?? timeText(nowMs)
     return { ...said, state: 'Draining', draining: { since, blockers: blockersOf(group) } }
   }
+  if (desired.spec.hibernate) return { ...said, state: 'Hibernated' }
   if (isWhole(master, nameServers)) return { ...said, state: 'Serving' }
   const before = stateBefore(desired, group.brokerName)
   if (before === 'Serving' || before === 'Degraded') return { ...said, state: 'Degraded' }

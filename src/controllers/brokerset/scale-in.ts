@@ -13,8 +13,8 @@ const blockersMax = 5
 export type ScaleIn =
   | { does: 'nothing' }
   /**
-   * It stays, since no group may go, or since the set is paused before its turn came; or since it was not read in time:
-   * `abort` is the moment of that, `stay` later.
+   * It stays, since no group may go, or since the set was paused before its turn came, or hibernates; or since it was not
+   * read in time: `abort` is the moment of that, `stay` later.
    */
   | { does: 'refuse' | 'pause' | 'abort' | 'stay'; group: ObservedGroup }
   /** It is read to its end. Blocked: producers know, and still there is something to read, or nobody can tell. */
@@ -40,12 +40,12 @@ export function keptGroups(desired: BrokerSet, last: number, statefulSet: Statef
 
 /** Decides about the last group: groups go one at a time, the last first. */
 export function planScaleIn(desired: BrokerSet, { groups, kept }: Observed, nowMs: number): ScaleIn {
-  const { scaleIn, paused } = desired.spec
+  const { scaleIn, paused, hibernate } = desired.spec
   const group = groups.at(-1)
-  const isHalted = paused && group?.drainingSince !== undefined // whatever is asked now: it takes no messages
+  const isHalted = paused && !hibernate && group?.drainingSince !== undefined // whatever is asked now: it takes no messages
   if (group === undefined || (group.index < desired.spec.groups && !isHalted)) return { does: 'nothing' }
   if (group.index < kept && !isHalted) return { does: scaleIn.policy === 'Refuse' ? 'refuse' : 'stay', group }
-  if (paused && !isHalted) return { does: 'pause', group }
+  if (hibernate || (paused && !isHalted)) return { does: 'pause', group }
   const drainedMs = group.drainingSince === undefined ? 0 : nowMs - Date.parse(group.drainingSince)
   const { drain } = group
   const isAnswering = drain !== undefined && 'permission' in drain
@@ -81,7 +81,11 @@ export function scaleInVerdict(desired: BrokerSet, scaleIn: ScaleIn): Verdict {
     case 'refuse':
       return say(true, 'Refused', `spec.groups is ${groups}, and scaleIn.policy Refuse keeps all up to ${brokerName}`)
     case 'pause':
-      return say(true, 'Paused', `spec.groups is ${groups}, and nothing is changed now: all up to ${brokerName} stay`)
+      return say(
+        true,
+        desired.spec.hibernate ? 'Hibernated' : 'Paused',
+        `spec.groups is ${groups}, and nothing is changed now: all up to ${brokerName} stay`,
+      )
     case 'abort':
     case 'stay':
       return say(

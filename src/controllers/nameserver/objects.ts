@@ -45,8 +45,13 @@ export function revisionOf(desired: NameServer, statefulSet: StatefulSet | undef
   })
 }
 
-/** Everything that a NameServer consists of in Kubernetes. */
-export function objectsOf(desired: NameServer, live: StatefulSet | undefined, runtimeImage: string) {
+/** Everything that a NameServer consists of in Kubernetes. @param replicas how many pods there are to be now */
+export function objectsOf(
+  desired: NameServer,
+  live: StatefulSet | undefined,
+  runtimeImage: string,
+  replicas = desired.spec.replicas,
+) {
   const { spec } = desired
   const { name, namespace } = desired.metadata
   const labels = labelsOf('namesrv', name, podLabels(name))
@@ -134,7 +139,7 @@ export function objectsOf(desired: NameServer, live: StatefulSet | undefined, ru
     kind: 'StatefulSet',
     metadata: { ...base(name), annotations: { [annotation.madeFor]: revision.madeFor } },
     spec: {
-      replicas: spec.replicas,
+      replicas,
       serviceName: headlessName(name),
       podManagementPolicy: 'Parallel',
       updateStrategy: { type: 'RollingUpdate' },

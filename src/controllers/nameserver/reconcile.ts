@@ -12,7 +12,11 @@ export const reconcileNameServer: Reconcile<NameServer> = async (desired, shell)
   if (desired.metadata.deletionTimestamp !== undefined) return { recheckAfterMs: undefined }
   const pods = shell.world.pods.by('nameServer', keyOf(desired))
   const statefulSet = shell.world.statefulSets.get(keyOf(desired)) // it has the NameServer's name
-  const { steps, status, verdicts, notes } = plan(desired, pods, statefulSet, shell.runtimeImage)
+  const users = shell.world.brokerSets
+    .by('nameServer', keyOf(desired))
+    .filter(({ metadata, spec }) => !spec.hibernate && metadata.deletionTimestamp === undefined)
+    .map(({ metadata }) => metadata.name)
+  const { steps, status, verdicts, notes } = plan(desired, pods, statefulSet, shell.runtimeImage, users.sort())
   const { paused } = desired.spec
   const failure = await performAll(paused ? [] : steps, (step) => performInKubernetes(step, shell), shell.signal)
   await writeStatus(

@@ -134,6 +134,10 @@ function judge(
     const message = `BrokerSet ${desired.spec.brokerSetRef.name} does not exist`
     return { status: 'Unknown', reason: 'ClusterNotReady', message }
   }
+  if (brokerSet.spec.hibernate) {
+    const message = `BrokerSet ${brokerSet.metadata.name} hibernates`
+    return { status: 'Unknown', reason: 'ClusterHibernated', message }
+  }
   const [first] = failing
   if (first) {
     const message = `${failing.length} brokers failed; ${first.broker}: ${first.reason}`

@@ -99,7 +99,11 @@ export async function cleanUp<Resource extends Declared>(
   if (!hasFinalizer(desired)) return { recheckAfterMs: undefined }
   const brokerSet = brokerSetOf(desired, shell)
   const isAlone = othersOf(desired, sight).length === 0
-  if (desired.spec.deletionPolicy === 'Delete' && isAlone && brokerSet?.metadata.deletionTimestamp === undefined) {
+  const isGoing = brokerSet?.metadata.deletionTimestamp !== undefined
+  if (desired.spec.deletionPolicy === 'Delete' && isAlone && !isGoing && brokerSet?.spec.hibernate) {
+    const message = `the ${short} stays on the volumes of BrokerSet ${brokerSet.metadata.name}, which hibernates`
+    shell.recorder.record(desired, { type: 'Warning', reason: 'Orphaned', message })
+  } else if (desired.spec.deletionPolicy === 'Delete' && isAlone && !isGoing) {
     const brokerAddrs = (brokerSet?.status?.groupStatuses ?? []).flatMap(({ address }) => address ?? [])
     const results = await Promise.allSettled(brokerSet ? deeds(brokerAddrs, brokerSet) : [])
     const failed = results.find((result) => result.status === 'rejected')
