@@ -109,9 +109,11 @@ const rulesInNamespaces = [
   // delete: to roll a broker; patch: to label it with its role
   { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch', 'delete', 'patch'] },
   { apiGroups: [''], resources: ['events'], verbs: ['create', 'patch'] }, // patch: to count one up
+  { apiGroups: [''], resources: ['persistentvolumeclaims'], verbs: ['list', 'patch'] }, // patch: to let them grow
 ]
 const rulesInCluster = [
-  { apiGroups: ['storage.k8s.io'], resources: ['storageclasses'], verbs: ['list'] }, // whose volumes belong to root
+  // whose volumes belong to root, and whose may grow
+  { apiGroups: ['storage.k8s.io'], resources: ['storageclasses'], verbs: ['list'] },
 ]
 
 function clusterRole(name: unknown, rules: unknown[]) {

@@ -69,22 +69,27 @@ const scaleIn = z
   })
   .describe('What happens to groups that are too many when groups is lowered.')
 
+const sizeDefault = '20Gi'
+
+/** CEL: a field of spec.storage as a text, or its default. */
+function storageOf(self: string, field: string, preset: string): string {
+  const has = `has(${self}.storage) && has(${self}.storage.${field})`
+  const value = `${self}.storage.${field}`
+  return `(${has} ? ${field === 'size' ? `string(${value})` : value} : ${preset})`
+}
+
+/** CEL: it is what it was. */
+function given(field: string, preset: string): string {
+  return `${storageOf('self', field, preset)} == ${storageOf('oldSelf', field, preset)}`
+}
+
 const storage = z
   .object({
-    size: quantity.default('20Gi').describe('Size of the volume of each broker.'),
+    size: quantity.default(sizeDefault).describe('Size of the volume of each broker. It may grow.'),
     className: z.string().max(253).describe("StorageClass. Default: the cluster's default class.").optional(),
     ephemeral: z.boolean().default(false).describe('No volume: messages are lost with the pod. For trying out.'),
   })
   .describe('Where each broker keeps its messages. Volumes outlive the BrokerSet; delete them by hand.')
-  .meta(
-    rules({
-      rule:
-        "(has(self.className) ? self.className : '') == (has(oldSelf.className) ? oldSelf.className : '') && " +
-        '(has(self.ephemeral) && self.ephemeral) == (has(oldSelf.ephemeral) && oldSelf.ephemeral) && ' +
-        "(has(self.size) ? string(self.size) : '20Gi') == (has(oldSelf.size) ? string(oldSelf.size) : '20Gi')",
-      message: 'storage cannot be changed after creation',
-    }),
-  )
 
 export const brokerSetSpec = z
   .object({
@@ -182,8 +187,12 @@ export const brokerSetSpec = z
         message: 'hibernate does not go with storage.ephemeral: all messages would be lost',
       },
       {
-        rule: 'has(self.storage) == has(oldSelf.storage)',
-        message: 'storage cannot be changed after creation',
+        rule: `${given('className', "''")} && ${given('ephemeral', 'false')}`,
+        message: 'storage.className and storage.ephemeral cannot be changed',
+      },
+      {
+        rule: `quantity(${storageOf('self', 'size', `'${sizeDefault}'`)}).compareTo(quantity(${storageOf('oldSelf', 'size', `'${sizeDefault}'`)})) >= 0`,
+        message: 'storage.size may grow, and never shrinks',
       },
     ),
   )

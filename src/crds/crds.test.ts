@@ -121,7 +121,8 @@ test('a group with two slaves of which one must have each message is well formed
 
 test.each<[string, string, object, string]>([
   ['clusterName', 'BrokerSet', { clusterName: 'other' }, 'clusterName cannot be changed'],
-  ['the storage size', 'BrokerSet', { storage: { size: '3Gi' } }, 'storage cannot be changed'],
+  ['a smaller storage size', 'BrokerSet', { storage: { size: '1Gi' } }, 'never shrinks'],
+  ['the storage class', 'BrokerSet', { storage: { size: '2Gi', className: 'fast' } }, 'cannot be changed'],
   ['topicName', 'Topic', { topicName: 'other' }, 'topicName cannot be changed'],
   ['groupName', 'ConsumerGroup', { groupName: 'other' }, 'groupName cannot be changed'],
   ['brokerSetRef', 'Topic', { brokerSetRef: { name: 'other' } }, 'brokerSetRef cannot be changed'],
@@ -130,6 +131,19 @@ test.each<[string, string, object, string]>([
 
   expect(problemsOf(old, old)).toEqual([])
   expect(problemsOf(withSpec(old, spec), old).join('\n')).toContain(says)
+})
+
+test.each(['2Gi', '3Gi', '3000M'])('storage of 2Gi may become %s', (size) => {
+  const old = sample('BrokerSet')
+
+  expect(problemsOf(withSpec(old, { storage: { size } }), old)).toEqual([])
+})
+
+test('storage may be named later, with its defaults or more', () => {
+  const old = { ...sample('BrokerSet'), spec: { nameServerRef: { name: 'mq' } } }
+
+  expect(problemsOf(withSpec(old, { storage: { size: '20Gi' } }), old)).toEqual([])
+  expect(problemsOf(withSpec(old, { storage: { size: '2Gi' } }), old).join('\n')).toContain('never shrinks')
 })
 
 test('a name too long for its Services is refused', () => {

@@ -42,6 +42,7 @@ export type Service = Typed<api.V1Service>
 export type ConfigMap = Typed<api.V1ConfigMap>
 export type Pod = Typed<api.V1Pod>
 export type PodDisruptionBudget = Typed<api.V1PodDisruptionBudget>
+export type PersistentVolumeClaim = Typed<api.V1PersistentVolumeClaim>
 export type StorageClass = Typed<api.V1StorageClass>
 export type PodSpec = api.V1PodSpec
 
@@ -62,6 +63,12 @@ export const podDisruptionBudgets: ResourceType = {
   apiVersion: 'policy/v1',
   kind: 'PodDisruptionBudget',
   plural: 'poddisruptionbudgets',
+}
+
+export const persistentVolumeClaims: ResourceType = {
+  apiVersion: 'v1',
+  kind: 'PersistentVolumeClaim',
+  plural: 'persistentvolumeclaims',
 }
 
 /** Cluster-wide. */

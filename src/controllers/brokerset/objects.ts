@@ -159,13 +159,15 @@ export interface GroupFacts {
   isAdmitted: boolean
   /** RFC 3339 when the group is being taken away. */
   drainingSince?: string | undefined
+  /** See volumesMarkOf. */
+  volumes?: string | undefined
   /** See abortMarkOf. */
   drainAborted?: string | undefined
 }
 
 /** A group's configuration and StatefulSet. */
 export function groupObjects(desired: BrokerSet, index: number, facts: GroupFacts) {
-  const { brokerIPs, replicas, revision, live, isDataRoots, isAdmitted, drainingSince, drainAborted } = facts
+  const { brokerIPs, replicas, revision, live, isDataRoots, isAdmitted, drainingSince, drainAborted, volumes } = facts
   const { spec } = desired
   const { name } = desired.metadata
   const group = groupName(name, index)
@@ -214,13 +216,15 @@ export function groupObjects(desired: BrokerSet, index: number, facts: GroupFact
       podHash,
     }),
   )
+  // a StatefulSet's template of claims cannot be changed: the claims themselves grow
+  const liveClaim = live?.spec?.volumeClaimTemplates?.[0]?.spec?.resources?.requests?.storage
   const claim = {
     apiVersion: 'v1',
     kind: 'PersistentVolumeClaim',
     metadata: { name: 'data', labels: own },
     spec: {
       accessModes: ['ReadWriteOnce'],
-      resources: { requests: { storage: String(size) } },
+      resources: { requests: { storage: String(liveClaim ?? size) } },
       ...(className !== undefined && { storageClassName: className }),
     },
   }
@@ -228,6 +232,7 @@ export function groupObjects(desired: BrokerSet, index: number, facts: GroupFact
     [annotation.madeFor]: revision.madeFor,
     ...(isAdmitted && { [annotation.admitted]: 'true' }),
     ...(drainingSince !== undefined && { [annotation.drainingSince]: drainingSince }),
+    ...(volumes !== undefined && { [annotation.volumes]: volumes }),
     ...(drainAborted !== undefined && { [annotation.drainAborted]: drainAborted }),
   }
   const statefulSet = {

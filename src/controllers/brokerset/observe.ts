@@ -7,7 +7,9 @@ import {
   isRefused,
   type KubeObject,
   keyOf,
+  type PersistentVolumeClaim,
   type Pod,
+  persistentVolumeClaims,
   type Service,
   type StatefulSet,
   type StorageClass,
@@ -19,12 +21,14 @@ import { wantedGroup } from '../consumergroup/plan.ts'
 import type { Declared } from '../on-brokers/plan.ts'
 import { isSpeaker } from '../on-brokers/reconcile.ts'
 import { handsOver, isPodReady } from '../pods.ts'
+import { bytesOf } from '../quantity.ts'
 import { type BrokerSet, brokerPort, hostPort, namesrvPort } from '../resources.ts'
 import type { Shell } from '../shell.ts'
 import { wantedTopic } from '../topic/plan.ts'
 import type { Sight } from '../world.ts'
 import { clusterNameOf, groupName, liveSettingsOf, memberName, ordinalOf, settingsState } from './objects.ts'
 import { keptGroups } from './scale-in.ts'
+import { areVolumesSettled, type ObservedVolumes } from './volumes.ts'
 
 /** What is known of the NameServers that a BrokerSet registers at. */
 export interface ObservedNameServers {
@@ -83,6 +87,8 @@ export interface Observed {
   groups: ObservedGroup[]
   /** Names of the PodDisruptionBudgets that the set has. */
   budgets: readonly string[]
+  /** undefined: not asked for, since all volumes were seen with the size that is wanted. */
+  volumes: ObservedVolumes | undefined
 }
 
 /** What NameServers know a broker by, besides its address. */
@@ -151,7 +157,9 @@ export async function observe(desired: BrokerSet, shell: Shell): Promise<Observe
     }),
   )
   const budgets = world.podDisruptionBudgets.by('owner', uid).map(({ metadata }) => metadata.name)
-  return { nameServers, kept, groups, budgets }
+  const isSettled = groups.every((group) => group.index >= kept || areVolumesSettled(desired, group.statefulSet))
+  const volumes = desired.spec.storage.ephemeral || isSettled ? undefined : await observeVolumes(desired, shell)
+  return { nameServers, kept, groups, budgets, volumes }
 }
 
 /** Index of the group that a child belongs to; NaN: to none. */
@@ -261,6 +269,26 @@ async function makesRootsVolumes({ spec }: BrokerSet, shell: Shell): Promise<boo
     metadata.annotations?.['storageclass.kubernetes.io/is-default-class'] === 'true'
   const used = classes.find((one) => (className === undefined ? isDefault(one) : one.metadata.name === className))
   return used !== undefined && rootsProvisioners.includes(used.provisioner)
+}
+
+async function observeVolumes(desired: BrokerSet, shell: Shell): Promise<ObservedVolumes> {
+  const { name, namespace } = desired.metadata
+  const selection = { type: persistentVolumeClaims, namespace, labelSelector: `${label.brokerSet}=${name}` }
+  try {
+    const claims: PersistentVolumeClaim[] = []
+    let next: string | undefined
+    do {
+      const page = await shell.client.listPage<PersistentVolumeClaim>(selection, { limit: 500, next }, shell.signal)
+      claims.push(...page.items)
+      next = page.next
+    } while (next !== undefined)
+    const size = bytesOf(desired.spec.storage.size)
+    const grows = claims.some(({ spec }) => bytesOf(spec?.resources?.requests?.storage ?? 0) < size)
+    return { claims, classes: grows ? await listStorageClasses(shell) : [] }
+  } catch (error) {
+    shell.signal.throwIfAborted()
+    return { trouble: messageOf(error) } // brokers are no less well for that
+  }
 }
 
 async function listStorageClasses(shell: Shell): Promise<StorageClass[]> {

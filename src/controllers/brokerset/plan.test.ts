@@ -93,7 +93,8 @@ function look(
 ) {
   const last = groups.at(-1) as ObservedGroup
   const kept = keptGroups(desired, last.index, last.statefulSet)
-  const planned = plan(desired, { nameServers: { ...nameServers, ...given }, kept, groups, budgets }, image, nowMs)
+  const observed = { nameServers: { ...nameServers, ...given }, kept, groups, budgets, volumes: undefined }
+  const planned = plan(desired, observed, image, nowMs)
   return {
     ...planned,
     ready: planned.verdicts.find(({ type }) => type === 'Ready'),
@@ -104,9 +105,11 @@ function look(
         ? `permission ${step.brokerName} ${step.permission}`
         : step.do === 'label'
           ? `label ${step.pod.metadata.name} ${step.role}`
-          : !('object' in step)
+          : step.do !== 'resize' && !('object' in step)
             ? `${step.do} ${'settings' in step ? `${step.brokerAddr} ${Object.entries(step.settings)}` : step.brokerName}`
-            : `${step.do} ${step.type.kind} ${step.object.metadata.name}`,
+            : step.do === 'resize'
+              ? `resize ${step.claim.metadata.name}`
+              : `${step.do} ${step.type.kind} ${step.object.metadata.name}`,
     ),
   }
 }

@@ -43,6 +43,7 @@ import {
   scaleInStall,
   scaleInVerdict,
 } from './scale-in.ts'
+import { planVolumes, type ResizeStep, volumesMarkOf } from './volumes.ts'
 
 export type Step =
   | KubeStep
@@ -51,6 +52,7 @@ export type Step =
   | { do: 'createTopic'; brokerName: string; brokerAddr: string; topic: BrokerTopic }
   | { do: 'createGroup'; brokerName: string; brokerAddr: string; group: BrokerGroup }
   | { do: 'release'; brokerName: string; brokerAddr: string }
+  | ResizeStep
   | { do: 'changeSettings'; brokerAddr: string; settings: Record<string, string> }
 
 export interface Plan extends Report<BrokerSetStatus> {
@@ -63,6 +65,7 @@ export interface Plan extends Report<BrokerSetStatus> {
 const registrationPollMs = 1000 // while a broker is expected to register or catch up at any moment: nothing else tells
 const drainPollMs = 2000
 const copyPollMs = 5000 // while a slave copies what it lacks: for the status
+const resizePollMs = 5000 // volumes are not watched
 const steadyPollMs = 30_000 // a registration can be lost without Kubernetes noticing
 
 /**
@@ -86,6 +89,8 @@ export function plan(asked: BrokerSet, observed: Observed, runtimeImage: string,
   const pods = observed.groups.flatMap((group) => group.members.flatMap(({ pod }) => pod?.metadata.name ?? []))
   const sleep: Sleep = isAsleep ? { is: 'asleep', pods, what: 'no broker runs, all volumes are kept' } : { is: 'awake' }
   const notes: Note[] = sleepNotes(sleep, asked.status?.conditions)
+  const kept = observed.groups.map(({ index }) => index).filter((index) => index < wanted)
+  const volumes = planVolumes(desired, kept, observed.volumes)
   const settled: Plan['settled'] = []
   const changed: SettingsChange[] = []
   const present = groups.flatMap(({ statefulSet }) => statefulSet ?? [])
@@ -93,7 +98,9 @@ export function plan(asked: BrokerSet, observed: Observed, runtimeImage: string,
   for (const group of groups) {
     const since = group === leaving ? quietSince(group, nowMs) : undefined
     const drainAborted = isAborted(scaleIn, group) ? abortMarkOf(asked) : undefined
-    const kept = keep(desired, group, { drainingSince: since, drainAborted, mayStart: nameServers.isUsable, revision })
+    const mayStart = nameServers.isUsable
+    const areVolumesSettled = volumes.settled(group.index)
+    const kept = keep(desired, group, { drainingSince: since, drainAborted, mayStart, revision, areVolumesSettled })
     steps.push(...kept.steps)
     notes.push(...kept.notes)
     settled.push(...kept.settled)
@@ -126,6 +133,9 @@ export function plan(asked: BrokerSet, observed: Observed, runtimeImage: string,
     notes.push(note('BrokerRestarted', `restarting ${restart.metadata.name}: its settings or its template changed`))
   }
 
+  steps.push(...volumes.steps) // last: what refuses them holds up nothing else
+  notes.push(...volumes.notes)
+
   const outdated = rolling.flatMap(({ members }) => members).filter(({ isOutdated }) => isOutdated).length
   const staying = groups.filter((group) => group !== leaving)
   const countOf = (...states: GroupState[]) => statuses.filter(({ state }) => states.includes(state)).length
@@ -157,9 +167,13 @@ export function plan(asked: BrokerSet, observed: Observed, runtimeImage: string,
           })),
       scaleInVerdict(asked, scaleIn),
       sleepVerdict(sleep),
+      volumes.verdict,
     ],
     notes,
-    recheckAfterMs: leaving ? drainPollMs : recheckAfterMs(desired, observed.nameServers, staying),
+    recheckAfterMs: Math.min(
+      leaving ? drainPollMs : recheckAfterMs(desired, observed.nameServers, staying),
+      volumes.verdict.reason === 'Resizing' ? resizePollMs : steadyPollMs,
+    ),
   }
 }
 
@@ -212,11 +226,12 @@ interface Keeping {
   drainAborted: string | undefined
   mayStart: boolean
   revision: PodRevision
+  areVolumesSettled: boolean
 }
 
 /** The objects of a group that stays or still stays. */
 function keep(desired: BrokerSet, group: ObservedGroup, keeping: Keeping) {
-  const { drainingSince, drainAborted, mayStart, revision } = keeping
+  const { drainingSince, drainAborted, mayStart, revision, areVolumesSettled } = keeping
   const { index, brokerName, isDataRoots, members, statefulSet: live } = group
   const [master] = members
   const wanted = wantedMembers(desired, group)
@@ -259,6 +274,7 @@ function keep(desired: BrokerSet, group: ObservedGroup, keeping: Keeping) {
     isAdmitted,
     drainingSince,
     drainAborted,
+    volumes: areVolumesSettled ? volumesMarkOf(desired) : undefined,
   }
   const { config, statefulSet } = groupObjects(desired, index, facts)
   steps.push(

@@ -1,5 +1,5 @@
 import { label, misfitOf } from '../../crds/index.ts'
-import { isRefused, pods } from '../../kube/index.ts'
+import { isRefused, persistentVolumeClaims, pods } from '../../kube/index.ts'
 import { pausable, type Readiness } from '../conditions.ts'
 import { corrected, verdictsAfter } from '../failure.ts'
 import { performAll, performInKubernetes, writeStatus } from '../perform.ts'
@@ -7,6 +7,7 @@ import { type BrokerSet, brokerSets } from '../resources.ts'
 import type { Reconcile, Shell } from '../shell.ts'
 import { observe } from './observe.ts'
 import { plan, type Step } from './plan.ts'
+import type { ResizeStep } from './volumes.ts'
 
 /** One pass over a BrokerSet: its groups as they should be, and whether every NameServer knows them. */
 export const reconcileBrokerSet: Reconcile<BrokerSet> = async (desired, shell) => {
@@ -48,11 +49,19 @@ function performStep(step: Step, shell: Shell): Promise<void> {
       return shell.admin.release(step.brokerAddr)
     case 'changeSettings':
       return shell.admin.changeSettings(step.brokerAddr, step.settings)
+    case 'resize':
+      return resize(step, shell)
     case 'label':
       return setRole(step, shell)
     default:
       return performInKubernetes(step, shell)
   }
+}
+
+async function resize({ claim, size }: ResizeStep, { client, signal }: Shell): Promise<void> {
+  const { uid } = claim.metadata
+  const patch = { metadata: { uid }, spec: { resources: { requests: { storage: size } } } }
+  await client.merge(persistentVolumeClaims, claim.metadata, patch, signal)
 }
 
 async function setRole({ pod, role }: Extract<Step, { do: 'label' }>, { client, signal }: Shell): Promise<void> {

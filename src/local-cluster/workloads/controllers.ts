@@ -137,9 +137,10 @@ function isTerminating(registry: Registry, namespace: string | undefined): boole
   return registry.store.get('/namespaces', undefined, namespace ?? '')?.metadata.deletionTimestamp !== undefined
 }
 
-/** A claim is bound at once: its volume is a folder that the kubelet makes when a pod needs it. */
+/** A claim is bound, and grows, at once: its volume is a folder that the kubelet makes when a pod needs it. */
 function bindClaim(registry: Registry, kinds: Kinds, claim: KubeObject): void {
-  if (objectAt(claim.status).phase === 'Bound') return
+  const before = objectAt(claim.status)
+  if (before.phase === 'Bound' && isEqual(before.capacity, objectAt(claim.spec, 'resources', 'requests'))) return
   const { name, namespace, uid } = claim.metadata
   const volumeName = `pvc-${uid}`
   const spec = { ...objectAt(claim.spec), volumeName }
