@@ -113,7 +113,7 @@ export function consumerUnit(
         subscriptions: { [topic]: '*' },
         consumeFrom: 'first',
         async onMessage({ body, properties, queue, queueOffset, reconsumeTimes }) {
-          if (random.is(0.2)) await doors.clock.sleep(random.scaled(1, 500))
+          if (random.is(0.2)) await doors.clock.sleep(random.scaled(1, 4_000))
           if (reconsumeTimes === 0 && random.int(1_000) < failuresPerMille) {
             throw new OperatingError('DEADLINE_EXCEEDED', { why: 'a failure on purpose' })
           }

@@ -124,7 +124,7 @@ export class Faults {
 
   #strike(random: SeededRandom): void {
     const units = this.#units()
-    const unit = random.is(0.5) ? units[0]! : random.one(units) // the master has most to lose
+    const unit = random.is(0.4) ? units[0]! : random.one(units) // the master has most to lose
     const death: Death = random.is(0.5) ? 'kill' : 'powerCut'
     const fate = random.one(deck)
     switch (fate) {
