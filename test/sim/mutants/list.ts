@@ -92,12 +92,6 @@ export const mutants: readonly Mutant[] = [
     replaceBy: 'Math.max(flushedOffset, maxOffset)',
   },
   {
-    name: 'where a slave asks from counts as acknowledged',
-    file: 'src/runtime-broker/ha/slave-link.ts',
-    find: '    this.ackOffset = requestOffset\n',
-    replaceBy: '    this.ackOffset = this.confirmedOffset = requestOffset\n    this.#parts.onAck()\n',
-  },
-  {
     name: 'a slave goes on without comparing',
     file: 'src/runtime-broker/ha/session.ts',
     find: 'if (!own.equals(theirs)) {',
