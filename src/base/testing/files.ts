@@ -2,7 +2,7 @@ import { assert } from '../assert.ts'
 import { OperatingError } from '../errors.ts'
 import type { DiskSpace, FileInfo, Files, OpenFile, OpenMode } from '../files.ts'
 
-const pageBytes = 4096
+export const pageBytes = 4096
 /** A disk writes whole sectors: a write that is cut by a power cut ends at the end of one. */
 const sectorBytes = 512
 

@@ -1,5 +1,5 @@
 import type { Files, OpenFile } from '../../../src/base/files.ts'
-import { MemoryFiles } from '../../../src/base/testing/files.ts'
+import { MemoryFiles, pageBytes } from '../../../src/base/testing/files.ts'
 import type { SeededRandom } from './random.ts'
 import type { Timeline } from './timeline.ts'
 
@@ -58,11 +58,15 @@ export class Disk {
     const wrapped = (file: OpenFile): OpenFile => ({
       path: file.path,
       write: (bytes, position) => {
-        const half = bytes.length >> 1
+        // The system takes the bytes of a call page by page, and a page goes to the disk with all that a call put there.
+        const middle = position + (bytes.length >> 1)
+        const taken = Math.max(0, middle - (middle % pageBytes) - position)
         changing('write', file.path)
-        file.write(bytes.subarray(0, half), position)
-        changing('write-half', file.path)
-        file.write(bytes.subarray(half), position + half)
+        if (taken > 0) {
+          file.write(bytes.subarray(0, taken), position)
+          changing('write-half', file.path)
+        }
+        file.write(bytes.subarray(taken), position + taken)
       },
       read: (into, position) => {
         reading()
