@@ -73,6 +73,7 @@ test('a smaller number waits until the set is awake, and so does a drain that wa
   await hibernate('brokersets', 'b', false)
   await cluster.eventually(() => brokerSet()?.status?.groupStatuses?.[1]?.draining?.blockers?.length === 1)
   expect(leaving.permission).toBe(4)
+  await cluster.eventually(() => podNames().includes('b-1-0'))
 })
 
 test('what hibernates can be deleted, and so can the topics of it: they stay on the volumes', async () => {

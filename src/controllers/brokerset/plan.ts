@@ -195,10 +195,10 @@ function recheckAfterMs(
   return members.some((member) => member.sync && !isInSync(member)) ? copyPollMs : steadyPollMs
 }
 
-/** The brokers that a group is to have. One that leaves as a whole keeps what it has. */
+/** The brokers that a group is to have. One that leaves as a whole keeps what it has; if it slept, it wakes for that. */
 function wantedMembers(desired: BrokerSet, { index, members, statefulSet }: ObservedGroup): readonly ObservedMember[] {
   const { groups, slavesPerGroup } = desired.spec
-  const count = index < groups ? 1 + slavesPerGroup : (statefulSet?.spec?.replicas ?? 1)
+  const count = index < groups ? 1 + slavesPerGroup : statefulSet?.spec?.replicas || 1 + slavesPerGroup
   return members.filter(({ ordinal }) => ordinal < count)
 }
 

@@ -29,7 +29,7 @@ export interface PretendedBroker {
 const logBytes = 2 ** 40
 
 /** Where `brokers` has the broker of a pod or Service: `0` is the master of group 0, `0-1` its first slave. */
-function brokerKey({ metadata }: KubeObject): string {
+export function brokerKey({ metadata }: KubeObject): string {
   const group = metadata.labels?.[label.group] ?? ''
   const ordinal = metadata.name.split('-').at(-1)
   return ordinal === '0' ? group : `${group}-${ordinal}`
@@ -137,7 +137,7 @@ export function pretendBrokers(store: ObjectStore) {
         groups: new Map(),
         uses: new Map(),
         resets: [],
-        isHeld: pod.metadata.name.endsWith('-0'),
+        isHeld: false,
         registeredWith: undefined,
         registeredGroups: [],
         settings: new Map(),
@@ -153,7 +153,10 @@ export function pretendBrokers(store: ObjectStore) {
       })
     }
     const broker = brokers.get(brokerKey(pod))
-    if (broker) broker.settings = new Map(Object.entries(liveBrokerSettings(configurationOf(pod))))
+    if (!broker) return
+    const configuration = configurationOf(pod)
+    broker.settings = new Map(Object.entries(liveBrokerSettings(configuration)))
+    broker.isHeld = configuration.registrationHeld === 'true'
   }
 
   return { brokers, admin, begin }
