@@ -37,10 +37,10 @@ export interface PullContext {
   readonly heartbeats: Heartbeats
   readonly consumerGroup: string
   /**
-   * push: brokers know what the group wants from heartbeats, and store the progress with each pull; broadcast: the same
-   * without progress; lite: each pull says what it wants.
+   * push: brokers know what the group wants from heartbeats, and store the progress with each pull; pushUncommitted: the
+   * same without progress; lite: each pull says what it wants.
    */
-  readonly kind: 'push' | 'broadcast' | 'lite'
+  readonly kind: 'push' | 'pushUncommitted' | 'lite'
   readonly limits: PullLimits
   readonly isClosed: () => boolean
   readonly heldBytes: () => number

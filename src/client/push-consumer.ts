@@ -122,7 +122,8 @@ export class PushConsumer {
       cluster: this.#cluster,
       heartbeats: this.#heartbeats,
       consumerGroup,
-      kind: this.#isBroadcasting ? 'broadcast' : 'push',
+      // of a queue that changes hands in order, a pull with older progress could overtake the last progress
+      kind: this.#isBroadcasting || orderly ? 'pushUncommitted' : 'push',
       limits: pullLimits(options),
       isClosed: () => this.#isClosed(),
       heldBytes: () => [...this.#queues.values()].reduce((sum, { bytes }) => sum + bytes, 0),
