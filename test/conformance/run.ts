@@ -7,6 +7,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { apachePeer, type Cluster, ourPeer, type Peer, projectDir, startCluster } from '../peers/cluster.ts'
+import { clientCases } from './client.ts'
 import { type Ending, exchangeCase } from './exchange/exchange.ts'
 import { type JavaProject, prepareJava } from './java.ts'
 import { type AdminCommand, adminStages, mqadmin } from './mqadmin.ts'
@@ -17,6 +18,7 @@ const workDir = join(projectDir, '.work/conformance')
 const replicationPrefix = 'replication:'
 const exchangePrefix = 'store exchange:'
 const tlsPrefix = 'TLS:'
+const clientPrefix = 'our client:'
 /** Cases that are run where TLS is all that is served. */
 const tlsCases = '^(sendSync|sendBatch|pullWakesOnArrival|pushClustering|adminTopicStats)$'
 const suiteTimeoutMs = 8 * 60_000
@@ -53,6 +55,7 @@ async function main(): Promise<number> {
     if (peers.length > 1) await adminPhase(java, clusters, results)
     else say('one peer only: what mqadmin prints is not compared')
     for (const [peer, cluster] of clusters) await casePhase(java, peer, cluster, results)
+    await clientPhase(peers, results)
     if (peers.includes(ourPeer)) {
       await replicationPhase(peers, results)
       await exchangePhase(peers, results)
@@ -149,6 +152,18 @@ async function runCase(results: Results, name: string, work: () => Promise<strin
     (error: Error) => ({ passed: false, error: error.message }),
   )
   record(results, name, ourPeer, { ...outcome, ms: Math.round(performance.now() - started) })
+}
+
+/** Our client at either implementation, both at a time: they mostly wait. */
+async function clientPhase(peers: readonly Peer[], results: Results): Promise<void> {
+  const isWanted = (name: string) => new RegExp(flags.only).test(`${clientPrefix} ${name}`)
+  say('our client')
+  await Promise.all(
+    peers.map(async (peer) => {
+      const outcomes = await clientCases(peer, join(workDir, `client-${peer.name}`), isWanted)
+      for (const [name, outcome] of outcomes) record(results, `${clientPrefix} ${name}`, peer, outcome)
+    }),
+  )
 }
 
 /** Masters and slaves of both implementations. Recorded as ours: ours takes part in each. */
