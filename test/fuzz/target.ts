@@ -46,10 +46,12 @@ export interface Look {
   isOpen: boolean
   /** Bytes that wait for the peer to read them. */
   queuedBytes: number
-  /** From when it was accepted to when it was closed, or now. A busy machine does not change it: it is the server's time. */
+  /** From when it was accepted to when it was closed, or now, without what other processes took of it. */
   openMs: number
   /** The same from when bytes last came out of it. */
   silentMs: number
+  /** With what they took. */
+  silentWallMs: number
 }
 
 export interface Memory {
@@ -104,8 +106,9 @@ const calls: TargetCalls = {
     return {
       isOpen: closedAtMs === undefined,
       queuedBytes: socket?.queuedBytes ?? 0,
-      openMs: endMs - openedAtMs,
-      silentMs: endMs - lastDataAtMs,
+      openMs: meter.fairMs(openedAtMs, endMs),
+      silentMs: meter.fairMs(lastDataAtMs, endMs),
+      silentWallMs: endMs - lastDataAtMs,
     }
   },
   open() {

@@ -115,10 +115,10 @@ const renegotiation: Attack = async (peer) => {
 }
 
 /** A good client of either version, so that the other attacks mean something. */
-const goodClient: Attack = (peer, chance) => {
+const goodClient: Attack = (peer, chance, stage) => {
   const request = { ...requestOf(0, chance), opaque: 1, flag: 0 }
   peer.ask(request, frameOf(request, chance))
-  return isAnswered(peer)
+  return isAnswered(peer, stage)
 }
 
 /** Bytes that do not begin a handshake, where TLS alone is served. */

@@ -9,10 +9,12 @@ export interface Turns {
 }
 
 const tickMs = 10
+const starvedMsMin = 20 // timers are late by some
 
 /** Looks at the turns of this process's event loop from now on. */
 export class TurnMeter {
   #longest: Turns = { busyMs: 0, starvedMs: 0 }
+  #starved: { endMs: number; ms: number }[] = [] // since the last question, oldest first
   #wallMs = nodeClock.monotonicMs()
   #cpuMs = cpuMs()
 
@@ -24,7 +26,17 @@ export class TurnMeter {
   take(): Turns {
     const { busyMs, starvedMs } = this.#longest
     this.#longest = { busyMs: 0, starvedMs: 0 }
+    this.#starved = []
     return { busyMs: Math.round(busyMs), starvedMs: Math.round(starvedMs) }
+  }
+
+  /** How much of a time it could run: all but what it was starved for. @param fromMs monotonic, as is toMs */
+  fairMs(fromMs: number, toMs: number): number {
+    let fairMs = toMs - fromMs
+    for (const { endMs, ms } of this.#starved) {
+      fairMs -= Math.max(0, Math.min(endMs, toMs) - Math.max(endMs - ms, fromMs))
+    }
+    return fairMs
   }
 
   #tick(): void {
@@ -33,6 +45,7 @@ export class TurnMeter {
     const starvedMs = wallMs - this.#wallMs - busyMs - tickMs
     this.#longest.busyMs = Math.max(this.#longest.busyMs, busyMs)
     this.#longest.starvedMs = Math.max(this.#longest.starvedMs, starvedMs)
+    if (starvedMs > starvedMsMin) this.#starved.push({ endMs: wallMs, ms: starvedMs })
     this.#wallMs = wallMs
     this.#cpuMs = usedMs
   }
