@@ -2,9 +2,8 @@ import { nodeClock } from '../../src/base/node/index.ts'
 import { PullSysFlag, RequestCode } from '../../src/remoting/codes.ts'
 import type { Command } from '../../src/remoting/command.ts'
 import { frameBytesMax } from '../../src/remoting/frame.ts'
-import { pullMessageRequest } from '../../src/remoting/headers/pull-message.ts'
 import type { Chance } from './chance.ts'
-import { codes, floodTopic, requestOf } from './corpus.ts'
+import { codes, requestOf } from './corpus.ts'
 import { flipped, frameOf, mutateRequest, oddHeaderFrame, rawFrame } from './mutate.ts'
 import {
   isAnswered,
@@ -17,6 +16,7 @@ import {
   type Outcome,
 } from './outcomes.ts'
 import type { Peer } from './peer.ts'
+import { cutOffFrame, floodPull } from './requests.ts'
 import { idleSeconds, type Stage } from './stage.ts'
 
 /** One way to misbehave on one connection. */
@@ -169,10 +169,7 @@ const slowLink: Attack = async (peer, chance, stage) => {
 
 /** A frame that drips on for ever, never silent for as long as an idle connection. */
 const dripping: Attack = async (peer, _, stage) => {
-  const prefix = Buffer.alloc(8)
-  prefix.writeInt32BE(100_000, 0)
-  prefix.writeInt32BE(1_000, 4)
-  peer.write(prefix)
+  peer.write(cutOffFrame)
   const drip = nodeClock.every(50, () => peer.write(Buffer.from(' ')))
   try {
     return await isClosedInTime(peer, stage)
@@ -206,25 +203,8 @@ const unreadAnswers: Attack = (peer, chance, stage) => {
 }
 
 /** Small requests with large answers, all at once. */
-const unreadFlood: Attack = (peer, chance, stage) => {
-  const extFields = pullMessageRequest.encode({
-    consumerGroup: 'flood',
-    topic: floodTopic,
-    queueId: 0,
-    queueOffset: 0,
-    maxMsgNums: 1,
-    sysFlag: PullSysFlag.SUBSCRIPTION,
-    commitOffset: 0,
-    suspendTimeoutMillis: 0,
-    subVersion: 0,
-    subscription: '*',
-    expressionType: 'TAG',
-  })
-  const rest = { language: 'JAVA', version: 513, remark: undefined, body: Buffer.alloc(0) }
-  const frames = Array.from({ length: 400 }, (_, opaque) =>
-    frameOf({ code: RequestCode.PULL_MESSAGE, flag: 0, opaque, extFields, ...rest }, chance),
-  )
-  return unread(peer, stage, [Buffer.concat(frames)])
+const unreadFlood: Attack = (peer, _, stage) => {
+  return unread(peer, stage, [Buffer.concat(Array.from({ length: 400 }, (_, opaque) => floodPull(opaque)))])
 }
 
 const silence: Attack = (peer, chance, stage) => {

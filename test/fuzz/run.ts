@@ -1,6 +1,7 @@
 /**
  * Throws hostile bytes at a NameServer and a broker, plain and with TLS, while good clients ask them for answers.
  *   npm run fuzz -- [--seeds N] [--seed S] [--attacks N] [--parallel N] [--only TEXT]
+ *   npm run fuzz -- --figures     what a few of them cost: figures.ts
  * One line a seed, then `fuzz: N passed, M failed`. A seed passes where nothing crashed or stood still, each request got its
  * answer and no other one, what broke a rule was closed at once and what was unfinished in time, the good clients never waited
  * for long, the log stayed short, no connection was left, and memory stayed below a limit and came back.
@@ -36,8 +37,13 @@ const { values: flags } = parseArgs({
     attacks: { type: 'string', default: '400' },
     parallel: { type: 'string', default: '64' },
     only: { type: 'string', default: '' },
+    figures: { type: 'boolean', default: false },
   },
 })
+if (flags.figures) {
+  await (await import('./figures.ts')).figures()
+  process.exit()
+}
 const [seedCount, firstSeed, attackCount, parallel] = [flags.seeds, flags.seed, flags.attacks, flags.parallel].map(
   Number,
 ) as [number, number, number, number]

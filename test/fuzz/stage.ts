@@ -3,9 +3,8 @@ import { silentLog } from '../../src/base/log.ts'
 import { nodeClock, nodeFiles, nodeNetwork } from '../../src/base/node/index.ts'
 import { RemotingClient } from '../../src/remoting/client.ts'
 import { ClientTls } from '../../src/remoting/client-tls.ts'
-import { RequestCode } from '../../src/remoting/codes.ts'
-import { sendMessageRequestV2 } from '../../src/remoting/headers/send-message.ts'
 import { floodTopic, stageTopic } from './corpus.ts'
+import { type GoodRequest, routeRequest, sendRequest } from './requests.ts'
 import type { Servers } from './servers.ts'
 import type { Look, Ports } from './target.ts'
 
@@ -45,10 +44,10 @@ export async function startStage(servers: Servers): Promise<Stage> {
   let isOver = false
   let worst = 0
   /** Any answer is good, silence is not. */
-  const ask = async (by: RemotingClient, address: string, command: Command) => {
+  const ask = async (by: RemotingClient, address: string, request: GoodRequest) => {
     const startedAtMs = performance.now()
     try {
-      await by.call(address, command, witnessMsMax)
+      await by.call(address, request, witnessMsMax)
     } catch (error) {
       if (!isOver && servers.failure === undefined) problems.push(`a good client at ${address}: ${messageOf(error)}`)
     }
@@ -57,7 +56,7 @@ export async function startStage(servers: Servers): Promise<Stage> {
   /** A new connection each time: handshakes that others leave half done must not stand in the way of one. */
   const askSecurely = async () => {
     const fresh = new RemotingClient({ tls }, doors)
-    await ask(fresh, tlsNamesrv!, route)
+    await ask(fresh, tlsNamesrv!, routeRequest(stageTopic))
     await fresh.close()
   }
   const work = async (once: () => Promise<unknown>) => {
@@ -66,10 +65,10 @@ export async function startStage(servers: Servers): Promise<Stage> {
       await nodeClock.sleep(witnessPeriodMs)
     }
   }
-  await client.call(broker!, send(floodTopic, Buffer.alloc(floodBytes)), witnessMsMax)
+  await client.call(broker!, sendRequest(floodTopic, Buffer.alloc(floodBytes)), witnessMsMax)
   const working = [
-    work(() => ask(client, broker!, send(stageTopic, Buffer.from('witness')))),
-    work(() => ask(client, namesrv!, route)),
+    work(() => ask(client, broker!, sendRequest(stageTopic, Buffer.from('witness')))),
+    work(() => ask(client, namesrv!, routeRequest(stageTopic))),
     work(askSecurely),
   ]
   return {
@@ -83,27 +82,4 @@ export async function startStage(servers: Servers): Promise<Stage> {
       await client.close()
     },
   }
-}
-
-interface Command {
-  code: number
-  extFields: Record<string, string>
-  body?: Buffer
-}
-
-const route: Command = { code: RequestCode.GET_ROUTEINFO_BY_TOPIC, extFields: { topic: stageTopic } }
-
-function send(topic: string, body: Buffer): Command {
-  const extFields = sendMessageRequestV2.encode({
-    producerGroup: 'witness',
-    topic,
-    defaultTopic: 'TBW102',
-    defaultTopicQueueNums: 1,
-    queueId: 0,
-    sysFlag: 0,
-    bornTimestamp: 1_700_000_000_000,
-    flag: 0,
-    properties: 'KEYS\u0001k\u0002',
-  })
-  return { code: RequestCode.SEND_MESSAGE_V2, extFields, body }
 }
