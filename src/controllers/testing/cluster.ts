@@ -1,5 +1,6 @@
 import { silentLog } from '../../base/log.ts'
 import { createHttpClient, listenHttp, nodeClock, nodeRandom } from '../../base/node/index.ts'
+import { found } from '../../base/testing/eventually.ts'
 import { apiVersion, customResourceDefinition, definitions } from '../../crds/index.ts'
 import { EventRecorder, KubeClient, type KubeObject, type Pod, type ResourceType } from '../../kube/index.ts'
 import { Catalog } from '../../local-cluster/api-server/catalog.ts'
@@ -19,7 +20,6 @@ import { pretendBrokers } from './brokers.ts'
 const namespace = 'shop'
 type Kind = 'nameservers' | 'brokersets' | 'topics' | 'consumergroups'
 const deadlineMs = 10_000
-const pollMs = 10
 
 /**
  * An operator on the local cluster's API server. Nothing runs in the pods: they become ready as soon as they exist, and
@@ -129,11 +129,7 @@ export async function startCluster({ leads = true, takesAnySpec = false } = {}) 
       operator.lead()
     },
     async eventually(holds: () => boolean): Promise<void> {
-      const endMs = nodeClock.monotonicMs() + deadlineMs
-      while (!holds()) {
-        if (nodeClock.monotonicMs() > endMs) throw new Error(`not within ${deadlineMs} ms: ${holds}`)
-        await nodeClock.sleep(pollMs)
-      }
+      await found(holds, deadlineMs)
     },
     async stop() {
       await operator.stop()
