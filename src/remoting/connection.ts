@@ -73,6 +73,8 @@ interface Parts {
    * not: its peer need not answer what it is asked.
    */
   side: 'server' | 'client'
+  /** Told of bytes that came or were queued: what all connections together hold has a limit. */
+  moved?: (bytes: number) => void
   /** What it may mean that a server closes without ever having said a word. */
   silentCloseHint?: string
 }
@@ -101,6 +103,7 @@ export class RemotingConnection implements Connection {
   readonly #decoder: FrameDecoder
   readonly #calls: Calls
   readonly #closeTasks: (() => void)[] = []
+  readonly #moved: (bytes: number) => void
   readonly #silentCloseHint: string | undefined
   #state: 'open' | 'closing' | 'closed' = 'open'
   #isPaused = false
@@ -114,7 +117,7 @@ export class RemotingConnection implements Connection {
   #hasRead = false
   #frameBeganMs = 0 // the frame under way, if there is one
 
-  constructor({ id, socket, clock, log, warnings, limits, handle, side, silentCloseHint }: Parts) {
+  constructor({ id, socket, clock, log, warnings, limits, handle, side, moved, silentCloseHint }: Parts) {
     this.id = id
     this.#socket = socket
     this.#clock = clock
@@ -124,6 +127,7 @@ export class RemotingConnection implements Connection {
     this.#handle = handle
     this.#decoder = new FrameDecoder(limits.frameBytesMax)
     this.#side = side
+    this.#moved = moved ?? (() => {})
     this.#silentCloseHint = silentCloseHint
     this.#calls = new Calls(clock, limits.callsMax, (sinceMs) => this.#expired(sinceMs))
     this.#madeAtMs = clock.monotonicMs()
@@ -145,6 +149,7 @@ export class RemotingConnection implements Connection {
         if (this.#decoder.partialBytes === 0) this.#frameBeganMs = this.#lastReadMs
         try {
           this.#decoder.push(chunk, receive)
+          this.#moved(chunk.length)
         } catch (error) {
           if (!isOperatingError(error)) throw error
           this.#warnings.warn(this.#log, { err: error }, 'closing a connection that sent no RocketMQ frame')
@@ -171,6 +176,14 @@ export class RemotingConnection implements Connection {
   /** Requests of the peer without an answer yet. */
   get requests(): number {
     return this.#requests
+  }
+
+  /** Of frames under way, of requests that are not handled yet, and of what waits for the peer to read it. */
+  get heldBytes(): number {
+    if (!this.isOpen) return 0
+    let bytes = this.#decoder.partialBytes + this.#frameBytes + this.#socket.queuedBytes
+    for (const { body } of this.#deferred) bytes += body.length
+    return bytes
   }
 
   /** Closes where bytes have moved neither way for so long, or come so slowly that they would keep it for ever. */
@@ -322,6 +335,7 @@ export class RemotingConnection implements Connection {
 
   #write(bytes: Buffer): void {
     if (this.#socket.write(bytes)) this.#lastActiveMs = this.#clock.monotonicMs()
+    this.#moved(bytes.length)
   }
 
   #drained(): void {

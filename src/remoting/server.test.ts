@@ -272,6 +272,37 @@ test('a peer that never reads is cut off', async () => {
   expect([socket.isClosed, connections().length]).toEqual([true, 0])
 })
 
+test('when all connections together hold too much, the one that holds most goes', async () => {
+  const { network, clock } = await startPair({
+    handle: ({ body }) => ({ code: 0, body: Buffer.alloc(10_000 + body.length) }),
+    heldBytesMax: 100_000,
+  })
+  const peers = [await rawPeer(network), await rawPeer(network), await rawPeer(network)]
+  const open = () => peers.map(({ socket }) => !socket.isClosed)
+  for (const { socket } of peers) socket.pause()
+
+  for (const { socket } of peers) socket.write(requestFrame())
+  peers[1]!.socket.write(requestFrame({ body: Buffer.alloc(30_000) }))
+  await clock.turn()
+  expect(open()).toEqual([true, true, true])
+
+  peers[2]!.socket.write(requestFrame({ body: Buffer.alloc(25_000) })) // 10 + 50 + 45 thousand
+  await clock.turn()
+  expect(open()).toEqual([true, false, true])
+})
+
+test('frames under way are among what connections hold', async () => {
+  const { network, clock } = await startPair({ handle: echo, heldBytesMax: 100_000 })
+  const peers = [await rawPeer(network), await rawPeer(network)]
+  const frame = requestFrame({ body: Buffer.alloc(90_000) })
+
+  peers[0]!.socket.write(frame.subarray(0, 60_000))
+  peers[1]!.socket.write(frame.subarray(0, 70_000))
+  await clock.turn()
+
+  expect(peers.map(({ socket }) => socket.isClosed)).toEqual([false, true])
+})
+
 test('connections above the limit are refused', async () => {
   const { network, clock } = await startPair({ handle: echo, connectionsMax: 1 })
   const first = await rawPeer(network)
