@@ -40,7 +40,10 @@ export interface Connection {
 
 export interface ConnectionLimits {
   frameBytesMax: number
-  /** Bytes waiting for the peer to read, above which it gets no more requests and a server reads no more of its own. */
+  /**
+   * Bytes waiting for the peer to read, above which it gets no more requests and a server handles no more of its own: until
+   * the socket says `drained`, so more than its own mark (64 KiB).
+   */
   queuedBytesHigh: number
   /** Bytes waiting for the peer to read, above which it is cut off. */
   queuedBytesMax: number

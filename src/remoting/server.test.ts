@@ -291,6 +291,28 @@ test('when all connections together hold too much, the one that holds most goes'
   expect(open()).toEqual([true, false, true])
 })
 
+test('when all connections together hold much, each gets less at once', async () => {
+  const { network, clock } = await startPair({
+    handle: () => ({ code: 0, body: Buffer.alloc(80_000) }),
+    queuedBytesHigh: 2_560_000,
+    heldBytesMax: 3_200_000,
+  })
+  const [first, second] = [await rawPeer(network), await rawPeer(network)]
+  const requests = Buffer.concat(Array.from({ length: 12 }, (_, opaque) => requestFrame({ opaque })))
+  for (const { socket } of [first, second]) socket.pause()
+
+  first.socket.write(requests)
+  await clock.turn()
+  second.socket.write(requests)
+  await clock.turn()
+  expect(first.socket.other.queuedBytes).toBeGreaterThan(12 * 80_000)
+  expect(second.socket.other.queuedBytes).toBeLessThan(2 * 80_000)
+
+  for (const { socket } of [first, second]) socket.resume()
+  for (let turns = 0; turns < 50; turns++) await clock.turn()
+  expect([first.responses.length, second.responses.length]).toEqual([12, 12])
+})
+
 test('frames under way are among what connections hold', async () => {
   const { network, clock } = await startPair({ handle: echo, heldBytesMax: 100_000 })
   const peers = [await rawPeer(network), await rawPeer(network)]

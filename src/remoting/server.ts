@@ -2,10 +2,10 @@ import type { Timer } from '../base/clock.ts'
 import type { Doors } from '../base/doors.ts'
 import type { Address, Listener, ListenerTls, Socket } from '../base/network.ts'
 import { Warnings } from '../base/warnings.ts'
-import { formatAddress } from './address.ts'
 import { ResponseCode } from './codes.ts'
-import { type Connection, connectionLimits, RemotingConnection } from './connection.ts'
+import { type Connection, type ConnectionLimits, connectionLimits, RemotingConnection } from './connection.ts'
 import { frameBytesMax } from './frame.ts'
+import { HeldBytes } from './held-bytes.ts'
 import type { Handler, Request, Response } from './request.ts'
 import { Version } from './version.ts'
 
@@ -18,7 +18,7 @@ export interface ServerOptions {
   tls?: ListenerTls | undefined // plain connections only without it
   idleMs?: number // a connection without traffic for so long is closed, and one whose frame takes much longer; 120 s
   connectionsMax?: number
-  heldBytesMax?: number // of all connections: frames under way, and answers that wait to be read; 512 MiB
+  heldBytesMax?: number // HeldBytes has the meaning; 512 MiB
   frameBytesMax?: number
   queuedBytesHigh?: number // ConnectionLimits has the meaning of these
   queuedBytesMax?: number
@@ -45,7 +45,6 @@ export async function startServer(
 
 const connectionsMaxDefault = 16_384
 const heldBytesMaxDefault = 512 * 1024 * 1024 // many honest clients may read slowly at once, each as much as a pull brings
-const heldCounts = 16 // while as many bytes move as may be held: connections are counted often enough, and seldom
 const idleMsDefault = 120_000
 const idleChecks = 4 // in each idleMs
 const closePollMs = 10
@@ -55,10 +54,11 @@ class RemotingServer implements Server {
   readonly #doors: Pick<Doors, 'clock' | 'network' | 'log'>
   readonly #connections = new Set<RemotingConnection>()
   readonly #warnings: Warnings
+  readonly #limits: ConnectionLimits
+  readonly #held: HeldBytes
   #listener: Listener | undefined
   #idleTimer: Timer | undefined
   #lastId = 0
-  #movedBytes = 0 // since connections were counted
   #refused = 0 // connections above connectionsMax since the last idle check
   #isClosing = false
 
@@ -66,6 +66,10 @@ class RemotingServer implements Server {
     this.#options = options
     this.#doors = doors
     this.#warnings = new Warnings(doors.clock)
+    const { handle, listen, tls, idleMs, connectionsMax, heldBytesMax = heldBytesMaxDefault, ...limits } = options
+    this.#limits = { frameBytesMax, ...connectionLimits, ...limits }
+    const { log } = doors
+    this.#held = new HeldBytes(this.#connections, this.#limits, heldBytesMax, { warnings: this.#warnings, log })
   }
 
   async listen(): Promise<void> {
@@ -112,46 +116,14 @@ class RemotingServer implements Server {
       clock,
       log,
       warnings: this.#warnings,
-      limits: { frameBytesMax, ...connectionLimits, ...this.#limits() },
+      limits: this.#limits,
       side: 'server',
-      moved: (bytes) => this.#moved(bytes),
+      moved: (bytes) => this.#held.moved(bytes),
       handle: (request) => (this.#isClosing ? refusal(request) : this.#options.handle(request)),
     })
     this.#connections.add(connection)
     connection.onClose(() => this.#connections.delete(connection))
     connection.start()
-  }
-
-  #limits() {
-    const { handle, listen, tls, idleMs, connectionsMax, heldBytesMax, ...limits } = this.#options
-    return limits
-  }
-
-  /** Each connection has a limit of its own, but there may be many of them. */
-  #moved(bytes: number): void {
-    const heldBytesMax = this.#options.heldBytesMax ?? heldBytesMaxDefault
-    this.#movedBytes += bytes
-    if (this.#movedBytes < heldBytesMax / heldCounts) return
-    this.#movedBytes = 0
-    let heldBytes = 0
-    for (const connection of this.#connections) heldBytes += connection.heldBytes
-    if (heldBytes > heldBytesMax) this.#closeLargest(heldBytes, heldBytesMax)
-  }
-
-  #closeLargest(heldBytes: number, heldBytesMax: number): void {
-    const largestFirst = [...this.#connections].sort((a, b) => b.heldBytes - a.heldBytes)
-    for (let left = heldBytes, next = 0; left > heldBytesMax; next++) {
-      const connection = largestFirst[next]!
-      const facts = {
-        bytes: connection.heldBytes,
-        heldBytes: left,
-        heldBytesMax,
-        remote: formatAddress(connection.remote),
-      }
-      this.#warnings.warn(this.#doors.log, facts, 'closing the connection that holds most: all hold too much')
-      left -= connection.heldBytes
-      connection.destroy()
-    }
   }
 
   #closeIdle(idleMs: number): void {
@@ -162,6 +134,7 @@ class RemotingServer implements Server {
       )
     this.#refused = 0
     for (const connection of this.#connections) connection.closeIfIdle(idleMs)
+    this.#held.count()
   }
 }
 
