@@ -18,6 +18,7 @@ import { cutOffFrame, floodPull, routeRequest, sendRequest } from './requests.ts
 
 const idleSeconds = 20
 const idleConnections = 10_000 // to each server
+const crowd = 100 // of readers that never read
 const floodPulls = 400 // at once, and then one each write period
 const writePeriodMs = 100
 const askPeriodMs = 10
@@ -73,34 +74,47 @@ const scenarios: readonly { name: string; run: Scenario }[] = [
   {
     name: `a reader that never reads asks for ${floodPulls} MiB, and goes on asking`,
     async run({ broker }) {
-      const socket = await open(broker)
-      socket.pause()
-      socket.write(Buffer.concat(Array.from({ length: floodPulls }, (_, opaque) => floodPull(opaque))))
-      return closing(socket, () => floodPull(floodPulls))
+      return `closed after ${seconds(await neverRead(broker))} s`
+    },
+  },
+  {
+    name: `${crowd} such readers`,
+    async run({ broker }) {
+      const ends = await Promise.all(Array.from({ length: crowd }, () => neverRead(broker)))
+      return `closed after ${seconds(Math.min(...ends))}–${seconds(Math.max(...ends))} s`
     },
   },
   {
     name: 'a frame that drips, a byte each 100 ms, to each',
     async run(ports) {
-      const drips = roles.map(async (role) => {
-        const socket = await open(ports[role])
-        socket.write(cutOffFrame)
-        return closing(socket, () => Buffer.from(' '))
-      })
-      return (await Promise.all(drips)).join('; ')
+      const ends = await Promise.all(roles.map((role) => drip(ports[role])))
+      return `closed after ${ends.map(seconds).join(' and ')} s`
     },
   },
 ]
 
-/** Writes until the other side closes. @returns when it did */
-async function closing(socket: Socket, bytes: () => Buffer): Promise<string> {
+async function neverRead(port: number): Promise<number> {
+  const socket = await open(port)
+  socket.pause()
+  socket.write(Buffer.concat(Array.from({ length: floodPulls }, (_, opaque) => floodPull(opaque))))
+  return endMs(socket, floodPull(floodPulls))
+}
+
+async function drip(port: number): Promise<number> {
+  const socket = await open(port)
+  socket.write(cutOffFrame)
+  return endMs(socket, Buffer.from(' '))
+}
+
+/** Goes on writing. @returns when the other side closed, in ms */
+async function endMs(socket: Socket, bytes: Buffer): Promise<number> {
   const startedAtMs = nodeClock.monotonicMs()
   while (!socket.destroyed) {
     if (nodeClock.monotonicMs() - startedAtMs > scenarioMsMax) throw new Error(`open after ${scenarioMsMax} ms`)
-    socket.write(bytes())
+    socket.write(bytes)
     await nodeClock.sleep(writePeriodMs)
   }
-  return `closed after ${seconds(nodeClock.monotonicMs() - startedAtMs)} s`
+  return nodeClock.monotonicMs() - startedAtMs
 }
 
 const seconds = (ms: number) => (ms / 1000).toFixed(1)
