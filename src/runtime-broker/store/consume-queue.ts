@@ -11,7 +11,8 @@ const tailUnitsFirst = 32
 const tailUnitsMax = 2048
 /** Size of the units that stand before the first real one in a file whose beginning never was: Apache's preBlank. */
 const preBlankSize = 0x7fffffff
-const probeUnits = 204 // one page: small queues are told from one read
+/** Read at once where a file is looked through: one page of the system's, in whole units. */
+const pageBytes = 4096 - (4096 % unitBytes)
 
 /** What all queues of a store share. */
 export interface QueueShelf {
@@ -28,7 +29,7 @@ export interface QueueShelf {
   onRemoved(path: string): void
 }
 
-const zeroes = Buffer.alloc(4096 - (4096 % unitBytes))
+const zeroes = Buffer.alloc(pageBytes)
 
 /**
  * Where the messages of one queue lie in the commit log, by queueOffset. Units gather in memory (the tail) and reach the
@@ -220,25 +221,34 @@ export class ConsumeQueue {
     this.#filedOffset = this.nextOffset = this.maxOffset = this.minOffset = 0
   }
 
-  /** Trusted units come first in every file and untrusted ones follow: the border is searched, last file first. */
+  /**
+   * Trusted units come first in every file and untrusted ones follow: the border is searched, last file first, from the file's
+   * beginning in growing strides, since most queues are short and a start looks at all of them.
+   */
   #findEnd(isGood: (unit: Buffer) => boolean): number {
     const { fileBytes } = this.#shelf
-    const page = Buffer.allocUnsafe(probeUnits * unitBytes)
+    const pageCount = Math.ceil(fileBytes / pageBytes)
     for (let index = this.#files.length - 1; index >= 0; index--) {
       const start = this.#files[index]!
       const { file } = this.#file(start)
-      const pageCount = Math.ceil(fileBytes / page.length)
+      const beginsGood = (page: number) => {
+        file.read(scratch, page * pageBytes)
+        return isGood(scratch)
+      }
       let low = 0
       let high = pageCount // the first page whose first unit is not good lies in [low, high]
+      for (let probe = 0; probe < high; probe = 2 * probe + 1) {
+        if (beginsGood(probe)) low = probe + 1
+        else high = probe
+      }
       while (low < high) {
-        const middle = low === 0 && high === pageCount ? 0 : low + Math.floor((high - low) / 2)
-        file.read(page.subarray(0, unitBytes), middle * page.length)
-        if (isGood(page)) low = middle + 1
+        const middle = low + Math.floor((high - low) / 2)
+        if (beginsGood(middle)) low = middle + 1
         else high = middle
       }
       if (low === 0) continue // nothing good in this file
-      const pageStart = (low - 1) * page.length
-      const units = file.read(page.subarray(0, Math.min(page.length, fileBytes - pageStart)), pageStart) / unitBytes
+      const pageStart = (low - 1) * pageBytes
+      const units = file.read(page.subarray(0, Math.min(pageBytes, fileBytes - pageStart)), pageStart) / unitBytes
       let good = 1
       while (good < units && isGood(page.subarray(good * unitBytes))) good++
       return (start + pageStart) / unitBytes + good
@@ -258,9 +268,8 @@ export class ConsumeQueue {
     const start = this.#files.at(-1)
     if (start === undefined || end === start + fileBytes) return
     const { file, path } = this.#file(start)
-    const next = Buffer.alloc(zeroes.length)
-    const count = file.read(next.subarray(0, Math.min(next.length, start + fileBytes - end)), end - start)
-    if (next.subarray(0, count).every((byte) => byte === 0)) return
+    const count = file.read(page.subarray(0, Math.min(pageBytes, start + fileBytes - end)), end - start)
+    if (page.subarray(0, count).equals(zeroes.subarray(0, count))) return
     file.truncate(end - start)
     file.truncate(fileBytes)
     this.#shelf.onUnsynced(path)
@@ -316,6 +325,7 @@ function isTrusted(unit: Buffer, logEndOffset: number): boolean {
 }
 
 const scratch = Buffer.alloc(unitBytes) // for one unit, within one call
+const page = Buffer.alloc(pageBytes) // for a page of units, within one call
 
 const preBlank = Buffer.alloc(zeroes.length)
 for (let at = 0; at < preBlank.length; at += unitBytes) preBlank.writeInt32BE(preBlankSize, at + 8)

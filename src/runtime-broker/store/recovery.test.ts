@@ -32,6 +32,21 @@ test('a clean stop leaves no abort and nothing to read again', async () => {
   expect(bench.append()).toMatchObject({ queueOffset: texts.length })
 })
 
+test('the end of a queue is found in every page of its files', async () => {
+  const bench = await new StoreBench({ segmentBytes: 1 << 20, consumeQueueFileBytes: 20 * 204 * 9 }).open()
+  let count = 0
+  for (const wanted of [1, 203, 204, 205, 408, 409, 613, 1224, 1632, 1835, 1836, 1837, 2041, 3672, 3673]) {
+    await bench.appendAll(Array.from({ length: wanted - count }, () => ''))
+    count = wanted
+    await bench.close()
+
+    await bench.reopen()
+
+    expect([bench.store.minOffset('orders', 0), bench.store.maxOffset('orders', 0)]).toEqual([0, wanted])
+    expect(bench.warnings).toEqual([])
+  }
+})
+
 test.each([0, 900, 1100, 11_000])('a process that dies %d ms after its last message loses none', async (delayMs) => {
   const { bench, texts } = await filled()
   await bench.clock.advance(delayMs)
