@@ -45,7 +45,7 @@ export async function runSeed(seed: number): Promise<Outcome> {
   const at = () => `${(clock.monotonicMs() / 1000).toFixed(1)} s`
   const violated = (rule: string) => void outcome.violations.push(`${at()}: ${rule}`)
   let readsAgainMs = 0
-  const groupsAsked = [{ askedMs: 0, groups: 2 }]
+  const asked = [{ askedMs: 0, groups: 2, slavesPerGroup: 1 }]
   const acceptedAtMs = new Map<string, number>() // by group: when its master took a message last
 
   function witness(method: string, path: string): void {
@@ -70,8 +70,10 @@ export async function runSeed(seed: number): Promise<Outcome> {
     outcome.restarts++
     const group = pod.metadata.labels?.[label.group]
     const set = statefulSets(stage).find(({ metadata }) => metadata.name === `b-${group}`)
-    const isLeaving = Number(group) >= fewestGroups() // it goes with its volumes: nothing waits for its slaves
-    for (let ordinal = 0; ordinal < (set?.spec?.replicas ?? 0); ordinal++) {
+    const isLeaving = Number(group) >= fewest('groups') // it goes with its volumes: nothing waits for its slaves
+    // a slave that is to go is not waited for either
+    const last = Math.min((set?.spec?.replicas ?? 0) - 1, fewest('slavesPerGroup'))
+    for (let ordinal = 0; ordinal <= last; ordinal++) {
       const other = stage.pods().find(({ metadata }) => metadata.name === `b-${group}-${ordinal}`)
       if (other?.metadata.name === name) continue
       if (!other || !isReady(other)) violated(`${name} is restarted while b-${group}-${ordinal} does not run`)
@@ -99,10 +101,10 @@ export async function runSeed(seed: number): Promise<Outcome> {
   }
 
   /** The smallest number that an operator may know of: news are some seconds late. */
-  function fewestGroups(): number {
+  function fewest(count: 'groups' | 'slavesPerGroup'): number {
     const newsMs = clock.monotonicMs() - newsMsMax
-    const inForce = groupsAsked.findLastIndex(({ askedMs }) => askedMs < newsMs)
-    return Math.min(...groupsAsked.slice(Math.max(0, inForce)).map(({ groups }) => groups))
+    const inForce = asked.findLastIndex(({ askedMs }) => askedMs < newsMs)
+    return Math.min(...asked.slice(Math.max(0, inForce)).map((one) => one[count]))
   }
 
   async function live(ms: number): Promise<void> {
@@ -114,8 +116,10 @@ export async function runSeed(seed: number): Promise<Outcome> {
 
   async function ask(type: ResourceType, name: string, patch: object): Promise<void> {
     outcome.trace.push(`${at()}: ${type.kind} ${name} ${JSON.stringify(patch)}`)
-    const { groups } = (patch as { spec?: { groups?: number } }).spec ?? {}
-    if (groups !== undefined) groupsAsked.push({ askedMs: clock.monotonicMs(), groups })
+    const last = asked.at(-1) as (typeof asked)[number]
+    const { groups = last.groups, slavesPerGroup = last.slavesPerGroup } =
+      (patch as { spec?: Partial<typeof last> }).spec ?? {}
+    asked.push({ askedMs: clock.monotonicMs(), groups, slavesPerGroup })
     await stage.act(stage.client.merge(type, { namespace, name }, patch))
   }
 
