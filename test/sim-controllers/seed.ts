@@ -85,7 +85,8 @@ export async function runSeed(seed: number): Promise<Outcome> {
   /** Producers write where they may; consumers read, sometimes slowly, and now and then not at all for a while. */
   function talk(): void {
     const nowMs = clock.monotonicMs()
-    if (nowMs > readsAgainMs && chance.hits(0.02)) readsAgainMs = nowMs + chance.between(20, 120) * 1000
+    if (stage.faults === faults && nowMs > readsAgainMs && chance.hits(0.02))
+      readsAgainMs = nowMs + chance.between(20, 120) * 1000
     for (const pod of stage.pods()) {
       const group = pod.metadata.labels?.[label.group]
       if (group === undefined || !pod.metadata.name.endsWith('-0') || !isReady(pod)) continue
