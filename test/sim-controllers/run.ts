@@ -1,6 +1,6 @@
 /**
  * Controllers under seeds: npm run sim:controllers -- [--seeds N] [--first SEED]
- * Ends with `N passed, M failed`; a seed that failed is printed with its story, and is the same story again with
+ * Ends with `controllers: N passed, M failed`; a seed that failed is printed with its story, and is the same story again with
  * `--seeds 1 --first SEED`.
  */
 import { parseArgs } from 'node:util'
@@ -26,5 +26,5 @@ for (let seed = Number(values.first); seed < Number(values.first) + Number(value
   }
 }
 console.log(`${crashes} operators died, ${restarts} brokers were restarted, ${removals} groups removed`)
-console.log(`${passed} passed, ${failed} failed`)
+console.log(`controllers: ${passed} passed, ${failed} failed`)
 process.exitCode = failed > 0 ? 1 : 0
