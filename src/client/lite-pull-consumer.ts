@@ -1,9 +1,8 @@
 import type { Doors } from '../base/doors.ts'
 import { isOperatingError, OperatingError } from '../base/errors.ts'
-import { RequestCode, ResponseCode } from '../remoting/codes.ts'
-import type { Handler } from '../remoting/request.ts'
 import { Cluster, type ClusterOptions } from './cluster.ts'
 import { Heartbeats } from './heartbeats.ts'
+import { answerBroker, groupOfConsumer } from './membership.ts'
 import { checkName, type MessageQueue, queueKey, type ReceivedMessage } from './message.ts'
 import { type OffsetStore, offsetsAtBrokers, offsetsInMemory } from './offset-store.ts'
 import { type Held, ProcessQueue } from './process-queue.ts'
@@ -76,7 +75,7 @@ export class LitePullConsumer implements AsyncIterable<ReceivedMessage> {
       this.#subscriptions.set(topic, subscribe(topic, expression, subVersion))
     }
     this.#cluster = new Cluster(options, doors, {
-      onRequest: (request) => this.#answer(request),
+      onRequest: (request) => answerBroker(request, () => this.#rebalancer?.soon(0)),
       onClose: (address) => {
         this.#heartbeats.forget(address) // as the broker now forgets this member
         this.#rebalancer?.soon(reconnectPauseMs)
@@ -84,7 +83,9 @@ export class LitePullConsumer implements AsyncIterable<ReceivedMessage> {
     })
     this.#cluster.routes.onChange = () => this.#rebalancer?.soon(0)
     this.#committedAtMs = doors.clock.monotonicMs()
-    this.#heartbeats = new Heartbeats(this.#cluster, 'all', () => this.#describe())
+    this.#heartbeats = new Heartbeats(this.#cluster, 'all', () =>
+      groupOfConsumer(options, 'CONSUME_ACTIVELY', this.#subscriptions.values()),
+    )
     const isShared = messageModel === 'CLUSTERING'
     this.#offsets = isShared
       ? offsetsAtBrokers(this.#cluster, consumerGroup)
@@ -462,32 +463,6 @@ export class LitePullConsumer implements AsyncIterable<ReceivedMessage> {
     if (consumerOffset === storedOffset) return
     await this.#offsets.write(queue, consumerOffset)
     processQueue.storedOffset = consumerOffset
-  }
-
-  #answer({ code }: Parameters<Handler>[0]): ReturnType<Handler> {
-    if (code === RequestCode.NOTIFY_CONSUMER_IDS_CHANGED) {
-      this.#rebalancer?.soon(0)
-      return { code: ResponseCode.SUCCESS }
-    }
-    return { code: ResponseCode.REQUEST_CODE_NOT_SUPPORTED, remark: ` request type ${code} not supported` }
-  }
-
-  #describe() {
-    const { consumerGroup, consumeFrom = 'last', messageModel = 'CLUSTERING' } = this.#options
-    const from = consumeFrom === 'first' ? 'FIRST_OFFSET' : consumeFrom === 'last' ? 'LAST_OFFSET' : 'TIMESTAMP'
-    return {
-      producerDataSet: [],
-      consumerDataSet: [
-        {
-          groupName: consumerGroup,
-          consumeType: 'CONSUME_ACTIVELY' as const,
-          messageModel,
-          consumeFromWhere: `CONSUME_FROM_${from}` as const,
-          subscriptionDataSet: [...this.#subscriptions.values()].map(({ data }) => data),
-          unitMode: false,
-        },
-      ],
-    }
   }
 }
 

@@ -1,10 +1,14 @@
 import { readConsumerIdList } from '../remoting/body/lists.ts'
 import { RequestCode, ResponseCode } from '../remoting/codes.ts'
 import { consumerGroupRequest } from '../remoting/headers/consumer-group.ts'
+import type { Handler } from '../remoting/request.ts'
 import { refused } from './answers.ts'
 import type { Cluster } from './cluster.ts'
+import type { Groups } from './heartbeats.ts'
 import { compareText } from './message.ts'
+import type { ConsumeFrom } from './queue-offsets.ts'
 import type { Route } from './routes.ts'
+import type { Subscription } from './subscription.ts'
 
 /**
  * The clientIds of a consumer group, sorted, as the first broker of the topic that answers knows them.
@@ -28,4 +32,36 @@ export async function groupMembers(cluster: Cluster, route: Route, consumerGroup
     }
   }
   throw failure
+}
+
+/** What a consumer says of itself in its heartbeats. */
+export function groupOfConsumer(
+  options: { consumerGroup: string; consumeFrom?: ConsumeFrom; messageModel?: 'CLUSTERING' | 'BROADCASTING' },
+  consumeType: Groups['consumerDataSet'][number]['consumeType'],
+  subscriptions: Iterable<Subscription>,
+): Groups {
+  const { consumerGroup, consumeFrom = 'last', messageModel = 'CLUSTERING' } = options
+  const from = consumeFrom === 'first' ? 'FIRST_OFFSET' : consumeFrom === 'last' ? 'LAST_OFFSET' : 'TIMESTAMP'
+  return {
+    producerDataSet: [],
+    consumerDataSet: [
+      {
+        groupName: consumerGroup,
+        consumeType,
+        messageModel,
+        consumeFromWhere: `CONSUME_FROM_${from}`,
+        subscriptionDataSet: [...subscriptions].map(({ data }) => data),
+        unitMode: false,
+      },
+    ],
+  }
+}
+
+/** Answers what brokers ask of a consumer: members of its group came or went. */
+export function answerBroker({ code }: Parameters<Handler>[0], rebalance: () => void): ReturnType<Handler> {
+  if (code === RequestCode.NOTIFY_CONSUMER_IDS_CHANGED) {
+    rebalance()
+    return { code: ResponseCode.SUCCESS }
+  }
+  return { code: ResponseCode.REQUEST_CODE_NOT_SUPPORTED, remark: ` request type ${code} not supported` }
 }

@@ -1,12 +1,12 @@
 import type { Timer } from '../base/clock.ts'
 import type { Doors } from '../base/doors.ts'
 import { isOperatingError, OperatingError } from '../base/errors.ts'
-import { RequestCode, ResponseCode } from '../remoting/codes.ts'
+import { RequestCode } from '../remoting/codes.ts'
 import { consumerSendMsgBackRequest } from '../remoting/headers/consumer-send-msg-back.ts'
-import type { Handler } from '../remoting/request.ts'
 import { Cluster, type ClusterOptions } from './cluster.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { Heartbeats } from './heartbeats.ts'
+import { answerBroker, groupOfConsumer } from './membership.ts'
 import { checkName, type MessageQueue, queueKey, type ReceivedMessage } from './message.ts'
 import { type OffsetStore, offsetsAtBrokers, offsetsInMemory } from './offset-store.ts'
 import { OrderlyDispatcher } from './orderly-dispatcher.ts'
@@ -93,14 +93,16 @@ export class PushConsumer {
       this.#subscriptions.set(retryTopic, subscribe(retryTopic, '*', subVersion))
     }
     this.#cluster = new Cluster(options, doors, {
-      onRequest: (request) => this.#answer(request),
+      onRequest: (request) => answerBroker(request, () => this.#rebalancer.soon(0)),
       onClose: (address) => {
         this.#heartbeats.forget(address) // as the broker now forgets this member
         this.#rebalancer.soon(reconnectPauseMs)
       },
     })
     this.#cluster.routes.onChange = () => this.#rebalancer.soon(0)
-    this.#heartbeats = new Heartbeats(this.#cluster, 'all', () => this.#describe())
+    this.#heartbeats = new Heartbeats(this.#cluster, 'all', () =>
+      groupOfConsumer(options, 'CONSUME_PASSIVELY', this.#subscriptions.values()),
+    )
     this.#rebalancer = new Rebalancer({
       cluster: this.#cluster,
       heartbeats: this.#heartbeats,
@@ -374,35 +376,6 @@ export class PushConsumer {
       processQueue.storedOffset = consumerOffset
     } catch (error) {
       this.#cluster.doors.log.debug({ ...queue, err: error }, 'offset not stored')
-    }
-  }
-
-  #answer(request: Parameters<Handler>[0]): ReturnType<Handler> {
-    if (request.code === RequestCode.NOTIFY_CONSUMER_IDS_CHANGED) {
-      this.#rebalancer.soon(0)
-      return { code: ResponseCode.SUCCESS }
-    }
-    return {
-      code: ResponseCode.REQUEST_CODE_NOT_SUPPORTED,
-      remark: ` request type ${request.code} not supported`,
-    }
-  }
-
-  #describe() {
-    const { consumerGroup, consumeFrom = 'last', messageModel = 'CLUSTERING' } = this.#options
-    const from = consumeFrom === 'first' ? 'FIRST_OFFSET' : consumeFrom === 'last' ? 'LAST_OFFSET' : 'TIMESTAMP'
-    return {
-      producerDataSet: [],
-      consumerDataSet: [
-        {
-          groupName: consumerGroup,
-          consumeType: 'CONSUME_PASSIVELY' as const,
-          messageModel,
-          consumeFromWhere: `CONSUME_FROM_${from}` as const,
-          subscriptionDataSet: [...this.#subscriptions.values()].map(({ data }) => data),
-          unitMode: false,
-        },
-      ],
     }
   }
 }

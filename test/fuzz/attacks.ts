@@ -1,8 +1,8 @@
 import { nodeClock } from '../../src/base/node/index.ts'
+import type { Chance } from '../../src/base/testing/chance.ts'
 import { PullSysFlag, RequestCode } from '../../src/remoting/codes.ts'
 import type { Command } from '../../src/remoting/command.ts'
 import { frameBytesMax } from '../../src/remoting/frame.ts'
-import type { Chance } from './chance.ts'
 import { codes, requestOf } from './corpus.ts'
 import { flipped, frameOf, mutateRequest, oddHeaderFrame, rawFrame } from './mutate.ts'
 import {
@@ -12,6 +12,7 @@ import {
   isClosedWhenIdle,
   isCutOff,
   isForgotten,
+  isOverAfterCut,
   isServedOrClosed,
   type Outcome,
 } from './outcomes.ts'
@@ -125,14 +126,7 @@ const garbage: Attack = (peer, chance, stage) => {
 const cutFrame: Attack = (peer, chance, stage) => {
   const frame = frameOf(requestOf(chance.one(codes), chance), chance)
   peer.write(frame.subarray(0, 1 + chance.int(frame.length - 1)))
-  const end = chance.int(3)
-  if (end === 0) return isClosedWhenIdle(peer, stage)
-  if (end === 1) {
-    peer.endWriting()
-    return isClosedAtOnce(peer, stage)
-  }
-  peer.reset()
-  return isForgotten(peer, stage)
+  return isOverAfterCut(peer, chance, stage)
 }
 
 /** One piece at a time is as good as all at once, while it ends. */

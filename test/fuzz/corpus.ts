@@ -1,8 +1,8 @@
+import type { Chance } from '../../src/base/testing/chance.ts'
 import { RequestCode } from '../../src/remoting/codes.ts'
 import type { Command } from '../../src/remoting/command.ts'
 import { FrameDecoder } from '../../src/remoting/frame.ts'
 import { readVectors } from '../contract/vectors.ts'
-import type { Chance } from './chance.ts'
 
 /** What Apache's clients said, by code: what the fuzzer begins with. */
 const recorded = new Map<number, Command[]>()

@@ -1,7 +1,7 @@
 import { deflateSync } from 'node:zlib'
+import type { Chance } from '../../src/base/testing/chance.ts'
 import type { Command } from '../../src/remoting/command.ts'
 import { encodeCommand, encodeRocketmqCommand } from '../../src/remoting/frame.ts'
-import type { Chance } from './chance.ts'
 import { codes, fieldName, oddText } from './corpus.ts'
 
 const bombBytes = 80 * 1024 * 1024 // above what our reader inflates

@@ -1,4 +1,5 @@
 import { nodeClock } from '../../src/base/node/index.ts'
+import type { Chance } from '../../src/base/testing/chance.ts'
 import { connectionLimits } from '../../src/remoting/connection.ts'
 import type { Peer } from './peer.ts'
 import { idleSeconds, type Stage } from './stage.ts'
@@ -85,6 +86,18 @@ export async function isClosedInTime(peer: Peer, stage: Stage): Outcome {
 /** The peer is gone, perhaps before the server saw it. */
 export async function isForgotten(peer: Peer, stage: Stage): Outcome {
   return (await stage.look(peer)) === undefined ? undefined : isClosedAtOnce(peer, stage)
+}
+
+/** What a peer began it never ends: it falls silent, ends, or resets. */
+export function isOverAfterCut(peer: Peer, chance: Chance, stage: Stage): Outcome {
+  const end = chance.int(3)
+  if (end === 0) return isClosedWhenIdle(peer, stage)
+  if (end === 1) {
+    peer.endWriting()
+    return isClosedAtOnce(peer, stage)
+  }
+  peer.reset()
+  return isForgotten(peer, stage)
 }
 
 /** Many answers wait for the peer, which reads none of them: few of them do, and not for long. */

@@ -8,8 +8,8 @@
  */
 import type { SecureVersion } from 'node:tls'
 import { parseArgs } from 'node:util'
+import { Chance } from '../../src/base/testing/chance.ts'
 import { type Attack, attacks } from './attacks.ts'
-import { Chance } from './chance.ts'
 import { Late } from './outcomes.ts'
 import { type Kind, Peer } from './peer.ts'
 import { Servers } from './servers.ts'

@@ -1,11 +1,11 @@
 import { Duplex } from 'node:stream'
 import * as tls from 'node:tls'
 import { nodeClock } from '../../src/base/node/index.ts'
+import type { Chance } from '../../src/base/testing/chance.ts'
 import type { Attack } from './attacks.ts'
-import type { Chance } from './chance.ts'
 import { requestOf } from './corpus.ts'
 import { flipped, frameOf } from './mutate.ts'
-import { isAnswered, isClosedAtOnce, isClosedInTime, isClosedWhenIdle, isForgotten } from './outcomes.ts'
+import { isAnswered, isClosedAtOnce, isClosedInTime, isOverAfterCut } from './outcomes.ts'
 import { Peer } from './peer.ts'
 
 const handshakeRecord = 0x16
@@ -48,14 +48,7 @@ const noHello: Attack = (peer, chance, stage) => {
 const cutHello: Attack = async (peer, chance, stage) => {
   const bytes = await hello(chance)
   peer.write(bytes.subarray(0, 1 + chance.int(bytes.length - 1)))
-  const end = chance.int(3)
-  if (end === 0) return isClosedWhenIdle(peer, stage)
-  if (end === 1) {
-    peer.endWriting()
-    return isClosedAtOnce(peer, stage)
-  }
-  peer.reset()
-  return isForgotten(peer, stage)
+  return isOverAfterCut(peer, chance, stage)
 }
 
 /** Whatever it is taken for, it is not waited for without end. */

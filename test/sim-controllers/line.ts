@@ -1,7 +1,7 @@
 import type { Clock } from '../../src/base/clock.ts'
 import { OperatingError } from '../../src/base/errors.ts'
 import type { HttpClient, HttpRequest, HttpResponse, HttpServerReply, HttpServerRequest } from '../../src/base/http.ts'
-import type { Chance } from './chance.ts'
+import type { SeededRandom } from '../sim/doors/random.ts'
 
 export type Handle = (request: HttpServerRequest, reply: HttpServerReply) => void | Promise<void>
 
@@ -21,7 +21,7 @@ export const noFaults: Faults = { refused: 0, conflict: 0, lost: 0, cut: 0, late
 export interface LineOptions {
   handle: Handle
   clock: Clock
-  chance: Chance
+  chance: SeededRandom
   faults: () => Faults
   /** Told before a request reaches the API server. */
   arrives?: (method: string, path: string) => void
@@ -46,14 +46,14 @@ export class Line implements HttpClient {
     const isWrite = method !== 'GET'
     const { pathname, search, searchParams } = new URL(request.url)
     const isWatch = searchParams.get('watch') === 'true'
-    if (chance.hits(faults.refused)) return refusal(chance.pick([429, 500]))
-    if (isWrite && chance.hits(faults.conflict)) return refusal(409)
-    if (isWatch && chance.hits(faults.cut)) return refusal(410)
+    if (chance.is(faults.refused)) return refusal(chance.one([429, 500]))
+    if (isWrite && chance.is(faults.conflict)) return refusal(409)
+    if (isWatch && chance.is(faults.cut)) return refusal(410)
     arrives?.(method, pathname)
     const answer = await exchange(handle, { ...request, url: pathname + search })
     if (isWrite && answer.status < 300) wrote?.(method, pathname)
-    if (!isWatch && chance.hits(faults.lost)) throw new OperatingError('HTTP_FAILED', { why: 'the answer was lost' })
-    if (!isWatch) await clock.sleep(chance.between(1, 20))
+    if (!isWatch && chance.is(faults.lost)) throw new OperatingError('HTTP_FAILED', { why: 'the answer was lost' })
+    if (!isWatch) await clock.sleep(chance.whole(1, 20))
     if (this.isDead) throw new OperatingError('HTTP_FAILED', { why: 'dead' })
     return isWatch ? { ...answer, body: this.#disturbed(answer.body) } : answer
   }
@@ -63,7 +63,7 @@ export class Line implements HttpClient {
   async #travel(signal: AbortSignal | undefined): Promise<void> {
     const { clock, chance } = this.#options
     signal?.throwIfAborted()
-    await clock.sleep(chance.between(1, 20), signal)
+    await clock.sleep(chance.whole(1, 20), signal)
     if (this.isDead) throw new OperatingError('HTTP_FAILED', { why: 'dead' })
   }
 
@@ -71,10 +71,10 @@ export class Line implements HttpClient {
     const { clock, chance } = this.#options
     for await (const chunk of body) {
       const faults = this.#options.faults()
-      if (chance.hits(faults.late)) await clock.sleep(chance.between(100, 5000))
-      if (this.isDead || chance.hits(faults.cut)) throw new OperatingError('HTTP_FAILED', { why: 'cut' })
+      if (chance.is(faults.late)) await clock.sleep(chance.whole(100, 5000))
+      if (this.isDead || chance.is(faults.cut)) throw new OperatingError('HTTP_FAILED', { why: 'cut' })
       yield chunk
-      if (chance.hits(faults.doubled)) yield chunk
+      if (chance.is(faults.doubled)) yield chunk
     }
   }
 }

@@ -85,18 +85,18 @@ export async function runSeed(seed: number): Promise<Outcome> {
   /** Producers write where they may; consumers read, sometimes slowly, and now and then not at all for a while. */
   function talk(): void {
     const nowMs = clock.monotonicMs()
-    if (stage.faults === faults && nowMs > readsAgainMs && chance.hits(0.02))
-      readsAgainMs = nowMs + chance.between(20, 120) * 1000
+    if (stage.faults === faults && nowMs > readsAgainMs && chance.is(0.02))
+      readsAgainMs = nowMs + chance.whole(20, 120) * 1000
     for (const pod of stage.pods()) {
       const group = pod.metadata.labels?.[label.group]
       if (group === undefined || !pod.metadata.name.endsWith('-0') || !isReady(pod)) continue
       const broker = pretended.brokers.get(group) as PretendedBroker
       let count = broker.unread[0]?.count ?? 0
-      if (!broker.isHeld && (broker.permission & 2) !== 0 && chance.hits(0.7)) {
+      if (!broker.isHeld && (broker.permission & 2) !== 0 && chance.is(0.7)) {
         count += chance.int(4)
         acceptedAtMs.set(group, nowMs)
       }
-      if (nowMs > readsAgainMs && chance.hits(0.5)) count = Math.max(0, count - chance.int(10))
+      if (nowMs > readsAgainMs && chance.is(0.5)) count = Math.max(0, count - chance.int(10))
       broker.unread = count > 0 ? [{ consumerGroup: 'billing', topic: 'orders', count }] : []
     }
   }
@@ -132,7 +132,7 @@ export async function runSeed(seed: number): Promise<Outcome> {
   stage.faults = faults
   const endMs = clock.monotonicMs() + storyMs
   while (clock.monotonicMs() < endMs) {
-    await live(chance.between(1, 60) * 1000)
+    await live(chance.whole(1, 60) * 1000)
     const [type, name, patch] = wish(stage)
     await ask(type, name, patch)
   }
@@ -161,24 +161,24 @@ export async function runSeed(seed: number): Promise<Outcome> {
 /** Something that a user may want. */
 function wish({ chance }: Stage): [ResourceType, string, object] {
   const set = (spec: object): [ResourceType, string, object] => [brokerSets, 'b', { spec }]
-  return chance.pick([
-    () => set({ groups: chance.between(1, 3) }),
-    () => set({ groups: chance.between(1, 3) }),
-    () => set({ groups: chance.between(1, 3), config: { maxMessageSize: String(chance.between(1000, 1003)) } }),
-    () => set({ slavesPerGroup: chance.between(0, 2) }),
-    () => set({ config: { fileReservedTime: String(chance.between(40, 48)) } }),
-    () => set({ config: { maxMessageSize: String(chance.between(1000, 1003)), traceOn: String(chance.hits(0.5)) } }),
-    () => set({ scaleIn: { policy: chance.pick(['Drain', 'Drain', 'Refuse']) } }),
-    () => set({ paused: chance.hits(0.5) }),
-    () => set({ hibernate: chance.hits(0.5) }),
+  return chance.one([
+    () => set({ groups: chance.whole(1, 3) }),
+    () => set({ groups: chance.whole(1, 3) }),
+    () => set({ groups: chance.whole(1, 3), config: { maxMessageSize: String(chance.whole(1000, 1003)) } }),
+    () => set({ slavesPerGroup: chance.whole(0, 2) }),
+    () => set({ config: { fileReservedTime: String(chance.whole(40, 48)) } }),
+    () => set({ config: { maxMessageSize: String(chance.whole(1000, 1003)), traceOn: String(chance.is(0.5)) } }),
+    () => set({ scaleIn: { policy: chance.one(['Drain', 'Drain', 'Refuse']) } }),
+    () => set({ paused: chance.is(0.5) }),
+    () => set({ hibernate: chance.is(0.5) }),
     () => set({ storage: { size: '30Gi' } }),
     (): [ResourceType, string, object] => {
       const restartAt = { [annotation.restartAt]: String(chance.int(1000)) }
       return [brokerSets, 'b', { metadata: { annotations: restartAt } }]
     },
-    (): [ResourceType, string, object] => [nameServers, 'mq', { spec: { replicas: chance.between(1, 3) } }],
-    (): [ResourceType, string, object] => [nameServers, 'mq', { spec: { hibernate: chance.hits(0.5) } }],
-    (): [ResourceType, string, object] => [topics, 'orders', { spec: { queues: { perBroker: chance.between(1, 9) } } }],
+    (): [ResourceType, string, object] => [nameServers, 'mq', { spec: { replicas: chance.whole(1, 3) } }],
+    (): [ResourceType, string, object] => [nameServers, 'mq', { spec: { hibernate: chance.is(0.5) } }],
+    (): [ResourceType, string, object] => [topics, 'orders', { spec: { queues: { perBroker: chance.whole(1, 9) } } }],
   ])()
 }
 

@@ -14,7 +14,7 @@ import { createApiHandler } from '../../src/local-cluster/api-server/server.ts'
 import { ObjectStore } from '../../src/local-cluster/api-server/store.ts'
 import { startControllers } from '../../src/local-cluster/workloads/controllers.ts'
 import { clusterIpAdmission } from '../../src/local-cluster/workloads/services.ts'
-import { Chance } from './chance.ts'
+import { SeededRandom } from '../sim/doors/random.ts'
 import { type Faults, type Handle, Line, noFaults } from './line.ts'
 
 export const namespace = 'shop'
@@ -31,7 +31,7 @@ export type Witness = (method: string, path: string) => void
  */
 export class Stage {
   readonly clock = new ManualClock()
-  readonly chance: Chance
+  readonly chance: SeededRandom
   readonly store = new ObjectStore()
   readonly pretended = pretendBrokers(this.store)
   /** For the user: nothing goes wrong there. */
@@ -48,16 +48,16 @@ export class Stage {
   #crashing = false
 
   constructor(seed: number, witness: Witness) {
-    this.chance = new Chance(seed)
+    this.chance = new SeededRandom(seed)
     this.#witness = witness
     const { clock, store } = this
-    this.#doors = { clock, random: new Chance(seed + 1), log: silentLog }
+    this.#doors = { clock, random: new SeededRandom(seed + 1), log: silentLog }
     const registry = new Registry(store, new Catalog(), this.#doors)
     registry.admit(clusterIpAdmission('127.99', () => store.list('/services')))
     startControllers(registry, this.#doors)
     this.#handle = createApiHandler({ registry, token, readLog: async function* () {} }, this.#doors)
     this.client = this.#clientOver(
-      new Line({ handle: this.#handle, clock, chance: new Chance(0), faults: () => noFaults }),
+      new Line({ handle: this.#handle, clock, chance: new SeededRandom(0), faults: () => noFaults }),
     )
     store.listen(() => this.#startPods())
   }
@@ -152,7 +152,7 @@ export class Stage {
 
   /** After a write: nothing that it says or asks arrives any more; another one starts where it was. */
   #mayCrash(): void {
-    if (this.crashes >= crashesMax || !this.chance.hits(this.faults.crash) || !this.#operator) return
+    if (this.crashes >= crashesMax || !this.chance.is(this.faults.crash) || !this.#operator) return
     this.crashes++
     this.#operator.line.isDead = true
     this.#crashing = true
@@ -168,8 +168,8 @@ export class Stage {
   #adminOver(line: Line): MqAdmin {
     const { clock, chance, pretended } = this
     const call = async (name: keyof MqAdmin, args: unknown[]) => {
-      await clock.sleep(chance.between(1, 20))
-      if (line.isDead || chance.hits(this.faults.refused))
+      await clock.sleep(chance.whole(1, 20))
+      if (line.isDead || chance.is(this.faults.refused))
         throw new OperatingError('CONNECT_FAILED', { address: args[0] })
       const asksBroker = name !== 'brokers' && name !== 'deleteRoute'
       if (asksBroker && !this.podAt(String(args[0]))) throw new OperatingError('CONNECT_FAILED', { address: args[0] })
@@ -178,7 +178,7 @@ export class Stage {
         this.#note(`${name} ${args[0]}`)
         this.#mayCrash()
       }
-      if (chance.hits(this.faults.lost)) throw new OperatingError('REQUEST_TIMEOUT', { address: args[0] })
+      if (chance.is(this.faults.lost)) throw new OperatingError('REQUEST_TIMEOUT', { address: args[0] })
       return answer
     }
     return new Proxy({} as MqAdmin, {
@@ -195,7 +195,7 @@ export class Stage {
       const { uid = '', name } = metadata
       if (this.#began.has(uid)) continue
       this.#began.add(uid)
-      this.clock.after(this.chance.between(200, 6000), () => {
+      this.clock.after(this.chance.whole(200, 6000), () => {
         const pod = this.pods().find((one) => one.metadata.uid === uid)
         if (!pod) return
         const conditions = [{ type: 'Ready', status: 'True' }]
@@ -205,7 +205,7 @@ export class Stage {
         const isSlave = metadata.labels?.[label.group] !== undefined && !name.endsWith('-0')
         if (broker && isSlave) {
           broker.isFollowing = false
-          this.clock.after(this.chance.between(100, 8000), () => {
+          this.clock.after(this.chance.whole(100, 8000), () => {
             broker.isFollowing = true
           })
         }

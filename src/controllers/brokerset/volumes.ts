@@ -1,7 +1,7 @@
+import { bytesOf } from '../../base/quantity.ts'
 import { annotation } from '../../crds/index.ts'
 import type { Note, PersistentVolumeClaim, StatefulSet, StorageClass } from '../../kube/index.ts'
 import { type Verdict, verdict } from '../conditions.ts'
-import { bytesOf } from '../quantity.ts'
 import type { BrokerSet } from '../resources.ts'
 import { memberName } from './objects.ts'
 

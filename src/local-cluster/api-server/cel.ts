@@ -1,5 +1,6 @@
 import { Environment } from '@marcbachmann/cel-js'
 import { messageOf } from '../../base/errors.ts'
+import { quantityOf } from '../../base/quantity.ts'
 import { type Cause, isObject } from './object.ts'
 import type { Schema, ValidationRule } from './schema.ts'
 
@@ -23,32 +24,6 @@ function programOf(rule: string): Program {
   let program = programs.get(rule)
   if (program === undefined) programs.set(rule, (program = environment.parse(rule) as Program))
   return program
-}
-
-/** A resource.Quantity as a number; NaN for text that is none. Beyond 2^53 it is rounded. */
-export function quantityOf(text: string): number {
-  const match = /^([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d+)|(Ki|Mi|Gi|Ti|Pi|Ei|n|u|m|k|M|G|T|P|E))?$/.exec(text)
-  if (match === null) return Number.NaN
-  const [, digits = '', exponent = '', suffix = ''] = match
-  return Number(digits + exponent) * (factors[suffix] ?? 1)
-}
-
-const factors: Record<string, number> = {
-  n: 1e-9,
-  u: 1e-6,
-  m: 1e-3,
-  k: 1e3,
-  M: 1e6,
-  G: 1e9,
-  T: 1e12,
-  P: 1e15,
-  E: 1e18,
-  Ki: 2 ** 10,
-  Mi: 2 ** 20,
-  Gi: 2 ** 30,
-  Ti: 2 ** 40,
-  Pi: 2 ** 50,
-  Ei: 2 ** 60,
 }
 
 /** Says what is wrong with the rules of a schema before anybody relies on them. */

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals'
-import { checkRules, quantityOf, ruleProblems } from './cel.ts'
+import { quantityOf } from '../../base/quantity.ts'
+import { checkRules, ruleProblems } from './cel.ts'
 import { applyDefaults, prune, type Schema, validate } from './schema.ts'
 
 function problems(schema: Schema, value: unknown): string[] {

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib'
 import type { Random } from '../../../src/base/random.ts'
-import { Chance } from '../../fuzz/chance.ts'
+import { Chance } from '../../../src/base/testing/chance.ts'
 
 /** Chance under a seed as a door. */
 export class SeededRandom extends Chance implements Random {

@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals'
+import { Chance } from '../../../base/testing/chance.ts'
 import { MemoryFiles } from '../../../base/testing/files.ts'
 import { decodeMessages, isBodyIntact, layoutOf, readInt64, recordAt } from '../../../remoting/message/index.ts'
 import { StoreBench } from '../testing/bench.ts'
@@ -14,17 +15,6 @@ const queues = [
 ] as const
 /** What no checksum covers, and lengths: totalSize, magic, bodyCrc, queueId, queueOffset, phyOffset, sysFlag, storeTimestamp, body. */
 const fieldsAt = [0, 4, 8, 12, 20, 28, 36, 56, 84, 88]
-
-/** mulberry32 */
-function chanceOf(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 interface Kind {
   isStopped: boolean
@@ -178,7 +168,8 @@ test.each<Kind>([
   const whole = await fill(kind)
   for (let seed = 1; seed <= 40; seed++) {
     const files = copyOf(whole)
-    const chance = chanceOf(seed)
+    const random = new Chance(seed)
+    const chance = () => random.float()
     for (let count = 1 + Math.floor(3 * chance()); count > 0; count--) damage(files, chance)
 
     const { report, text } = await reportOn(copyOf(files))

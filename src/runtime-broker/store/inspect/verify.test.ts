@@ -1,85 +1,45 @@
 import { expect, test } from '@jest/globals'
 import { isOperatingError } from '../../../base/errors.ts'
-import type { Files } from '../../../base/files.ts'
 import { StoreBench } from '../testing/bench.ts'
+import {
+  filled,
+  indexFiles,
+  int64,
+  lastStart,
+  overwrite,
+  overwriteLog,
+  phyOffsetOf,
+  queueFile,
+  queueIdAt,
+  queueOffsetAt,
+  segment,
+  storeTimestampAt,
+  topicAt,
+  truncate,
+  verify,
+} from '../testing/verify.ts'
 import { reportLines } from './report.ts'
-import { type VerifyOptions, type VerifyReport, verifyStore } from './verify.ts'
 
-const segment = (start: number) => `/store/commitlog/${String(start).padStart(20, '0')}`
-const queueIdAt = 12 // in a record
-const queueOffsetAt = 20
-const storeTimestampAt = 56
-const topicAt = 93 // behind a body of 4 bytes
-const queueFile = '/store/consumequeue/orders/0/00000000000000000000'
-
-/** A disk that cannot be changed, as a mounted snapshot. */
-function readOnly(files: Files): Files {
-  const refuse = () => {
-    throw new Error('a read-only disk')
-  }
-  return {
-    ...Object.fromEntries(
-      ['makeDirectory', 'writeText', 'rename', 'remove', 'removeLater', 'syncDirectory', 'lock'].map((name) => [
-        name,
-        refuse,
-      ]),
-    ),
-    open: (path: string, mode: string) => (mode === 'reading' ? files.open(path, mode) : refuse()),
-    exists: (path: string) => files.exists(path),
-    list: (directory: string) => files.list(directory),
-    readText: (path: string) => files.readText(path),
-    diskSpace: (path: string) => files.diskSpace(path),
-  } as unknown as Files
+function copyRecord(bench: StoreBench): void {
+  const file = bench.files.open(segment(0), 'existing')
+  const bytes = Buffer.alloc(200)
+  file.read(bytes, 0)
+  file.write(bytes, bytes.readInt32BE(0))
 }
 
-async function verify(bench: StoreBench, sizes: Partial<VerifyOptions> = {}): Promise<VerifyReport> {
-  const work = verifyStore(
-    {
-      rootDir: '/store',
-      commitLogDir: '/store/commitlog',
-      segmentBytes: undefined,
-      consumeQueueFileBytes: undefined,
-      slotCount: 64,
-      indexEntries: undefined,
-      onProgress: () => {},
-      ...sizes,
-    },
-    { files: readOnly(bench.files), clock: bench.clock },
-  )
-  let isDone = false
-  const done = () => void (isDone = true)
-  work.then(done, done)
-  for (let turn = 0; turn < 2000 && !isDone; turn++) await bench.clock.advance(50)
-  return await work
+function breakEndMark(bench: StoreBench): void {
+  const bytes = Buffer.alloc(4096)
+  const file = bench.files.open(segment(0), 'existing')
+  file.read(bytes, 0)
+  file.write(Buffer.from([0, 0, 9]), bytes.indexOf(Buffer.from('cbd43194', 'hex')) - 4)
 }
 
-/** Messages in three queues over several segments, with keys and tags, some not queued; all of them safe. */
-async function filled(): Promise<StoreBench> {
-  const bench = await new StoreBench().open()
-  for (let index = 0; index < 60; index++) {
-    const properties = `KEYS\u0001k${index} same\u0002TAGS\u0001TagA\u0002UNIQ_KEY\u0001id${index}\u0002`
-    await bench.appendAll([`message ${index}`], { properties, tagsCode: 2_598_919 })
-    if (index % 3 === 0) await bench.appendAll([`bill ${index}`], { topic: 'bills', queueId: index % 2 })
-    if (index % 10 === 0) await bench.appendAll(['prepared'], { topic: 'half', sysFlag: 0x4 })
-  }
-  await bench.clock.advance(11_000)
-  return bench
-}
-
-function overwrite(bench: StoreBench, path: string, position: number, bytes: Buffer): void {
+function forgeUnit(bench: StoreBench): void {
+  const path = '/store/consumequeue/orders/0/00000000000000000960'
   const file = bench.files.open(path, 'existing')
-  file.write(bytes, position)
-  file.close()
-}
-
-function truncate(bench: StoreBench, path: string, sizeBytes: number): void {
-  const file = bench.files.open(path, 'existing')
-  file.truncate(sizeBytes)
-  file.close()
-}
-
-function indexFiles(bench: StoreBench): string[] {
-  return bench.files.list('/store/index').map(({ name }) => `/store/index/${name}`)
+  const unit = Buffer.alloc(20)
+  file.read(unit, 11 * 20)
+  file.write(unit, 12 * 20)
 }
 
 test.each(['stopped', 'killed', 'running'])(
@@ -298,97 +258,6 @@ test('records behind a damage in the middle are found again and held against the
   expect(text).not.toContain('stop the broker and remove')
 })
 
-function int64(value: number | bigint): Buffer {
-  const bytes = Buffer.alloc(8)
-  bytes.writeBigInt64BE(BigInt(value))
-  return bytes
-}
-
-test.each<[what: string, told: number | bigint]>([
-  ['a later one', 9],
-  ['an earlier one', 2],
-  ['0', 0],
-  ['one that no queue reached', 4096],
-  ['one that no file has room for', 2n ** 61n],
-  ['a negative one', -1],
-])('a queueOffset that is wrong, %s, is damage of its record: its queue is kept as it is', async (_what, told) => {
-  const bench = await filled()
-  const place = phyOffsetOf(bench, 5)
-  await bench.close()
-  overwrite(bench, segment(0), place + queueOffsetAt, int64(told))
-
-  const report = await verify(bench)
-
-  expect(report.findings.kept).toEqual([
-    { kind: 'field', path: segment(0), phyOffset: place, what: expect.stringMatching(/queueOffset/) },
-  ])
-  expect(report).toMatchObject({ recordCount: 86, unitsAgreed: 79, unitsBehind: 0 })
-  const text = [...reportLines(report, '/store')].join('\n')
-  expect(text).toContain(`its place in orders/0 is 5`)
-  expect(text).toContain('Keep consumequeue/')
-  expect(text).not.toMatch(/remove consumequeue|made again from the log$/)
-})
-
-test('the first and the last record of a queue may have a wrong queueOffset too', async () => {
-  const bench = await filled()
-  const places = [0, 59].map((queueOffset) => phyOffsetOf(bench, queueOffset))
-  await bench.close()
-  for (const place of places) overwriteLog(bench, place + queueOffsetAt, int64(1000))
-
-  const { findings } = await verify(bench)
-
-  expect(findings.kept.map(({ kind, phyOffset }) => [kind, phyOffset])).toEqual(places.map((place) => ['field', place]))
-})
-
-test('before a start that believes a wrong queueOffset a copy is advised', async () => {
-  const bench = await filled()
-  bench.kill()
-  overwriteLog(bench, phyOffsetOf(bench, 40) + queueOffsetAt, int64(4096))
-  bench.files.remove('/store/checkpoint') // so all is read again
-
-  const report = await verify(bench)
-  const text = [...reportLines(report, '/store')].join('\n')
-  await bench.reopen()
-
-  expect(report.nextStart.rebuildsQueues).toBe(true)
-  expect(text).toMatch(/next start: all queues are made again from the log, .* Copy the directory first/)
-  expect(await bench.texts()).toEqual(['message 40']) // what the advice is about
-})
-
-test.each([
-  ['of the middle', 30],
-  ['the last one', 59],
-])('without units a wrong queueOffset, %s, is told by the records beside it', async (_what, queueOffset) => {
-  const bench = await filled()
-  const place = phyOffsetOf(bench, queueOffset)
-  await bench.close()
-  overwriteLog(bench, place + queueOffsetAt, int64(4096))
-  bench.files.remove('/store/consumequeue/orders')
-
-  const { findings } = await verify(bench)
-
-  expect(findings.kept).toMatchObject([
-    { kind: 'field', phyOffset: place },
-    { kind: 'short', what: 'lacks the units of 60 messages, the first one at queueOffset 0' },
-  ])
-})
-
-test('records behind a damage are believed where no unit says otherwise', async () => {
-  const bench = await filled()
-  const place = phyOffsetOf(bench, 30)
-  await bench.close()
-  overwriteLog(bench, place + 4, Buffer.alloc(4))
-  bench.files.remove('/store/consumequeue/orders')
-
-  const { findings } = await verify(bench)
-
-  expect(findings.kept.filter(({ path }) => !path.startsWith('/store/index'))).toMatchObject([
-    { kind: 'record', phyOffset: place },
-    { kind: 'short', what: 'lacks the units of 59 messages, the first one at queueOffset 0' },
-    { kind: 'message', what: 'the log lacks 1 messages, the first one at queueOffset 30' },
-  ])
-})
-
 test.each([
   ['later than now', 'running', 5, 2_000_000_000_000],
   ['later than now, of a message that has no unit yet', 'running', 60, 2_000_000_000_000],
@@ -461,181 +330,6 @@ test('a topic directory with a name that none can have is a problem', async () =
   expect(nextStart.refusal).toContain('MESSAGE_ILLEGAL')
 })
 
-test('a torn tail is one problem, whatever old records lie behind it', async () => {
-  const bench = await filled()
-  bench.kill()
-  const end = bench.store.commitLog.maxOffset
-  overwrite(bench, segment(lastStart(bench)), end % 4096, Buffer.alloc(60, 3))
-
-  const report = await verify(bench)
-
-  expect(report.findings.kept).toMatchObject([{ kind: 'record', phyOffset: end }])
-  expect([...reportLines(report, '/store')].join('\n')).toContain(`the log is cut at phyOffset ${end}`)
-})
-
-test('whole records behind the damage that ends the log are counted, and a copy is advised', async () => {
-  const bench = await filled()
-  const [torn] = await bench.appendAll(['torn', 'behind it', 'behind it too']) // no queue names them yet
-  bench.kill()
-  overwriteLog(bench, torn!.phyOffset + 4, Buffer.alloc(4, 7))
-
-  const report = await verify(bench)
-
-  expect(report).toMatchObject({ recordCount: 86, endOffset: torn!.phyOffset, behindCount: 2, leavingCount: 2 })
-  const text = [...reportLines(report, '/store')].join('\n')
-  expect(text).toContain('2 whole records lie behind the damage that ends the log')
-  expect(text).toContain('2 whole records would leave the log')
-})
-
-test('whole records that a start leaves out, though queues name them, are counted', async () => {
-  const bench = await filled()
-  const place = phyOffsetOf(bench, 30)
-  bench.kill()
-  bench.files.remove('/store/checkpoint') // so all is read again, up to the damage
-  overwriteLog(bench, place + 4, Buffer.alloc(4, 7))
-
-  const report = await verify(bench)
-
-  expect(report).toMatchObject({ recordCount: 85, behindCount: 0, leavingCount: 42, nextStart: { endOffset: place } })
-  expect([...reportLines(report, '/store')].join('\n')).toMatch(/42 whole records would leave the log\n(.*\n)+ +copy/)
-})
-
-test('a damage below what the checkpoint knows to be whole is not the end of the log', async () => {
-  const bench = await filled()
-  const [torn] = await bench.appendAll(['torn'], { topic: 'half', sysFlag: 0x4 }) // no queue will ever name it
-  await bench.clock.advance(11_000)
-  await bench.appendAll(['behind it'])
-  bench.kill()
-  overwriteLog(bench, torn!.phyOffset + 4, Buffer.alloc(4, 7))
-
-  const report = await verify(bench)
-
-  expect(report).toMatchObject({ recordCount: 87, behindCount: 0 })
-  expect(report.nextStart.endOffset).toBe(report.endOffset)
-})
-
-test('a start that makes queues again from a log with a foreign record in it is to be thought over', async () => {
-  const bench = await filled()
-  const place = phyOffsetOf(bench, 40)
-  bench.kill()
-  overwriteLog(bench, place + queueIdAt, Buffer.from([0, 0, 0, 9])) // a queue that might be
-  bench.files.remove('/store/checkpoint')
-
-  const text = [...reportLines(await verify(bench), '/store')].join('\n')
-
-  expect(text).toContain(`the first one at queueOffset 40 (its unit names phyOffset ${place})`)
-  expect(text).toMatch(
-    /40 messages of 1 queues, which the log has, could not be read\n.*made again from the log.*\n +copy the directory first/,
-  )
-})
-
-test('the last segments are missing: the queues know it', async () => {
-  const bench = await filled()
-  await bench.close()
-  const last = segment(lastStart(bench))
-  bench.files.remove(last)
-
-  const report = await verify(bench)
-
-  const kept = report.findings.kept.filter(({ kind }) => kind === 'message')
-  expect(kept).toHaveLength(3)
-  expect(kept[0]!.what).toMatch(/last \d+ units name messages behind the end of the log/)
-  expect([...reportLines(report, '/store')].join('\n')).not.toMatch(/and remove/)
-})
-
-test('units that the checkpoint says are safe are missed also beside a broker', async () => {
-  const bench = await filled()
-  bench.kill()
-  bench.files.remove('/store/consumequeue/bills')
-
-  const report = await verify(bench)
-
-  expect(report.findings.kept).toMatchObject([
-    { kind: 'short', path: '/store/consumequeue/bills/0', what: expect.stringContaining('lacks the units of 10') },
-    { kind: 'short', path: '/store/consumequeue/bills/1' },
-  ])
-  expect([...reportLines(report, '/store')].join('\n')).toContain('next start: all queues are made again from the log')
-})
-
-test('units that the next start adds are not to be made otherwise', async () => {
-  const bench = await filled()
-  await bench.close()
-  for (const path of ['consumequeue', 'checkpoint']) bench.files.remove(`/store/${path}`) // as of Apache's broker
-
-  const report = await verify(bench)
-
-  expect(report.findings.kept.map(({ kind }) => kind)).toEqual(['short', 'short', 'short'])
-  expect([...reportLines(report, '/store')].join('\n')).toContain('next start: adds them')
-})
-
-test('a topic that was deleted needs no units', async () => {
-  const bench = await filled()
-  bench.store.deleteTopic('bills')
-  await bench.clock.advance(11_000)
-  await bench.close()
-
-  expect(await verify(bench)).toMatchObject({ findings: { count: 0 }, unitsAgreed: 60, unqueued: 26 })
-})
-
-test('what retention removed is missed by nobody', async () => {
-  const bench = await filled()
-  await bench.clock.advance(80 * 3_600_000)
-  bench.store.removeExpiredSegments()
-  await bench.clock.advance(120_000)
-  expect(bench.store.commitLog.minOffset).toBeGreaterThan(0)
-  await bench.close()
-
-  const report = await verify(bench, { segmentBytes: 4096 })
-
-  expect(report.findings.kept).toEqual([])
-  expect(report.minOffset).toBeGreaterThan(0)
-})
-
-/** One segment, one queue file, one index file. */
-async function small(): Promise<StoreBench> {
-  const bench = await new StoreBench().open()
-  await bench.appendAll(['a', 'b', 'c'], { properties: 'KEYS\u0001k\u0002' })
-  await bench.clock.advance(11_000)
-  await bench.close()
-  return bench
-}
-const sizesOfSmall = { segmentBytes: 4096, consumeQueueFileBytes: 320, slotCount: 64, indexEntries: 100 }
-
-test('the only file of its kind has the length that the flags say', async () => {
-  expect(await verify(await small(), sizesOfSmall)).toMatchObject({ findings: { count: 0 }, unitsAgreed: 3 })
-})
-
-test.each<[what: string, (bench: StoreBench) => string, flag: keyof typeof sizesOfSmall, usual: number]>([
-  ['segment', () => segment(0), 'segmentBytes', 1_073_741_824],
-  ['queue file', () => queueFile, 'consumeQueueFileBytes', 6_000_000],
-  ['index file', (bench) => indexFiles(bench)[0]!, 'indexEntries', 420_000_040],
-])('the only %s that was cut is a problem, with and without the flag', async (_what, pathOf, flag, usual) => {
-  const bench = await small()
-  const path = pathOf(bench)
-  const { sizeBytes } = bench.files.list(path.slice(0, path.lastIndexOf('/')))[0]!
-  const cutBytes = sizeBytes - 60 // whole units, whole entries, and nothing in them
-  truncate(bench, path, cutBytes)
-  const unsaid = flag === 'indexEntries' ? { slotCount: undefined, indexEntries: undefined } : { [flag]: undefined }
-
-  const said = await verify(bench, sizesOfSmall)
-  const silent = await verify(bench, { ...sizesOfSmall, ...unsaid })
-
-  const expected = (bytes: number) => ({ path, what: expect.stringContaining(`${cutBytes} bytes long, not ${bytes}`) })
-  expect(said.findings.kept[0]).toMatchObject(expected(sizeBytes))
-  expect(silent.findings.kept[0]).toMatchObject(expected(usual))
-})
-
-test('an index whose sizes nobody knows is a problem', async () => {
-  const bench = await filled()
-  await bench.close()
-
-  const report = await verify(bench, { slotCount: 5_000_000 })
-
-  expect(report.findings.kept).toEqual([
-    { kind: 'unread', path: '/store/index', what: expect.stringContaining('--index-slots') },
-  ])
-})
-
 test.each([
   ['what is neither a table nor JSON', '{'],
   ['a table of nothing', '{}'],
@@ -657,20 +351,6 @@ test.each([
   ])
 })
 
-test('what the next start would say a thousand times is not told that often', async () => {
-  const bench = await filled()
-  for (let index = 0; index < 100; index++) await bench.appendAll(['more'])
-  bench.kill()
-  overwriteLog(bench, phyOffsetOf(bench, 1) + queueOffsetAt, int64(4096))
-  bench.files.remove('/store/checkpoint')
-
-  const { nextStart } = await verify(bench)
-
-  expect(nextStart.steps).toHaveLength(101)
-  expect(nextStart.steps.at(-2)).toMatch(/given twice/)
-  expect(nextStart.steps.at(-1)).toMatch(/^and \d+ more$/)
-})
-
 test.each<[what: string, damage: (bench: StoreBench) => void, advice: RegExp]>([
   ['a segment is short', (bench) => truncate(bench, segment(4096), 4000), /bring .* back .* Move no segment away/],
   ['a segment is missing', (bench) => bench.files.remove(segment(4096)), /bring .* back .* Move no segment away/],
@@ -688,23 +368,6 @@ test.each<[what: string, damage: (bench: StoreBench) => void, advice: RegExp]>([
   expect([...reportLines(await verify(bench), '/store')].join('\n')).toMatch(advice)
 })
 
-test('consumequeue/ is not to be removed where it knows more than the log', async () => {
-  const bench = await filled()
-  await bench.appendAll(['gone'], { topic: 'gone' })
-  await bench.appendAll(Array.from({ length: 60 }, () => 'new'))
-  await bench.clock.advance(80 * 3_600_000)
-  await bench.appendAll(['newest'])
-  bench.store.removeExpiredSegments()
-  await bench.clock.advance(120_000)
-  await bench.close()
-  overwrite(bench, '/store/consumequeue/orders/0/00000000000000002240', 7 * 20 + 12, Buffer.alloc(8, 1))
-
-  const report = await verify(bench, { segmentBytes: 4096 })
-
-  expect(report.findings.kept).toMatchObject([{ kind: 'queue', path: '/store/consumequeue/orders/0' }])
-  expect([...reportLines(report, '/store')].join('\n')).toContain('do not remove consumequeue/: 3 queues')
-})
-
 test('a directory without a store is named, and the flag that may help', async () => {
   const bench = await new StoreBench().open()
   bench.files.remove('/store/commitlog')
@@ -714,45 +377,3 @@ test('a directory without a store is named, and the flag that may help', async (
     message: expect.stringContaining('--commitlog'),
   })
 })
-
-/** Where a message of orders/0 lies. */
-function phyOffsetOf(bench: StoreBench, queueOffset: number): number {
-  const unit = Buffer.alloc(20)
-  const perFile = 16
-  const start = String((queueOffset - (queueOffset % perFile)) * 20).padStart(20, '0')
-  const file = bench.files.open(`/store/consumequeue/orders/0/${start}`, 'reading')
-  file.read(unit, (queueOffset % perFile) * 20)
-  file.close()
-  return Number(unit.readBigInt64BE(0))
-}
-
-function overwriteLog(bench: StoreBench, phyOffset: number, bytes: Buffer): void {
-  const position = phyOffset % 4096
-  overwrite(bench, segment(phyOffset - position), position, bytes)
-}
-
-function lastStart(bench: StoreBench): number {
-  return Math.max(...bench.files.list('/store/commitlog').map(({ name }) => Number(name)))
-}
-
-function copyRecord(bench: StoreBench): void {
-  const file = bench.files.open(segment(0), 'existing')
-  const bytes = Buffer.alloc(200)
-  file.read(bytes, 0)
-  file.write(bytes, bytes.readInt32BE(0))
-}
-
-function breakEndMark(bench: StoreBench): void {
-  const bytes = Buffer.alloc(4096)
-  const file = bench.files.open(segment(0), 'existing')
-  file.read(bytes, 0)
-  file.write(Buffer.from([0, 0, 9]), bytes.indexOf(Buffer.from('cbd43194', 'hex')) - 4)
-}
-
-function forgeUnit(bench: StoreBench): void {
-  const path = '/store/consumequeue/orders/0/00000000000000000960'
-  const file = bench.files.open(path, 'existing')
-  const unit = Buffer.alloc(20)
-  file.read(unit, 11 * 20)
-  file.write(unit, 12 * 20)
-}

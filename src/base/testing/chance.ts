@@ -20,6 +20,11 @@ export class Chance {
     return Math.floor(this.float() * limit)
   }
 
+  /** An integer from min to max, both among them. */
+  whole(min: number, max: number): number {
+    return min + this.int(max - min + 1)
+  }
+
   is(probability: number): boolean {
     return this.float() < probability
   }
