@@ -216,13 +216,11 @@ export class Operator {
     })
     world.brokerSets.onChange(({ before, after }) => {
       const key = keyOf((after ?? before) as KubeObject)
-      if (asksForMore(before, after)) {
-        queues.brokerSets.add(key)
-        // it may sleep when all of them do
-        for (const one of [before, after]) {
-          const name = one?.spec?.nameServerRef?.name
-          if (name !== undefined) queues.nameServers.add(`${one?.metadata.namespace}/${name}`)
-        }
+      if (asksForMore(before, after)) queues.brokerSets.add(key)
+      // it may sleep when all of them do, and says who has registered there
+      for (const one of [before, after]) {
+        const name = one?.spec?.nameServerRef?.name
+        if (name !== undefined) queues.nameServers.add(`${one?.metadata.namespace}/${name}`)
       }
       for (const dependent of world.topics.by('brokerSet', key)) queues.topics.add(keyOf(dependent))
       for (const dependent of world.consumerGroups.by('brokerSet', key)) queues.consumerGroups.add(keyOf(dependent))

@@ -141,6 +141,14 @@ export function isPodReady(pod: Pod): boolean {
   return pod.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false
 }
 
+/** How long a pod has not been ready; 0 when it is, or when nobody knows. @param nowMs milliseconds since 1970 */
+export function downMsOf(pod: Pod | undefined, nowMs: number): number {
+  if (!pod || isPodReady(pod)) return 0
+  const condition = pod.status?.conditions?.find(({ type, status }) => type === 'Ready' && status !== 'True')
+  const sinceMs = Date.parse(String(condition?.lastTransitionTime ?? pod.metadata.creationTimestamp))
+  return Number.isNaN(sinceMs) ? 0 : Math.max(0, nowMs - sinceMs)
+}
+
 export function podHashOf(
   pod: { metadata?: { annotations?: Record<string, string> } } | undefined,
 ): string | undefined {

@@ -38,6 +38,25 @@ export const nameServerStatus = z.object({
     .max(4096)
     .describe('What clients take as namesrvAddr: every NameServer, published once all of them exist.')
     .optional(),
+  registered: z
+    .object({
+      brokerSets: z.int32().describe('BrokerSets that refer to it and are awake.'),
+      brokers: z.int32().describe('Brokers that at least one NameServer knows, those of other owners too.'),
+    })
+    .describe('Who registers here.')
+    .optional(),
+  members: z
+    .array(
+      z.object({
+        pod: z.string().max(63).describe('Name of the pod.'),
+        ready: z.boolean().describe('Whether it answers.'),
+        brokers: z.int32().describe('Brokers that it knows; absent when it does not say.').optional(),
+      }),
+    )
+    .max(16)
+    .describe('Each NameServer that runs.')
+    .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['pod'] })
+    .optional(),
 })
 export type NameServerStatus = z.infer<typeof nameServerStatus>
 
@@ -59,6 +78,12 @@ export const nameServerDefinition: Definition = {
   columns: [
     { name: 'Replicas', type: 'integer', jsonPath: '.spec.replicas', describes: 'NameServers wanted' },
     { name: 'Ready', type: 'integer', jsonPath: '.status.readyReplicas', describes: 'NameServers that answer' },
+    {
+      name: 'Brokers',
+      type: 'integer',
+      jsonPath: '.status.registered.brokers',
+      describes: 'Brokers that are registered',
+    },
     {
       name: 'Reason',
       type: 'string',

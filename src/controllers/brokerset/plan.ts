@@ -13,9 +13,10 @@ import type { BrokerGroup, BrokerTopic } from '../admin.ts'
 import { timeText } from '../conditions.ts'
 import { asleepVerdicts, type Sleep, sleepNotes, sleepVerdict } from '../hibernation.ts'
 import type { KubeStep, Report } from '../perform.ts'
-import { podHashOf } from '../pods.ts'
+import { downMsOf, podHashOf } from '../pods.ts'
 import type { BrokerSet } from '../resources.ts'
 import { hasTemplate, type PodRevision } from '../revision.ts'
+import { nextToRestart, type RollGroup } from '../roll.ts'
 import { isInSync, isWhole, lagText, verdictsOf } from './judge.ts'
 import {
   clusterNameOf,
@@ -33,7 +34,6 @@ import {
   settingsState,
 } from './objects.ts'
 import { addressOf, type Observed, type ObservedGroup, type ObservedMember } from './observe.ts'
-import { nextToRestart, type RollGroup } from './roll.ts'
 import {
   abortMarkOf,
   blockersOf,
@@ -430,7 +430,7 @@ function rollOf(
       isReady: member.isPodReady,
       isWhole: isWhole(member, nameServers),
       isOutdated: isOutdated(group, member, revision),
-      downMs: downMsOf(member, nowMs),
+      downMs: downMsOf(member.pod, nowMs),
     })),
   }
 }
@@ -443,11 +443,4 @@ function isOutdated({ statefulSet }: ObservedGroup, { pod, service }: ObservedMe
 function isOlder(pod: Pod, service: Service | undefined): boolean {
   const madeMs = ({ metadata }: Pod | Service) => Date.parse(metadata.creationTimestamp ?? '')
   return service !== undefined && madeMs(pod) < madeMs(service)
-}
-
-function downMsOf({ pod, isPodReady }: ObservedMember, nowMs: number): number {
-  if (!pod || isPodReady) return 0
-  const condition = pod.status?.conditions?.find(({ type, status }) => type === 'Ready' && status !== 'True')
-  const sinceMs = Date.parse(String(condition?.lastTransitionTime ?? pod.metadata.creationTimestamp))
-  return Number.isNaN(sinceMs) ? 0 : Math.max(0, nowMs - sinceMs)
 }

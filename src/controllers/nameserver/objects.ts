@@ -13,7 +13,7 @@ import {
 } from '../../kube/index.ts'
 import { labelsOf, ownedBy, podOf } from '../pods.ts'
 import { healthPort, type NameServer, namesrvPort } from '../resources.ts'
-import { podRevision } from '../revision.ts'
+import { hasTemplate, podRevision } from '../revision.ts'
 
 const configDirectory = '/etc/rocketmq'
 const dataDirectory = '/var/lib/rocketmq'
@@ -142,7 +142,7 @@ export function objectsOf(
       replicas,
       serviceName: headlessName(name),
       podManagementPolicy: 'Parallel',
-      updateStrategy: { type: 'RollingUpdate' },
+      updateStrategy: { type: 'OnDelete' }, // the operator rolls: none goes before the others know all brokers
       selector: { matchLabels: podLabels(name) },
       template,
     },
@@ -154,5 +154,6 @@ export function objectsOf(
     [podDisruptionBudgets, budget],
     [statefulSets, statefulSet],
   ]
-  return { children, podHash: revision.podHashFor(live) }
+  const podHash = revision.podHashFor(live)
+  return { children, podHash, hasTemplate: hasTemplate(live, podHash) }
 }

@@ -1,11 +1,27 @@
 import { expect, test } from '@jest/globals'
 import { label } from '../../crds/index.ts'
-import { nameServer, pod } from '../testing/resources.ts'
+import type { NameServer } from '../resources.ts'
+import { nameServer, pod, statefulSet } from '../testing/resources.ts'
 import { objectsOf } from './objects.ts'
-import { plan } from './plan.ts'
+import type { ObservedMember } from './observe.ts'
+import { plan as planPass } from './plan.ts'
+import { settlingMs } from './routes.ts'
 
 const image = 'localhost/mq:1'
 const address = 'mq-0.mq-headless.shop.svc:9876;mq-1.mq-headless.shop.svc:9876'
+
+const nowMs = Date.parse('2026-01-01T00:00:00Z')
+const both = ['b-0:0 at 10.1.0.1:10911', 'b-1:0 at 10.1.0.2:10911']
+
+function member(one: ReturnType<typeof pod>, brokers: readonly string[] | undefined = both): ObservedMember {
+  const isReady = one.status?.conditions?.[0]?.status === 'True'
+  return { pod: one, isReady, brokers: isReady && brokers ? new Set(brokers) : undefined }
+}
+
+function plan(desired: NameServer, members: readonly ObservedMember[], found = statefulSet('mq', hashOf(desired))) {
+  const pods = members.map(({ pod }) => pod.metadata.name)
+  return planPass(desired, { statefulSet: found, members, pods, users: [] }, image, nowMs)
+}
 
 function hashOf(desired = nameServer()): string {
   return objectsOf(desired, undefined, image).podHash
@@ -16,9 +32,9 @@ function readyOf({ verdicts }: ReturnType<typeof plan>) {
 }
 
 test('is ready when every pod is, and then says so once', () => {
-  const pods = [pod('mq-0', { hash: hashOf() }), pod('mq-1', { hash: hashOf() })]
+  const members = [member(pod('mq-0', { hash: hashOf() })), member(pod('mq-1', { hash: hashOf() }))]
 
-  const planned = plan(nameServer(), pods, undefined, image)
+  const planned = plan(nameServer(), members)
 
   expect(readyOf(planned)).toMatchObject({ status: 'True', reason: 'AllReady' })
   expect(planned.notes).toMatchObject([{ reason: 'NameServersReady' }])
@@ -27,15 +43,15 @@ test('is ready when every pod is, and then says so once', () => {
 })
 
 test('the address is published when every member exists, ready or not', () => {
-  const incomplete = plan(nameServer(), [pod('mq-0')], undefined, image)
-  const complete = plan(nameServer(), [pod('mq-0'), pod('mq-1', { ready: false })], undefined, image)
+  const incomplete = plan(nameServer(), [member(pod('mq-0'))])
+  const complete = plan(nameServer(), [member(pod('mq-0')), member(pod('mq-1', { ready: false }))])
 
   expect(incomplete.status.address).toBeUndefined()
   expect(complete.status.address).toBe(address)
 })
 
 test('the last whole address stays while a member is replaced', () => {
-  const planned = plan(nameServer({}, { address }), [pod('mq-1')], undefined, image)
+  const planned = plan(nameServer({}, { address }), [member(pod('mq-1'))])
 
   expect(planned.status.address).toBe(address)
   expect(readyOf(planned)).toMatchObject({ status: 'False', reason: 'PodsNotReady' })
@@ -43,10 +59,10 @@ test('the last whole address stays while a member is replaced', () => {
 
 test('a change of settings is not ready before every pod has it', () => {
   const desired = nameServer({ config: { scanNotActiveBrokerInterval: '3000' } })
-  const pods = [pod('mq-0', { hash: hashOf() }), pod('mq-1', { hash: hashOf(desired) })]
+  const members = [member(pod('mq-0', { hash: hashOf() })), member(pod('mq-1', { hash: hashOf(desired) }))]
 
   expect(hashOf(desired)).not.toBe(hashOf())
-  expect(readyOf(plan(desired, pods, undefined, image))).toMatchObject({ status: 'False', reason: 'RollingOut' })
+  expect(readyOf(plan(desired, members))).toMatchObject({ status: 'False', reason: 'RollingOut' })
 })
 
 test('why a pod does not run is in the message', () => {
@@ -55,7 +71,87 @@ test('why a pod does not run is in the message', () => {
     containerStatuses: [{ state: { waiting: { reason: 'ErrImagePull', message: 'no such image' } } } as never],
   }
 
-  expect(readyOf(plan(nameServer(), [pod('mq-0'), stuck], undefined, image))?.message).toContain(
+  expect(readyOf(plan(nameServer(), [member(pod('mq-0')), member(stuck)]))?.message).toContain(
     'ErrImagePull: no such image',
   )
+})
+
+const settings = { config: { scanNotActiveBrokerInterval: '3000' } }
+const desired = nameServer(settings)
+const old = (name: string) => pod(name, { hash: hashOf() })
+const current = (name: string) => pod(name, { hash: hashOf(desired) })
+const deleted = ({ steps }: ReturnType<typeof plan>) =>
+  steps.flatMap((step) => (step.do === 'delete' ? [step.object.metadata.name] : []))
+
+test('new settings restart the last NameServer first, then the others, one at a time', () => {
+  expect(deleted(plan(desired, [member(old('mq-0')), member(old('mq-1'))]))).toEqual(['mq-1'])
+  expect(deleted(plan(desired, [member(old('mq-0'))]))).toEqual([]) // mq-1 is being made
+  expect(deleted(plan(desired, [member(old('mq-0')), member(current('mq-1'))]))).toEqual(['mq-0'])
+  expect(deleted(plan(desired, [member(current('mq-0')), member(current('mq-1'))]))).toEqual([])
+})
+
+test('one that knows all brokers stays until the others know them too', () => {
+  const knows = (brokers: string[] | undefined) => [member(old('mq-0')), member(current('mq-1'), brokers)]
+
+  expect(deleted(plan(desired, knows(both.slice(1))))).toEqual([])
+  expect(deleted(plan(desired, [member(old('mq-0')), { ...member(current('mq-1')), brokers: undefined }]))).toEqual([])
+  expect(plan(desired, knows(both.slice(1))).recheckAfterMs).toBeLessThan(5_000)
+  expect(deleted(plan(desired, knows(both)))).toEqual(['mq-0'])
+})
+
+test('a broker that registers at one NameServer only holds up no restart for ever', () => {
+  const since = (ms: number) => {
+    const one = current('mq-1')
+    const lastTransitionTime = new Date(nowMs - ms).toISOString()
+    one.status = { ...one.status, conditions: [{ type: 'Ready', status: 'True', lastTransitionTime } as never] }
+    return [member(old('mq-0')), member(one, both.slice(1))]
+  }
+
+  expect(deleted(plan(desired, since(settlingMs - 1_000)))).toEqual([])
+  expect(deleted(plan(desired, since(settlingMs)))).toEqual(['mq-0'])
+})
+
+test('nothing restarts while it is paused, or before the StatefulSet would make the pod as wanted', () => {
+  const members = [member(old('mq-0')), member(old('mq-1'))]
+
+  expect(deleted(plan(nameServer({ ...settings, paused: true }), members))).toEqual([])
+  expect(deleted(plan(desired, members, statefulSet('mq', hashOf())))).toEqual([])
+})
+
+test('says who knows which brokers, and complains of a difference that stays', () => {
+  const members = [member(old('mq-0')), member(old('mq-1'), both.slice(1))]
+  const routes = ({ verdicts }: ReturnType<typeof plan>) => verdicts.find(({ type }) => type === 'RoutesConsistent')
+  const before = (reason: string, ms: number) =>
+    nameServer(
+      {},
+      {
+        conditions: [
+          {
+            type: 'RoutesConsistent',
+            status: 'False',
+            reason,
+            message: '',
+            observedGeneration: 1,
+            lastTransitionTime: new Date(nowMs - ms).toISOString(),
+          },
+        ],
+      },
+    )
+
+  const first = plan(nameServer(), members)
+  expect(first.status.members).toEqual([
+    { pod: 'mq-0', ready: true, brokers: 2 },
+    { pod: 'mq-1', ready: true, brokers: 1 },
+  ])
+  expect(first.status.registered).toEqual({ brokerSets: 0, brokers: 2 })
+  expect(routes(first)).toMatchObject({ status: 'False', reason: 'Registering' })
+  expect(routes(first)?.message).toBe('mq-1 does not know b-0:0 at 10.1.0.1:10911')
+  expect(routes(plan(before('Registering', 59_000), members))).toMatchObject({ reason: 'Registering' })
+
+  const late = plan(before('Registering', 60_000), members)
+  expect(routes(late)).toMatchObject({ status: 'False', reason: 'RoutesDiffer' })
+  const warnings = ({ notes }: ReturnType<typeof plan>) => notes.filter(({ type }) => type === 'Warning')
+  expect(warnings(late)).toMatchObject([{ reason: 'RouteInconsistent' }])
+  expect(warnings(plan(before('RoutesDiffer', 90_000), members))).toEqual([])
+  expect(routes(plan(nameServer(), [member(old('mq-0')), member(old('mq-1'))]))).toMatchObject({ status: 'True' })
 })

@@ -1,95 +1,131 @@
 import { label, type NameServerStatus } from '../../crds/index.ts'
-import type { Note, Pod, StatefulSet } from '../../kube/index.ts'
+import { type Note, pods as podType } from '../../kube/index.ts'
 import { type Readiness, readiness, type Verdict, verdict } from '../conditions.ts'
 import { asleepVerdicts, type Sleep, sleepNotes, sleepVerdict } from '../hibernation.ts'
 import type { KubeStep } from '../perform.ts'
-import { isPodReady, podHashOf, podTrouble } from '../pods.ts'
+import { downMsOf, podHashOf, podTrouble } from '../pods.ts'
 import type { NameServer } from '../resources.ts'
+import { nextToRestart } from '../roll.ts'
 import { addressOf, objectsOf } from './objects.ts'
+import { type Observed, type ObservedMember, ordinalOf } from './observe.ts'
+import { knowsAll, routesReport } from './routes.ts'
 
 export interface Plan {
   steps: KubeStep[]
   status: NameServerStatus
   verdicts: Verdict[]
   notes: Note[]
+  recheckAfterMs: number | undefined
 }
 
+const movingPollMs = 1000 // brokers register with whoever is new at any moment: nothing else tells
+const steadyPollMs = 30_000
+
 /**
- * Plans one pass: the objects as they should be, and what their pods say.
- * @param users BrokerSets that refer to it and are awake
+ * Plans one pass: the objects as they should be, what the pods say, and which of them is to restart. One at a time does, the
+ * last first, and only when each of the others knows all brokers: clients always find somebody who can tell them.
+ * @param nowMs milliseconds since 1970
  */
-export function plan(
-  desired: NameServer,
-  pods: readonly Pod[],
-  statefulSet: StatefulSet | undefined,
-  runtimeImage: string,
-  users: readonly string[] = [],
-): Plan {
+export function plan(desired: NameServer, observed: Observed, runtimeImage: string, nowMs: number): Plan {
   const { spec, status: before } = desired
   const { name } = desired.metadata
-  const sleep = sleepOf(desired, pods, users)
+  const { statefulSet, members, users } = observed
+  const sleep = sleepOf(desired, observed)
   const isAsleep = sleep.is === 'asleep'
-  const { children, podHash } = objectsOf(desired, statefulSet, runtimeImage, isAsleep ? 0 : spec.replicas)
-  const alive = pods.filter((pod) => pod.metadata.deletionTimestamp === undefined)
+  const replicas = isAsleep ? 0 : spec.replicas
+  const { children, podHash, hasTemplate } = objectsOf(desired, statefulSet, runtimeImage, replicas)
   const wanted = Array.from({ length: spec.replicas }, (_, ordinal) =>
-    alive.find((pod) => pod.metadata.name === `${name}-${ordinal}`),
+    members.find(({ pod }) => ordinalOf(pod) === ordinal),
   )
-  const ready = alive.filter(isPodReady)
-  const isComplete = wanted.every((pod) => pod?.status?.podIP !== undefined)
+  const ready = members.filter(({ isReady }) => isReady)
+  const isComplete = wanted.every((member) => member?.pod.status?.podIP !== undefined)
   // an address list that leaves members out would split the cluster: the last whole one stays
-  const address = isComplete && !isAsleep ? addressOf(desired, spec.replicas) : desired.status?.address
+  const address = isComplete && !isAsleep ? addressOf(desired, spec.replicas) : before?.address
 
-  const judged = judge(spec.replicas, wanted, alive, podHash, sleep)
+  const judged = judge(spec.replicas, wanted, members, podHash, sleep)
   const wasReady = before?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false
+  const routes = routesReport(members, before, nowMs)
+  const isWhole = (member: ObservedMember) => member.isReady && knowsAll(member, members, nowMs)
+  const rolling = wanted.map((member, ordinal) => ({
+    ordinal,
+    isPresent: member !== undefined,
+    isReady: member?.isReady ?? false,
+    isWhole: member !== undefined && isWhole(member),
+    isOutdated: member !== undefined && podHashOf(member.pod) !== podHash,
+    downMs: downMsOf(member?.pod, nowMs),
+  }))
+  const group = { index: 0, members: rolling, isLeaving: false, hasTemplate }
+  const next = isAsleep || spec.paused ? undefined : nextToRestart([group])
+  const restart = next && wanted[next.ordinal]?.pod
+  const isMoving =
+    members.length > 0 && rolling.some(({ isReady, isWhole, isOutdated }) => isOutdated || (isReady && !isWhole))
+  const known = new Set(members.flatMap(({ brokers }) => [...(brokers ?? [])]))
   return {
-    steps: children.map(([type, object]) => ({ do: 'apply', type, object })),
+    steps: [
+      ...children.map(([type, object]): KubeStep => ({ do: 'apply', type, object })),
+      ...(restart ? [{ do: 'delete' as const, type: podType, object: restart }] : []),
+    ],
     status: {
-      replicas: alive.length,
+      replicas: members.length,
       readyReplicas: ready.length,
       selector: `${label.nameServer}=${name}`,
       ...(address !== undefined && { address }),
+      registered: { brokerSets: users.length, brokers: known.size },
+      members: members.map(({ pod, isReady, brokers }) => ({
+        pod: pod.metadata.name,
+        ready: isReady,
+        ...(brokers && { brokers: brokers.size }),
+      })),
     },
     verdicts: [
       ...(sleep.is === 'asleep'
-        ? asleepVerdicts(sleep, ['Available'])
+        ? asleepVerdicts(sleep, ['Available', 'RoutesConsistent'])
         : [
             ...readiness(judged),
             verdict('Available', ready.length > 0, judged.reason, `${ready.length} of ${spec.replicas} answer`),
+            routes.verdict,
           ]),
       sleepVerdict(sleep),
     ],
     notes: [
       ...sleepNotes(sleep, before?.conditions),
-      ...(judged.status === 'True' && !wasReady && !isAsleep
-        ? [{ type: 'Normal' as const, reason: 'NameServersReady', message: judged.message }]
+      ...(isAsleep ? [] : routes.notes),
+      ...(judged.status === 'True' && !wasReady && !isAsleep ? [note('NameServersReady', judged.message)] : []),
+      ...(restart
+        ? [note('NameServerRestarted', `restarting ${restart.metadata.name}: its settings or its template changed`)]
         : []),
     ],
+    recheckAfterMs: isAsleep ? undefined : isMoving ? movingPollMs : steadyPollMs,
   }
 }
 
-function sleepOf({ spec }: NameServer, pods: readonly Pod[], users: readonly string[]): Sleep {
+function note(reason: string, message: string): Note {
+  return { type: 'Normal', reason, message }
+}
+
+function sleepOf({ spec }: NameServer, { pods, users }: Observed): Sleep {
   if (!spec.hibernate) return { is: 'awake' }
   if (users.length > 0) {
     const message = `awake and registered here: BrokerSet ${users.slice(0, 3).join(', ')}; set their spec.hibernate first`
     return { is: 'refused', message }
   }
-  return { is: 'asleep', pods: pods.map(({ metadata }) => metadata.name), what: 'no NameServer runs' }
+  return { is: 'asleep', pods, what: 'no NameServer runs' }
 }
 
 function judge(
   replicas: number,
-  wanted: readonly (Pod | undefined)[],
-  alive: readonly Pod[],
+  wanted: readonly (ObservedMember | undefined)[],
+  alive: readonly ObservedMember[],
   podHash: string,
   sleep: Sleep,
 ): Readiness {
-  const notReady = wanted.findIndex((pod) => pod === undefined || !isPodReady(pod))
+  const notReady = wanted.findIndex((member) => !member?.isReady)
   if (notReady >= 0) {
-    const readyCount = wanted.filter((pod) => pod && isPodReady(pod)).length
-    const message = `${readyCount} of ${replicas} NameServers are ready; number ${notReady}: ${podTrouble(wanted[notReady])}`
+    const readyCount = wanted.filter((member) => member?.isReady).length
+    const message = `${readyCount} of ${replicas} NameServers are ready; number ${notReady}: ${podTrouble(wanted[notReady]?.pod)}`
     return { status: 'False', reason: 'PodsNotReady', message }
   }
-  const current = wanted.filter((pod) => podHashOf(pod) === podHash).length
+  const current = wanted.filter((member) => podHashOf(member?.pod) === podHash).length
   if (current < replicas) {
     return {
       status: 'False',

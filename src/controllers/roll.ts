@@ -1,10 +1,10 @@
-/** A broker of a group that stays, as far as restarts are concerned. */
+/** A pod of a group that stays, as far as restarts are concerned. */
 export interface RollMember {
-  ordinal: number // 0: the master
+  ordinal: number // of brokers, 0 is the master
   /** Its pod exists and is not being deleted. */
   isPresent: boolean
   isReady: boolean
-  /** Ready, registered at every NameServer, and a slave is in sync. */
+  /** Ready, and all that it is to be: nobody would miss something if another one went. */
   isWhole: boolean
   /** It runs with settings or a template that are not those wanted. */
   isOutdated: boolean

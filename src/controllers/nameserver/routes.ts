@@ -1,0 +1,72 @@
+import type { NameServerStatus } from '../../crds/index.ts'
+import type { Note } from '../../kube/index.ts'
+import { type Verdict, verdict } from '../conditions.ts'
+import type { ObservedMember } from './observe.ts'
+
+/**
+ * NameServers do not talk to each other: one that began a moment ago knows what brokers have told it since. Brokers of ours
+ * tell within 10 s, Apache's within 30, and one that is gone is forgotten after 120. What still differs after all of these
+ * differs for another reason, such as a broker that was given the address of one NameServer only.
+ */
+export const settlingMs = 150_000
+/** From then on it is told as something that somebody should look at. */
+const worryMs = 60_000
+const namedMax = 3
+
+/** A ready NameServer and the brokers that others know and it does not; 'all' when it does not answer. */
+interface Gap {
+  member: ObservedMember
+  lacks: readonly string[] | 'all'
+}
+
+function gapsOf(members: readonly ObservedMember[]): Gap[] {
+  const known = new Set(members.flatMap(({ brokers }) => [...(brokers ?? [])]))
+  return members.flatMap((member): Gap[] => {
+    const { isReady, brokers } = member
+    if (!isReady) return []
+    if (brokers === undefined) return [{ member, lacks: 'all' }]
+    const lacks = [...known].filter((broker) => !brokers.has(broker))
+    return lacks.length > 0 ? [{ member, lacks: lacks.sort() }] : []
+  })
+}
+
+/** Whether it knows every broker that one of the others does, or had the time to. */
+export function knowsAll(member: ObservedMember, members: readonly ObservedMember[], nowMs: number): boolean {
+  const gap = gapsOf(members).find((one) => one.member === member)
+  return gap === undefined || (gap.lacks !== 'all' && nowMs - readySinceMs(member) >= settlingMs)
+}
+
+function readySinceMs({ pod }: ObservedMember): number {
+  const ready = pod.status?.conditions?.find(({ type }) => type === 'Ready')
+  return Date.parse(String(ready?.lastTransitionTime ?? pod.metadata.creationTimestamp))
+}
+
+/** The condition RoutesConsistent, and the event when it has been false for long. */
+export function routesReport(
+  members: readonly ObservedMember[],
+  before: NameServerStatus | undefined,
+  nowMs: number,
+): { verdict: Verdict; notes: Note[] } {
+  const ready = members.filter(({ isReady }) => isReady)
+  const say = (holds: boolean, reason: string, message: string) => verdict('RoutesConsistent', holds, reason, message)
+  if (ready.length === 0) return { verdict: say(false, 'NotReady', 'no NameServer is ready'), notes: [] }
+  const gaps = gapsOf(members)
+  if (gaps.length === 0)
+    return { verdict: say(true, 'Consistent', 'every NameServer knows the same brokers'), notes: [] }
+  const message = gaps.map(textOf).join('; ')
+  const last = before?.conditions?.find(({ type }) => type === 'RoutesConsistent')
+  const isOld = last?.status === 'False' && last.reason !== 'NotReady'
+  if (!isOld || nowMs - Date.parse(last.lastTransitionTime) < worryMs) {
+    return { verdict: say(false, 'Registering', message), notes: [] }
+  }
+  const isNews = last.reason !== 'RoutesDiffer'
+  const notes: Note[] = isNews ? [{ type: 'Warning', reason: 'RouteInconsistent', message }] : []
+  return { verdict: say(false, 'RoutesDiffer', message), notes }
+}
+
+function textOf({ member, lacks }: Gap): string {
+  const { name } = member.pod.metadata
+  if (lacks === 'all') return `${name} does not answer`
+  const more = lacks.length > namedMax ? ` and ${lacks.length - namedMax} more` : ''
+  return `${name} does not know ${lacks.slice(0, namedMax).join(', ')}${more}`
+}
