@@ -2,6 +2,7 @@ import { OperatingError } from '../base/errors.ts'
 
 /** One field of a header: how its text becomes a value and back. */
 export interface Field<T, Kind extends FieldKind = 'required'> {
+  readonly type: FieldType
   readonly kind: Kind
   /** The key on the wire; undefined: the field's own name. */
   readonly wireName: string | undefined
@@ -11,6 +12,7 @@ export interface Field<T, Kind extends FieldKind = 'required'> {
   parse(received: string): T | undefined
   format(value: T): string
 }
+type FieldType = 'text' | 'int32' | 'int64' | 'wideInt64' | 'bool'
 type FieldKind = 'required' | 'optional' | 'default'
 // biome-ignore lint/suspicious/noExplicitAny: a table mixes fields of all value types
 type AnyField = Field<any, FieldKind>
@@ -29,6 +31,7 @@ type Encodable<T extends Table> = { [K in KeysOfKind<T, 'required'>]: ValueOf<T[
 
 export interface HeaderCodec<T extends Table> {
   readonly name: string
+  readonly fields: T
   /** @throws OperatingError HEADER_INVALID: a required field is missing, or a text is no value of its field */
   decode(extFields: Readonly<Record<string, string>>): Decoded<T>
   encode(header: Encodable<T>): Record<string, string>
@@ -39,29 +42,39 @@ export interface HeaderCodec<T extends Table> {
 export type HeaderOf<C extends HeaderCodec<any>> = C extends HeaderCodec<infer T> ? Flat<Decoded<T>> : never
 type Flat<T> = { [K in keyof T]: T[K] }
 
-function field<T>(parse: (received: string) => T | undefined, format: (value: T) => string): Field<T> {
-  return { kind: 'required', wireName: undefined, fallback: undefined, parse, format }
+function field<T>(type: FieldType, parse: (received: string) => T | undefined, format: (value: T) => string): Field<T> {
+  return { type, kind: 'required', wireName: undefined, fallback: undefined, parse, format }
 }
 
 export const text: Field<string> = field<string>(
+  'text',
   (received) => received,
   (value) => value,
 )
-export const int32: Field<number> = field<number>((received) => {
-  const value = parseInteger(received)
-  return value !== undefined && value >= -0x8000_0000 && value <= 0x7fff_ffff ? value : undefined
-}, String)
+export const int32: Field<number> = field<number>(
+  'int32',
+  (received) => {
+    const value = parseInteger(received)
+    return value !== undefined && value >= -0x8000_0000 && value <= 0x7fff_ffff ? value : undefined
+  },
+  String,
+)
 /** A Java long that must stay below 2^53 in magnitude: offsets, times and counts do. */
-export const int64: Field<number> = field<number>(parseInteger, String)
+export const int64: Field<number> = field<number>('int64', parseInteger, String)
 /** A Java long of any size, a bigint from 2^53 on (the Go client counts subVersion in nanoseconds). */
-export const wideInt64: Field<number | bigint> = field<number | bigint>((received) => {
-  const value = parseInteger(received)
-  if (value !== undefined || !/^[+-]?\d{16,19}$/.test(received)) return value
-  const wide = BigInt(received.startsWith('+') ? received.slice(1) : received)
-  return BigInt.asIntN(64, wide) === wide ? wide : undefined
-}, String)
+export const wideInt64: Field<number | bigint> = field<number | bigint>(
+  'wideInt64',
+  (received) => {
+    const value = parseInteger(received)
+    if (value !== undefined || !/^[+-]?\d{16,19}$/.test(received)) return value
+    const wide = BigInt(received.startsWith('+') ? received.slice(1) : received)
+    return BigInt.asIntN(64, wide) === wide ? wide : undefined
+  },
+  String,
+)
 /** As Boolean.parseBoolean reads it: whatever is not the word true, in any case, is false. */
 export const bool: Field<boolean> = field<boolean>(
+  'bool',
   (received) => received === 'true' || received.toLowerCase() === 'true',
   String,
 )
@@ -95,6 +108,7 @@ export function headerCodec<const T extends Table>(name: string, table: T): Head
   }))
   return {
     name,
+    fields: table,
     decode: (extFields) => decodeFields(name, rows, extFields) as Decoded<T>,
     encode: (header) => encodeFields(rows, header as Record<string, unknown>),
   }

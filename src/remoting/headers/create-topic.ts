@@ -7,7 +7,7 @@ export const createTopicRequest = headerCodec('CreateTopicRequestHeader', {
   readQueueNums: int32,
   writeQueueNums: int32,
   perm: int32, // bits of Perm
-  topicFilterType: withDefault(text, 'SINGLE_TAG'),
+  topicFilterType: text, // SINGLE_TAG
   topicSysFlag: withDefault(int32, 0),
   order: withDefault(bool, false),
   attributes: optional(text), // changes: +key=value,-key

@@ -80,7 +80,14 @@ test('system topics and bad names cannot be made or deleted', async () => {
 })
 
 test('attributes change one by one, and only as far as this release honours them', async () => {
-  const topic = { topic: 'typed', defaultTopic: 'TBW102', readQueueNums: 1, writeQueueNums: 1, perm: 6 }
+  const topic = {
+    topic: 'typed',
+    defaultTopic: 'TBW102',
+    readQueueNums: 1,
+    writeQueueNums: 1,
+    perm: 6,
+    topicFilterType: 'SINGLE_TAG',
+  }
   const set = (attributes: string) => call(RequestCode.UPDATE_AND_CREATE_TOPIC, { ...topic, attributes })
 
   expect((await set('+message.type=FIFO,+reserve.time=5')).code).toBe(ResponseCode.SUCCESS)

@@ -115,6 +115,7 @@ export class TestClient {
       readQueueNums: queues,
       writeQueueNums: queues,
       perm,
+      topicFilterType: 'SINGLE_TAG',
     })
   }
 
