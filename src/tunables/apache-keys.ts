@@ -123,10 +123,10 @@ export const otherBrokerKeys: ReadonlySet<string> = words(`
 /** NameServer keys without effect here. */
 export const otherNamesrvKeys: ReadonlySet<string> = words(`
   clientRequestThreadPoolNums clientRequestThreadPoolQueueCapacity clusterTest defaultThreadPoolNums
-  defaultThreadPoolQueueCapacity enableControllerInNamesrv enableShutdownGracefully notifyMinBrokerIdChanged
+  defaultThreadPoolQueueCapacity enableControllerInNamesrv enableShutdownGracefully
   productEnvName rocketmqHome serverAsyncSemaphoreValue serverCallbackExecutorThreads serverNettyWorkerGroupEnable
   serverOnewaySemaphoreValue serverPooledByteBufAllocatorEnable serverSelectorThreads serverSocketBacklog
-  serverSocketRcvBufSize serverSocketSndBufSize serverWorkerThreads shutdownWaitTimeSeconds supportActingMaster
+  serverSocketRcvBufSize serverSocketSndBufSize serverWorkerThreads shutdownWaitTimeSeconds
   unRegisterBrokerQueueCapacity useEpollNativeSelector writeBufferHighWaterMark writeBufferLowWaterMark
   tls.ciphers tls.client.authServer tls.client.certPath tls.client.keyPassword tls.client.keyPath
   tls.client.trustCertPath tls.enable tls.protocols tls.test.mode.enable

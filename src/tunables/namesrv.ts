@@ -56,9 +56,19 @@ export const namesrvSchema = z.object({
     'A registration removes topics of its broker that it does not name. Only for brokers that register all topics.',
     { live: true },
   ),
+  supportActingMaster: setting(
+    z.boolean().default(false),
+    'Routes show a slave that acts for its lost master (enableSlaveActingMaster of Apache brokers) in the place of the master.',
+    { live: true },
+  ),
+  notifyMinBrokerIdChanged: setting(
+    z.boolean().default(false),
+    'Brokers of a group are told when another one of them has the smallest id, which acting masters go by.',
+    { live: true },
+  ),
   configBlackList: setting(
     z.string().default('configBlackList;configStorePath;kvConfigPath'),
-    'Keys that UPDATE_NAMESRV_CONFIG refuses, separated by `;`.',
+    'Keys that UPDATE_NAMESRV_CONFIG refuses besides the three and rocketmqHome, separated by `;`.',
   ),
   ...tlsFields,
 })

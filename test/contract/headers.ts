@@ -88,3 +88,11 @@ export const headerVectorsPath = join(import.meta.dirname, 'vectors/headers-5.5.
 export function readHeaderVectors(): HeaderVector[] {
   return JSON.parse(readFileSync(headerVectorsPath, 'utf8')) as HeaderVector[]
 }
+
+export const bodyVectorsPath = join(import.meta.dirname, 'vectors/bodies-5.5.0.json')
+
+/** Bodies that Apache encoded, by the names that java/Bodies.java gives them. */
+export function readBodyVectors(): Map<string, Buffer> {
+  const lines = JSON.parse(readFileSync(bodyVectorsPath, 'utf8')) as { body: string; hex: string }[]
+  return new Map(lines.map(({ body, hex }) => [body, Buffer.from(hex, 'hex')]))
+}

@@ -1,6 +1,6 @@
 /**
  * Asks Apache's own classes for every header that src/remoting has a codec of (headers.ts): its fields, and the frames that
- * it becomes in both serialisations.
+ * it becomes in both serialisations; and for the bodies that java/Bodies.java makes.
  *
  *     node test/contract/record-headers.ts CLASSPATH
  *
@@ -10,12 +10,18 @@
 import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { apacheHeaders, headerVectorsPath } from './headers.ts'
+import { apacheHeaders, bodyVectorsPath, headerVectorsPath } from './headers.ts'
 
 const [classPath] = process.argv.slice(2)
 if (classPath === undefined) throw new Error('usage: record-headers.ts CLASSPATH')
 
 const classes = [...new Set(Object.values(apacheHeaders).flat())].sort()
-const program = join(import.meta.dirname, 'java/Headers.java')
-const lines = execFileSync('java', ['-cp', classPath, program, ...classes], { encoding: 'utf8', timeout: 120_000 })
-writeFileSync(headerVectorsPath, `[\n${lines.trim().split('\n').join(',\n')}\n]\n`)
+record('Headers', classes, headerVectorsPath)
+record('Bodies', [], bodyVectorsPath)
+
+/** Keeps the JSON lines that a program prints. */
+function record(program: string, args: string[], path: string): void {
+  const source = join(import.meta.dirname, `java/${program}.java`)
+  const lines = execFileSync('java', ['-cp', classPath!, source, ...args], { encoding: 'utf8', timeout: 120_000 })
+  writeFileSync(path, `[\n${lines.trim().split('\n').join(',\n')}\n]\n`)
+}

@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib'
 import { expect, test } from '@jest/globals'
 import { readConsumerConnection, writeConsumerConnection } from '../../src/remoting/body/connections.ts'
+import { Fields } from '../../src/remoting/body/fields.ts'
 import { readHeartbeatData, writeHeartbeatData } from '../../src/remoting/body/heartbeat.ts'
 import {
   readConsumerIdList,
@@ -12,7 +13,7 @@ import {
   writeKvTable,
   writeTopicList,
 } from '../../src/remoting/body/lists.ts'
-import { readRegisterBrokerBody, writeRegisterBrokerBody } from '../../src/remoting/body/register-broker.ts'
+import { readRegistration, writeRegisterBrokerBody } from '../../src/remoting/body/register-broker.ts'
 import {
   readClusterInfo,
   readTopicRouteData,
@@ -34,7 +35,7 @@ import {
   readSubscriptionGroupTable,
   writeSubscriptionGroupTable,
 } from '../../src/remoting/body/subscription-group.ts'
-import { readTopicConfig } from '../../src/remoting/body/topic-config.ts'
+import { readTopicConfig, readTopicConfigTable } from '../../src/remoting/body/topic-config.ts'
 import { RequestCode } from '../../src/remoting/codes.ts'
 import type { Command } from '../../src/remoting/command.ts'
 import { encodeCommand, encodeRocketmqCommand, FrameDecoder } from '../../src/remoting/frame.ts'
@@ -63,6 +64,8 @@ import { sendMessageRequestV2, sendMessageResponse } from '../../src/remoting/he
 import { deleteTopicInNamesrvRequest, topicRequest } from '../../src/remoting/headers/topic.ts'
 import { addWritePermResponse, wipeWritePermResponse, writePermRequest } from '../../src/remoting/headers/write-perm.ts'
 import { readJson, writeJson } from '../../src/remoting/json.ts'
+import { ourVersion, Version } from '../../src/remoting/version.ts'
+import { readBodyVectors } from './headers.ts'
 import { readVectors, type Vector } from './vectors.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: a header of any table
@@ -121,7 +124,11 @@ const ignoredFields = ['bname', 'ReqT', 'lo', 'force', 'groupSeq', 'maxGroupNum'
 type Rewrite = (body: Buffer) => string
 const requestBodies: Partial<Record<number, Rewrite>> = {
   [RequestCode.HEART_BEAT]: (body) => writeHeartbeatData(readHeartbeatData(body)),
-  [RequestCode.REGISTER_BROKER]: (body) => writeRegisterBrokerBody(readRegisterBrokerBody(body, false)),
+  [RequestCode.REGISTER_BROKER]: (body) => {
+    const fields = Fields.of('RegisterBrokerBody', body)
+    const topicConfigSerializeWrapper = readTopicConfigTable(fields.fields('topicConfigSerializeWrapper').value)
+    return writeRegisterBrokerBody({ topicConfigSerializeWrapper, filterServerList: fields.texts('filterServerList') })
+  },
   [RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP]: (body) => writeJson(readSubscriptionGroupConfig(readJson(body))),
 }
 const responseBodies: Partial<Record<number, Rewrite>> = {
@@ -200,6 +207,57 @@ test('a registration carries the CRC of its body', () => {
     expect(bodyCrc32).toBe(crc32(command.body) & 0x7fff_ffff)
   }
   expect(registrations.length).toBeGreaterThan(0)
+})
+
+const topicsOfBodies = [
+  { topicName: 'Plain', readQueueNums: 4, writeQueueNums: 5, perm: 6, topicSysFlag: 1 },
+  { topicName: 'Static', readQueueNums: 3, writeQueueNums: 3, perm: 6, topicSysFlag: 0 },
+  { topicName: 'Typed "ü"\\', readQueueNums: 1, writeQueueNums: 2, perm: 4, topicSysFlag: 0 },
+]
+const staticMapping = {
+  bname: 'broker-ü',
+  currIdMap: new Map([
+    [0, 1],
+    [2, 0],
+  ]),
+  dirty: false,
+  epoch: 5,
+  scope: '__global__',
+  topic: 'Static',
+  totalQueues: 3,
+}
+
+test.each([
+  ['registration', false, ourVersion],
+  ['registrationCompressed', true, Version.V5_0_0],
+  ['registrationBeforeV3_0_11', false, Version.V3_0_11 - 1],
+])('%s of Apache is read', (name, isCompressed, version) => {
+  const body = readBodyVectors().get(name)!
+
+  const read = readRegistration(body, { isCompressed, version })
+
+  expect(read.dataVersion).toEqual({ counter: 7, stateVersion: 2, timestamp: 1_700_000_000_000 })
+  const known = isCompressed ? topicsOfBodies.map((topic) => ({ ...topic, topicSysFlag: 0 })) : topicsOfBodies // it carries none
+  expect(read.topics).toEqual(known.map((topic) => expect.objectContaining(topic)))
+  const isOld = version < Version.V3_0_11
+  expect(read.filterServers).toEqual(isOld ? [] : ['10.0.0.9:1'])
+  expect([...read.mappings]).toEqual(isOld ? [] : [['Static', staticMapping]])
+})
+
+test('a compressed registration of a release before static topics is read', () => {
+  const body = readBodyVectors().get('registrationCompressed')!
+
+  const { topics, mappings } = readRegistration(body, { isCompressed: true, version: Version.V5_0_0 - 1 })
+
+  expect([topics.length, mappings.size]).toEqual([3, 0])
+})
+
+test.each([
+  ['routeLenient', false],
+  ['routeStrict', true],
+])('%s is written byte for byte as Apache writes it', (name, isStrict) => {
+  const body = readBodyVectors().get(name)!
+  expect(writeTopicRouteData(readTopicRouteData(body), isStrict)).toBe(body.toString())
 })
 
 test('routes and cluster information are written byte for byte as Apache writes them', () => {

@@ -1,13 +1,21 @@
 import { deflateSync } from 'node:zlib'
 import { expect, test } from '@jest/globals'
+import fc from 'fast-check'
 import { readJson } from '../json.ts'
+import { ourVersion, Version } from '../version.ts'
 import { readConsumerConnection, readProducerConnections, writeConsumerConnection } from './connections.ts'
 import { readConsumerOffsetTable, writeConsumerOffsetTable } from './consumer-offset-table.ts'
 import { readHaStatus, writeHaStatus } from './ha-status.ts'
 import { readHeartbeatData, writeHeartbeatData } from './heartbeat.ts'
 import { readKvTable, readTopicList } from './lists.ts'
 import { readLockBatch } from './lock-batch.ts'
-import { readRegisterBrokerBody, writeRegisterBrokerBody } from './register-broker.ts'
+import {
+  peekDataVersion,
+  type RegisteredTopic,
+  readRegistration,
+  registrationReader,
+  writeRegisterBrokerBody,
+} from './register-broker.ts'
 import { readBrokerMemberGroup, readClusterInfo, readTopicRouteData, writeTopicRouteData } from './route.ts'
 import { readConsumeStatsList, readTopicStatsTable, writeTopicStatsTable } from './stats.ts'
 import { readSubscriptionGroupConfig, subscriptionGroupConfig } from './subscription-group.ts'
@@ -118,11 +126,84 @@ test('names of built-in properties are names as others', () => {
   expect(read).toEqual({ dataVersion, topicConfigTable })
 })
 
-test('a plain registration is read as it was written', () => {
-  const topicConfigTable = new Map([['T', topicConfig('T', { perm: 4, attributes: { 'message.type': 'FIFO' } })]])
-  const body = { topicConfigSerializeWrapper: { dataVersion, topicConfigTable }, filterServerList: [] }
+const form = { isCompressed: false, version: ourVersion }
+const compressed = { isCompressed: true, version: Version.V5_0_0 - 1 }
 
-  expect(readRegisterBrokerBody(Buffer.from(writeRegisterBrokerBody(body)), false)).toEqual(body)
+test('a registration is read as it was written, in steps', () => {
+  const anyTopic = fc.record({
+    topicName: fc.oneof(fc.stringMatching(/^[%|a-zA-Z0-9_-]{1,20}$/), fc.string({ unit: 'binary', minLength: 1 })),
+    readQueueNums: fc.nat(),
+    writeQueueNums: fc.nat(),
+    perm: fc.integer({ min: -9, max: 9 }),
+    topicFilterType: fc.constantFrom('SINGLE_TAG', 'MULTI_TAG', '?'),
+    topicSysFlag: fc.nat(3),
+    order: fc.boolean(),
+    attributes: fc.dictionary(fc.string(), fc.string({ unit: 'binary' }), { maxKeys: 2, noNullPrototype: true }),
+  })
+  const anyTopics = fc.uniqueArray(anyTopic, { selector: ({ topicName }) => topicName, maxLength: 20 })
+  fc.assert(
+    fc.property(anyTopics, fc.array(fc.string()), fc.nat(2), (topics, filterServerList, indent) => {
+      const topicConfigTable = new Map(topics.map((topic) => [topic.topicName, topic]))
+      const body = writeRegisterBrokerBody({
+        topicConfigSerializeWrapper: { dataVersion, topicConfigTable },
+        filterServerList,
+      })
+      const spaced = indent === 0 ? body : JSON.stringify(JSON.parse(body), undefined, indent)
+
+      const read = readRegistration(Buffer.from(spaced), form)
+
+      expect(read).toMatchObject({ dataVersion, filterServers: filterServerList })
+      const isSame = (a: RegisteredTopic, b: RegisteredTopic) => (a.topicName < b.topicName ? -1 : 1)
+      const routed = topics.map(({ topicFilterType, order, attributes, ...topic }) => topic)
+      expect(read.topics.sort(isSame)).toMatchObject(routed.sort(isSame))
+    }),
+  )
+})
+
+test('ten thousand topics are read in many steps, as brokers write them', () => {
+  const names = Array.from({ length: 10_000 }, (_, index) => `topic-${index}`)
+  const topicConfigTable = new Map(names.map((name) => [name, topicConfig(name)]))
+  const text = writeRegisterBrokerBody({
+    topicConfigSerializeWrapper: { dataVersion, topicConfigTable },
+    filterServerList: [],
+  })
+  const reader = registrationReader(Buffer.from(text), form)
+
+  let steps = 0
+  let step = reader.next()
+  for (; !step.done; step = reader.next()) steps++
+
+  expect(steps).toBeGreaterThan(20)
+  expect(step.value.topics.map(({ topicName }) => topicName)).toEqual(names)
+  expect(peekDataVersion(Buffer.from(text))).toEqual(dataVersion)
+})
+
+test('a cut or changed registration is read or refused', () => {
+  const topicConfigTable = new Map(['T', 'U "ü"', 'V'].map((name) => [name, topicConfig(name)]))
+  const text = writeRegisterBrokerBody({
+    topicConfigSerializeWrapper: { dataVersion, topicConfigTable },
+    filterServerList: ['f'],
+  })
+  for (let at = 0; at < text.length; at++) {
+    if (at > 0) expect(() => readRegistration(Buffer.from(text.slice(0, at)), form)).toThrow(bodyInvalid)
+    for (const byte of ['"', '{', '}', ',', '\\', 'x']) {
+      const changed = text.slice(0, at) + byte + text.slice(at + 1)
+      try {
+        readRegistration(Buffer.from(changed), form)
+      } catch (error) {
+        expect(error).toMatchObject(bodyInvalid)
+      }
+    }
+  }
+})
+
+test('a registration without a body has no topics', () => {
+  expect(readRegistration(Buffer.alloc(0), form)).toMatchObject({ topics: [], dataVersion: { counter: 0 } })
+})
+
+test('the version of a registration is peeked at where it stands as brokers write it', () => {
+  expect(peekDataVersion(Buffer.from('{"dataVersion":{"counter":1}}'))).toBeUndefined()
+  expect(peekDataVersion(deflateSync('x'))).toBeUndefined()
 })
 
 function lengthAndText(text: string): Buffer {
@@ -142,24 +223,23 @@ test('a compressed registration is read, a broken one refused', () => {
     lengthAndText('[]'),
   ])
 
-  expect(readRegisterBrokerBody(deflateSync(plain), true)).toEqual({
-    topicConfigSerializeWrapper: {
-      dataVersion,
-      topicConfigTable: new Map([
-        ['T', topicConfig('T', { readQueueNums: 4, writeQueueNums: 8, attributes: { 'message.type': 'DELAY' } })],
-        ['U', topicConfig('U', { readQueueNums: 1, writeQueueNums: 1 })],
-      ]),
-    },
-    filterServerList: [],
+  expect(readRegistration(deflateSync(plain), compressed)).toEqual({
+    dataVersion,
+    topics: [
+      { topicName: 'T', readQueueNums: 4, writeQueueNums: 8, perm: 6, topicSysFlag: 0 },
+      { topicName: 'U', readQueueNums: 1, writeQueueNums: 1, perm: 6, topicSysFlag: 0 },
+    ],
+    filterServers: [],
+    mappings: new Map(),
   })
-  expect(() => readRegisterBrokerBody(plain, true)).toThrow(bodyInvalid)
+  expect(() => readRegistration(plain, compressed)).toThrow(bodyInvalid)
   for (let bytes = 0; bytes < plain.length; bytes++) {
-    expect(() => readRegisterBrokerBody(deflateSync(plain.subarray(0, bytes)), true)).toThrow(bodyInvalid)
+    expect(() => readRegistration(deflateSync(plain.subarray(0, bytes)), compressed)).toThrow(bodyInvalid)
   }
 })
 
 test('a small body that inflates without end is refused', () => {
-  expect(() => readRegisterBrokerBody(deflateSync(Buffer.alloc(65 * 1024 * 1024)), true)).toThrow(bodyInvalid)
+  expect(() => readRegistration(deflateSync(Buffer.alloc(65 * 1024 * 1024)), compressed)).toThrow(bodyInvalid)
 })
 
 test('a group has Apache’s defaults for what is left out', () => {

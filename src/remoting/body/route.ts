@@ -1,5 +1,6 @@
 import { writeJson } from '../json.ts'
 import { Fields, integerKey, textItem } from './fields.ts'
+import { readTopicQueueMappingInfo, type TopicQueueMappingInfo } from './topic-queue-mapping.ts'
 
 /** The members of one broker group. Source: Apache RocketMQ 5, BrokerData. */
 export interface BrokerData {
@@ -19,13 +20,15 @@ export interface QueueData {
   topicSysFlag: number
 }
 
-/** Body of GET_ROUTEINFO_BY_TOPIC; mappings of static topics are left out. Source: Apache RocketMQ 5, TopicRouteData. */
+/** Body of GET_ROUTEINFO_BY_TOPIC. Source: Apache RocketMQ 5, TopicRouteData. */
 export interface TopicRouteData {
   /** brokerName:queues joined by semicolons; where present, queues are counted by it. */
   orderTopicConf?: string | undefined
   queueDatas: QueueData[]
   brokerDatas: BrokerData[]
   filterServerTable: ReadonlyMap<string, string[]>
+  /** Of a static topic: where its queues lie, by brokerName. */
+  topicQueueMappingByBroker?: ReadonlyMap<string, TopicQueueMappingInfo> | undefined
 }
 
 export function readTopicRouteData(json: Buffer | string): TopicRouteData {
@@ -35,12 +38,43 @@ export function readTopicRouteData(json: Buffer | string): TopicRouteData {
     queueDatas: fields.list('queueDatas', readQueueData),
     brokerDatas: fields.list('brokerDatas', readBrokerData),
     filterServerTable: fields.table('filterServerTable', readTexts),
+    topicQueueMappingByBroker: fields.has('topicQueueMappingByBroker')
+      ? fields.table('topicQueueMappingByBroker', readTopicQueueMappingInfo)
+      : undefined,
   }
 }
 
-/** @param isStrict integer keys in quotes; peers before V4_9_4 are sent them without */
+/**
+ * Keeps the texts of a route's parts, which must not change any more: a group's stands in the routes of all of its topics, and
+ * thousands of topics have equal queues.
+ * @param isStrict integer keys in quotes; peers before V4_9_4 are sent them without
+ */
 export function writeTopicRouteData(route: TopicRouteData, isStrict: boolean): string {
-  return writeJson(route, { unquotedIntegerKeys: !isStrict })
+  const { brokerDatas, filterServerTable, orderTopicConf, queueDatas, topicQueueMappingByBroker: mappings } = route
+  const filters = filterServerTable.size === 0 ? '{}' : writeJson(filterServerTable)
+  const order = orderTopicConf === undefined ? '' : `"orderTopicConf":${JSON.stringify(orderTopicConf)},`
+  const mapping = mappings && `,"topicQueueMappingByBroker":${writeJson(mappings, { unquotedIntegerKeys: !isStrict })}`
+  const brokerTexts = isStrict ? strictTexts : lenientTexts
+  const brokers = joined(brokerDatas, brokerTexts, (broker) => writeJson(broker, { unquotedIntegerKeys: !isStrict }))
+  const queues = joined(queueDatas, queueTexts, writeJson)
+  return `{"brokerDatas":[${brokers}],"filterServerTable":${filters},${order}"queueDatas":[${queues}]${mapping ?? ''}}`
+}
+
+const strictTexts = new WeakMap<BrokerData, string>()
+const lenientTexts = new WeakMap<BrokerData, string>()
+const queueTexts = new WeakMap<QueueData, string>()
+
+function joined<T extends object>(parts: readonly T[], texts: WeakMap<T, string>, write: (part: T) => string): string {
+  let all = ''
+  for (const part of parts) {
+    let text = texts.get(part)
+    if (text === undefined) {
+      text = write(part)
+      texts.set(part, text)
+    }
+    all += all === '' ? text : `,${text}`
+  }
+  return all
 }
 
 function readQueueData(value: unknown): QueueData {

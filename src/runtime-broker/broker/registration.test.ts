@@ -4,9 +4,10 @@ import { silentLog } from '../../base/log.ts'
 import { nodeClock } from '../../base/node/index.ts'
 import { eventually } from '../../base/testing/eventually.ts'
 import { MemoryNetwork } from '../../base/testing/network.ts'
-import { readRegisterBrokerBody } from '../../remoting/body/register-broker.ts'
+import { readRegistration } from '../../remoting/body/register-broker.ts'
 import { RequestCode } from '../../remoting/codes.ts'
 import { type Request, type Server, startServer } from '../../remoting/server.ts'
+import { ourVersion } from '../../remoting/version.ts'
 import { startTestBroker, type TestBroker } from './testing/test-broker.ts'
 
 let broker: TestBroker | undefined
@@ -199,9 +200,9 @@ async function nameServer(network: MemoryNetwork, port: number, host = '127.0.0.
       return { code: 0, extFields: { changed: String(counter !== known) } }
     }
     if (code === RequestCode.REGISTER_BROKER) {
-      const { dataVersion, topicConfigTable } = readRegisterBrokerBody(body, false).topicConfigSerializeWrapper
-      const perms = new Map([...topicConfigTable.values()].map(({ topicName, perm }) => [topicName, perm]))
-      registrations.push({ topics: [...topicConfigTable.keys()], perms, counter: dataVersion.counter, extFields })
+      const { dataVersion, topics } = readRegistration(body, { isCompressed: false, version: ourVersion })
+      const perms = new Map(topics.map(({ topicName, perm }) => [topicName, perm]))
+      registrations.push({ topics: [...perms.keys()], perms, counter: dataVersion.counter, extFields })
       known = dataVersion.counter
     }
     return { code: 0 }

@@ -13,6 +13,8 @@ import {
   writeProperties,
 } from '../../tunables/index.ts'
 
+const alwaysProtected = ['configBlackList', 'configStorePath', 'kvConfigPath', 'rocketmqHome']
+
 /** A NameServer's settings, which admins may change while it runs. */
 export class LiveSettings {
   readonly #files: Files
@@ -34,7 +36,7 @@ export class LiveSettings {
   }
 
   isProtected(key: string): boolean {
-    return this.#current.configBlackList.split(';').some((name) => name.trim() === key)
+    return alwaysProtected.includes(key) || this.#current.configBlackList.split(';').some((name) => name.trim() === key)
   }
 
   /**

@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib'
 import { isOperatingError } from '../../base/errors.ts'
 import { isSameDataVersion, readDataVersion } from '../../remoting/body/data-version.ts'
 import { writeKvTable, writeTopicList } from '../../remoting/body/lists.ts'
-import { readRegisterBrokerBody } from '../../remoting/body/register-broker.ts'
+import { peekDataVersion, type RegistrationBody, registrationReader } from '../../remoting/body/register-broker.ts'
 import {
   readTopicRouteData,
   writeBrokerMemberGroup,
@@ -14,6 +14,7 @@ import { brokerHeartbeatRequest } from '../../remoting/headers/broker-heartbeat.
 import {
   queryDataVersionRequest,
   queryDataVersionResponse,
+  type UnregisterBrokerRequest,
   unregisterBrokerRequest,
 } from '../../remoting/headers/broker-identity.ts'
 import { getBrokerMemberGroupRequest } from '../../remoting/headers/get-broker-member-group.ts'
@@ -24,7 +25,11 @@ import {
   kvConfigRequest,
   putKvConfigRequest,
 } from '../../remoting/headers/kv-config.ts'
-import { registerBrokerRequest, registerBrokerResponse } from '../../remoting/headers/register-broker.ts'
+import {
+  type RegisterBrokerRequest,
+  registerBrokerRequest,
+  registerBrokerResponse,
+} from '../../remoting/headers/register-broker.ts'
 import {
   deleteTopicInNamesrvRequest,
   getTopicsByClusterRequest,
@@ -37,9 +42,12 @@ import { Version } from '../../remoting/version.ts'
 import { readProperties } from '../../tunables/index.ts'
 import { orderTopicNamespace } from './kv-config.ts'
 import { isWaitingForBrokers, type NameServerState } from './state.ts'
+import { inZone, wantedZone, zoneNameOf } from './zone.ts'
+
+type Answer = (request: Request, server: NameServerState) => Response | Promise<Response>
 
 /** Everything that a NameServer answers. Texts are Apache's: tools and people know them. */
-const answers: Readonly<Record<number, (request: Request, server: NameServerState) => Response>> = {
+const answers: Readonly<Record<number, Answer>> = {
   [RequestCode.REGISTER_BROKER]: registerBroker,
   [RequestCode.UNREGISTER_BROKER]: unregisterBroker,
   [RequestCode.BROKER_HEARTBEAT]: brokerHeartbeat,
@@ -71,13 +79,14 @@ const answers: Readonly<Record<number, (request: Request, server: NameServerStat
 }
 
 /** @throws OperatingError HEADER_INVALID, BODY_INVALID and what the request's deed throws */
-export function answer(request: Request, server: NameServerState): Response {
+export function answer(request: Request, server: NameServerState): Response | Promise<Response> {
   const act = answers[request.code]
   if (act !== undefined) return act(request, server)
   return refuse(ResponseCode.REQUEST_CODE_NOT_SUPPORTED, ` request type ${request.code} not supported`)
 }
 
 const done: Response = { code: ResponseCode.SUCCESS }
+const busy = refuse(ResponseCode.SYSTEM_BUSY, '[OVERLOAD]system busy, start flow control for a while')
 
 function json(text: string, extFields?: Record<string, string>): Response {
   return { code: ResponseCode.SUCCESS, extFields, body: Buffer.from(text) }
@@ -87,39 +96,63 @@ function refuse(code: number, remark: string): Response {
   return { code, remark }
 }
 
-function registerBroker(request: Request, server: NameServerState): Response {
-  const { routes, kvConfig, settings, clock, log, warnings } = server
+/** Registrations of all brokers are read and merged one after the other, and a broker leaves in the same order. */
+function registerBroker(request: Request, server: NameServerState): Response | Promise<Response> {
   const header = registerBrokerRequest.decode(request.extFields)
-  if (header.bodyCrc32 !== 0 && (crc32(request.body) & 0x7fff_ffff) !== header.bodyCrc32) {
-    const { brokerName, brokerAddr } = header
+  return server.registrations.run(registering(request, header, server), request.body.length) ?? busy
+}
+
+function* registering(
+  request: Request,
+  header: RegisterBrokerRequest,
+  { routes, kvConfig, settings, clock, log, warnings, tellMinBrokerId }: NameServerState,
+): Generator<void, Response> {
+  const { clusterName, brokerName, brokerId, brokerAddr } = header
+  const broker = { clusterName, brokerName, brokerId, brokerAddr }
+  if (!request.connection.isOpen) return done // nobody waits for it, and nobody would notice the broker's end
+  const print = { crc32: crc32(request.body) & 0x7fff_ffff, bytes: request.body.length }
+  if (header.bodyCrc32 !== 0 && print.crc32 !== header.bodyCrc32) {
     warnings.warn(log, { brokerName, brokerAddr }, 'a registration arrived damaged')
     return refuse(ResponseCode.SYSTEM_ERROR, 'crc32 not match')
   }
-  const body = readRegisterBrokerBody(request.body, header.compressed)
-  const { dataVersion, topicConfigTable } = body.topicConfigSerializeWrapper
-  const result = routes.register(
+  const version = peekDataVersion(request.body)
+  const isActingMasterKnown = header.enableActingMaster !== undefined
+  const isMerged = version !== undefined && routes.hasMerged(broker, isActingMasterKnown, version, print)
+  const body: RegistrationBody | Pick<RegistrationBody, 'dataVersion'> = isMerged
+    ? { dataVersion: version }
+    : yield* registrationReader(request.body, { isCompressed: header.compressed, version: request.version })
+  if (!request.connection.isOpen) return done
+  const { topics, mappings, filterServers } = 'topics' in body ? body : asBefore
+  const result = yield* routes.registering(
     {
-      ...header,
+      ...broker,
+      haServerAddr: header.haServerAddr,
       enableActingMaster: header.enableActingMaster,
+      zoneName: zoneNameOf(request.extFields),
       timeoutMs: header.heartbeatTimeoutMillis,
-      dataVersion,
-      topics: topicConfigTable,
-      filterServers: body.filterServerList,
+      dataVersion: body.dataVersion,
+      topics,
+      mappings,
+      filterServers,
+      print,
     },
     request.connection,
     clock.monotonicMs(),
     settings.current.deleteTopicWithBrokerRegistration,
   )
-  const { clusterName, brokerName, brokerId, brokerAddr } = header
-  const facts = { clusterName, brokerName, brokerId, brokerAddr, topics: topicConfigTable.size }
+  const facts = { ...broker, topics: topics?.length }
   if (result.status === 'refused') {
     warnings.warn(log, facts, 'a registration was refused')
     return refuse(ResponseCode.SYSTEM_ERROR, 'register broker failed')
   }
   if (result.status === 'outdated')
     warnings.warn(log, facts, 'a registration came from an outdated holder of its broker id')
-  else if (result.isNew) log.info(facts, 'broker registered')
-
+  else {
+    if (result.isNew) log.info(facts, 'broker registered')
+    if (result.refusedTopics > 0)
+      warnings.warn(log, { ...facts, refusedTopics: result.refusedTopics }, 'topics were not taken: there are too many')
+    if (result.change !== undefined) tellMinBrokerId(result.change)
+  }
   const master = result.status === 'registered' ? result.master : undefined
   const orders = settings.current.returnOrderTopicConfigToBroker ? kvConfig.namespace(orderTopicNamespace) : undefined
   return {
@@ -129,10 +162,21 @@ function registerBroker(request: Request, server: NameServerState): Response {
   }
 }
 
-function unregisterBroker(request: Request, { routes, log }: NameServerState): Response {
+const asBefore = { topics: undefined, mappings: new Map<string, never>(), filterServers: [] as string[] }
+
+function unregisterBroker(request: Request, server: NameServerState): Response | Promise<Response> {
   const broker = unregisterBrokerRequest.decode(request.extFields)
-  routes.unregister(broker)
+  return server.registrations.run(unregistering(broker, server), 0) ?? busy
+}
+
+// biome-ignore lint/correctness/useYield: a task of the queue, in a single step
+function* unregistering(
+  broker: UnregisterBrokerRequest,
+  { routes, log, tellMinBrokerId }: NameServerState,
+): Generator<void, Response> {
+  const change = routes.unregister(broker)
   log.info({ ...broker }, 'broker unregistered')
+  if (change !== undefined) tellMinBrokerId(change)
   return done
 }
 
@@ -146,7 +190,7 @@ function queryDataVersion(request: Request, { routes, clock }: NameServerState):
   const broker = queryDataVersionRequest.decode(request.extFields)
   const known = routes.dataVersionOf(broker)
   const changed = known === undefined || !isSameDataVersion(known, readDataVersion(readJson(request.body)))
-  if (!changed) routes.refresh(broker, clock.monotonicMs())
+  routes.refresh(broker, clock.monotonicMs())
   const extFields = queryDataVersionResponse.encode({ changed })
   return known === undefined ? { ...done, extFields } : json(JSON.stringify(known), extFields)
 }
@@ -155,17 +199,17 @@ function getRouteInfo(request: Request, server: NameServerState): Response {
   if (isWaitingForBrokers(server)) return refuse(ResponseCode.SYSTEM_ERROR, 'name server not ready')
   const { topic, acceptStandardJsonOnly } = getRouteInfoRequest.decode(request.extFields)
   const { routes, kvConfig, settings } = server
-  const route = routes.routeOf(topic)
+  const route = routes.routeOf(topic, settings.current.supportActingMaster)
   if (route === undefined) {
     return refuse(
       ResponseCode.TOPIC_NOT_EXIST,
       `No topic route info in name server for the topic: ${topic}\nSee https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details.`,
     )
   }
-  const orderTopicConf = settings.current.orderMessageEnable ? kvConfig.get(orderTopicNamespace, topic) : undefined
+  if (settings.current.orderMessageEnable) route.orderTopicConf = kvConfig.get(orderTopicNamespace, topic)
   const isStrict = acceptStandardJsonOnly || request.version >= Version.V4_9_4
-  const { brokerDatas, filterServerTable, queueDatas } = route
-  return json(writeTopicRouteData({ brokerDatas, filterServerTable, orderTopicConf, queueDatas }, isStrict)) // sorted by key
+  const zone = wantedZone(request.extFields)
+  return json(writeTopicRouteData(zone === undefined ? route : inZone(route, zone), isStrict))
 }
 
 function getBrokerMemberGroup(request: Request, { routes }: NameServerState): Response {

@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals'
+import fc from 'fast-check'
 import { topicConfig } from '../../remoting/body/topic-config.ts'
 import { Perm } from '../../remoting/codes.ts'
 import { type Registration, Routes } from './routes.ts'
@@ -28,10 +29,13 @@ function registration({
     brokerAddr: `10.0.0.${brokerId}:10911`,
     haServerAddr: `10.0.0.${brokerId}:10912`,
     enableActingMaster: undefined,
+    zoneName: undefined,
     timeoutMs: undefined,
     dataVersion: { counter: version, stateVersion, timestamp: 0 },
-    topics: new Map(topics.map((name) => [name, topicConfig(name, { perm, readQueueNums: 4, writeQueueNums: 4 })])),
+    topics: topics.map((name) => topicConfig(name, { perm, readQueueNums: 4, writeQueueNums: 4 })),
+    mappings: new Map(),
     filterServers: [],
+    print: { crc32: 7, bytes: 100 },
     ...given,
   }
 }
@@ -216,4 +220,216 @@ test('there is a most of brokers and of topics', () => {
   const second = registration({ brokerName: 'b', brokerAddr: '10.0.1.0:10911' })
   expect(routes.register(second, link, 0).status).toBe('refused')
   expect(routes.register(registration(), link, 0).status).toBe('registered')
+})
+
+test('a registration that is the last one again needs no reading, unless topics went since', () => {
+  const routes = routesWith({})
+  const { dataVersion, print } = registration()
+  const again = (given: Given = {}) => {
+    const { dataVersion, print } = registration(given)
+    return routes.hasMerged(registration(given), false, dataVersion, print)
+  }
+
+  expect(again()).toBe(true)
+  expect(again({ version: 2 })).toBe(false)
+  expect(again({ print: { crc32: 8, bytes: 100 } })).toBe(false)
+  expect(again({ print: { crc32: 7, bytes: 101 } })).toBe(false)
+  expect(again({ brokerName: 'b' })).toBe(false)
+  expect(again({ brokerId: 1 })).toBe(false)
+
+  routes.setWritable('a', false) // as in Apache: holds until the version changes
+  expect(again()).toBe(true)
+  routes.deleteTopic('X')
+  expect(again()).toBe(false)
+  routes.register(registration(), link, 0)
+  expect(routes.topics().sort()).toEqual(['X', 'Y'])
+  expect(routes.hasMerged(registration(), false, dataVersion, print)).toBe(true)
+})
+
+test('a slave whose topics did not count is read once they do', () => {
+  const routes = routesWith({}, { brokerId: 1, enableActingMaster: true, topics: ['X', 'Y', 'Z'] })
+  const slave = registration({ brokerId: 1 })
+  const isMerged = () => routes.hasMerged(slave, true, slave.dataVersion, slave.print)
+
+  expect(isMerged()).toBe(true)
+  routes.unregister(registration())
+  expect(isMerged()).toBe(false)
+  routes.register({ ...slave, enableActingMaster: true }, link, 0)
+  expect(isMerged()).toBe(true)
+})
+
+test('a broker that registers again as before stays with its topics', () => {
+  const routes = routesWith({ filterServers: ['10.0.0.9:1'] })
+
+  const again = routes.register({ ...registration(), topics: undefined }, link, 100_000)
+
+  expect(again).toMatchObject({ status: 'registered', isNew: false })
+  expect(routes.routeOf('X')?.filterServerTable).toEqual(new Map([['10.0.0.0:10911', ['10.0.0.9:1']]]))
+  expect(routes.unregisterSilent(150_000)).toEqual([])
+})
+
+test('a registration is merged in steps; a broker that leaves meanwhile is gone', () => {
+  const topics = Array.from({ length: 1000 }, (_, index) => `T${index}`)
+  const routes = new Routes()
+  const steps = routes.registering(registration({ topics }), link, 0)
+
+  expect(steps.next().done).toBe(false)
+  expect([routes.topicCount > 0, routes.topicCount < 1000]).toEqual([true, true])
+  routes.unregisterLink(link)
+
+  expect(steps.next().done).toBe(true)
+  expect([routes.topicCount, routes.brokerCount]).toEqual([0, 0])
+})
+
+test('with supportActingMaster a slave that acts stands in the place of its master', () => {
+  const members = 'rmq_sys_SYNC_BROKER_MEMBER_a'
+  const routes = routesWith(
+    { enableActingMaster: true, topics: ['X', members] },
+    { brokerId: 2, enableActingMaster: true },
+    { brokerId: 1, enableActingMaster: true },
+  )
+  const idsOf = (topic: string, supports: boolean) => [
+    ...(routes.routeOf(topic, supports)?.brokerDatas[0]?.brokerAddrs ?? []),
+  ]
+  expect(idsOf('X', true).map(([id]) => id)).toEqual([0, 1, 2])
+
+  routes.unregister(registration())
+
+  const asTheyAre = [
+    [1, '10.0.0.1:10911'],
+    [2, '10.0.0.2:10911'],
+  ]
+  expect(idsOf('X', true)).toEqual([
+    [0, '10.0.0.1:10911'],
+    [2, '10.0.0.2:10911'],
+  ])
+  expect(idsOf('X', false)).toEqual(asTheyAre)
+  expect(idsOf(members, true)).toEqual(asTheyAre)
+  expect([...routes.membersOf('C', 'a').brokerAddrs]).toEqual(asTheyAre)
+})
+
+test('a group hears of its smallest id: of one that came, and with acting masters of one that left', () => {
+  const routes = routesWith({ brokerId: 2, enableActingMaster: true })
+  const come = (brokerId: number) => {
+    const result = routes.register(registration({ brokerId, enableActingMaster: true }), link, 0)
+    return result.status === 'registered' ? result.change : result
+  }
+
+  expect(come(3)).toBeUndefined()
+  expect(come(1)).toEqual({
+    minBrokerId: 1,
+    minBrokerAddr: '10.0.0.1:10911',
+    offlineBrokerAddr: undefined,
+    haBrokerAddr: '10.0.0.1:10912',
+    brokerAddrs: ['10.0.0.2:10911', '10.0.0.3:10911'],
+  })
+  expect(routes.unregister(registration({ brokerId: 2 }))).toBeUndefined()
+  expect(routes.unregister(registration({ brokerId: 1 }))).toEqual({
+    minBrokerId: 3,
+    minBrokerAddr: '10.0.0.3:10911',
+    offlineBrokerAddr: '10.0.0.1:10911',
+    haBrokerAddr: undefined,
+    brokerAddrs: ['10.0.0.3:10911'],
+  })
+  expect(routes.unregister(registration({ brokerId: 3 }))).toBeUndefined()
+})
+
+test('a static topic has the mappings of its groups in its route, until it is deleted', () => {
+  const mapping = {
+    bname: 'a',
+    currIdMap: new Map([[0, 1]]),
+    dirty: false,
+    epoch: 1,
+    scope: '__global__',
+    topic: 'X',
+    totalQueues: 1,
+  }
+  const routes = routesWith({ mappings: new Map([['X', mapping]]) })
+
+  expect(routes.routeOf('X')?.topicQueueMappingByBroker).toEqual(new Map([['a', mapping]]))
+  expect(routes.routeOf('Y')?.topicQueueMappingByBroker).toBeUndefined()
+  routes.deleteTopic('X')
+  routes.register(registration(), link, 0)
+  expect(routes.routeOf('X')?.topicQueueMappingByBroker).toBeUndefined()
+})
+
+test('topics that are too many are counted', () => {
+  const routes = new Routes({ brokersMax: 1, topicsMax: 1 })
+  expect(routes.register(registration(), link, 0)).toMatchObject({ refusedTopics: 1 })
+  expect(
+    routes.registerTopic('Z', [{ brokerName: 'a', perm: 6, readQueueNums: 1, writeQueueNums: 1, topicSysFlag: 0 }]),
+  ).toBe(false)
+})
+
+test('a group remembers but so many different queues', () => {
+  const routes = routesWith({})
+  for (let writeQueueNums = 0; writeQueueNums < 3000; writeQueueNums++) {
+    routes.registerTopic('Z', [{ brokerName: 'a', perm: 6, readQueueNums: 1, writeQueueNums, topicSysFlag: 0 }])
+  }
+  expect(routes.routeOf('Z')?.queueDatas[0]?.writeQueueNums).toBe(2999)
+})
+
+/** What a NameServer has to know, kept the plain way. */
+class Model {
+  readonly topics = new Map<string, Map<string, number>>() // perm by topic, by brokerName
+
+  route(topic: string): [string, number][] {
+    return [...this.topics].flatMap(([brokerName, topics]): [string, number][] => {
+      const perm = topics.get(topic)
+      return perm === undefined ? [] : [[brokerName, perm]]
+    })
+  }
+}
+
+test('whatever brokers and admins do, routes are what a plain table says', () => {
+  const brokerName = fc.constantFrom('a', 'b', 'c')
+  const topic = fc.constantFrom('X', 'Y', 'Z', 'W')
+  const step = fc.oneof(
+    fc.record({
+      do: fc.constant('register' as const),
+      brokerName,
+      topics: fc.uniqueArray(topic, { minLength: 2 }),
+      perm: fc.integer({ min: 0, max: 7 }),
+    }),
+    fc.record({ do: fc.constant('unregister' as const), brokerName }),
+    fc.record({ do: fc.constant('delete' as const), topic }),
+    fc.record({ do: fc.constant('wipe' as const), brokerName }),
+  )
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
+      const routes = new Routes()
+      const model = new Model()
+      let version = 0
+      for (const each of steps) {
+        if (each.do === 'delete') {
+          routes.deleteTopic(each.topic)
+          for (const topics of model.topics.values()) topics.delete(each.topic)
+          continue
+        }
+        const { brokerName } = each
+        const broker = { brokerName, brokerAddr: `${brokerName}:1`, version: ++version }
+        const known = model.topics.get(brokerName)
+        if (each.do === 'register') {
+          routes.register(registration({ ...broker, topics: each.topics, perm: each.perm }), link, 0)
+          model.topics.set(
+            brokerName,
+            new Map([...(known ?? []), ...each.topics.map((name) => [name, each.perm] as const)]),
+          )
+        } else if (each.do === 'unregister') {
+          routes.unregister(registration(broker))
+          model.topics.delete(brokerName)
+        } else {
+          routes.setWritable(brokerName, false)
+          for (const [name, perm] of known ?? []) known!.set(name, perm & ~Perm.WRITE)
+        }
+      }
+      for (const name of ['X', 'Y', 'Z', 'W']) {
+        const queues = (routes.routeOf(name)?.queueDatas ?? []).map(({ brokerName, perm }) => [brokerName, perm])
+        expect(queues.sort()).toEqual(model.route(name).sort())
+      }
+      const all = new Set([...model.topics.values()].flatMap((topics) => [...topics.keys()]))
+      expect(routes.topics().sort()).toEqual([...all].sort())
+      expect(routes.topicCount).toBe(all.size)
+    }),
+  )
 })

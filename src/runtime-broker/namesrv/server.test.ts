@@ -13,6 +13,7 @@ import { topicConfig } from '../../remoting/body/topic-config.ts'
 import { RemotingClient } from '../../remoting/client.ts'
 import { RequestCode, ResponseCode } from '../../remoting/codes.ts'
 import type { Command } from '../../remoting/command.ts'
+import { type Request, startServer } from '../../remoting/server.ts'
 import { namesrvSettingsOf, readProperties } from '../../tunables/index.ts'
 import { testMachine } from '../../tunables/testing/settings.ts'
 import { startNameServer } from './server.ts'
@@ -119,6 +120,115 @@ test('no route and no such request, in the words of Apache', async () => {
     remark: ' request type 9999 not supported',
   })
   expect((await call(RequestCode.GET_ROUTEINFO_BY_TOPIC)).code).toBe(ResponseCode.SYSTEM_ERROR)
+})
+
+test('a registration without a body makes a broker without topics', async () => {
+  const { call } = await nameServer()
+
+  const extFields = { ...broker, haServerAddr: 'h:1' }
+  expect((await call(RequestCode.REGISTER_BROKER, extFields)).code).toBe(ResponseCode.SUCCESS)
+  expect(String((await call(RequestCode.GET_BROKER_CLUSTER_INFO)).body)).toContain('"clusterAddrTable":{"C":["a"]}')
+})
+
+test('clients that ask for their zone get its brokers, and those of groups without a master', async () => {
+  const { call } = await nameServer()
+  const members = [
+    ['near', '0', 'east'],
+    ['far', '0', 'west'],
+    ['orphan', '1', 'west'],
+    ['anywhere', '0', ''],
+  ]
+  for (const [brokerName, brokerId, zone] of members) {
+    const at = { clusterName: 'C', brokerName: brokerName!, brokerId: brokerId!, brokerAddr: `${brokerName}:1` }
+    const extFields = { ...at, haServerAddr: 'h:1', enableActingMaster: 'true', ...(zone && { __ZONE_NAME: zone }) }
+    expect((await call(RequestCode.REGISTER_BROKER, extFields, registration('X', 'Y'))).code).toBe(ResponseCode.SUCCESS)
+  }
+  const route = async (wants: Record<string, string>) => {
+    const { body } = await call(RequestCode.GET_ROUTEINFO_BY_TOPIC, { topic: 'X', ...wants })
+    const { brokerDatas, queueDatas } = JSON.parse(String(body))
+    const names = brokerDatas.map(({ brokerName }: { brokerName: string }) => brokerName)
+    expect(queueDatas.map(({ brokerName }: { brokerName: string }) => brokerName)).toEqual(names)
+    return names
+  }
+
+  expect(await route({ __ZONE_MODE: 'true', __ZONE_NAME: 'EAST' })).toEqual(['near', 'orphan'])
+  const all = ['near', 'far', 'orphan', 'anywhere']
+  expect(await route({})).toEqual(all)
+  expect(await route({ __ZONE_NAME: 'east' })).toEqual(all)
+  expect(await route({ __ZONE_MODE: 'true', __ZONE_NAME: ' ' })).toEqual(all)
+  const { body } = await call(RequestCode.GET_ROUTEINFO_BY_TOPIC, { topic: 'X' })
+  expect(String(body)).toContain('"brokerName":"near","cluster":"C","enableActingMaster":true,"zoneName":"east"}')
+})
+
+test('brokers of a group are told who has its smallest id, where that is wanted', async () => {
+  const { call, doors } = await nameServer()
+  const heard: Record<string, string>[] = []
+  const listen = { host: '127.0.0.1', port: 0 }
+  const handle = (request: Request) => {
+    expect([request.code, request.isOneway]).toEqual([RequestCode.NOTIFY_MIN_BROKER_ID_CHANGE, true])
+    heard.push(request.extFields)
+    return { code: ResponseCode.SUCCESS }
+  }
+  const slave = await startServer({ listen, handle }, doors)
+  cleanups.push(() => slave.close(0))
+  const register = (brokerId: string, brokerAddr: string) => {
+    const extFields = { ...broker, brokerId, brokerAddr, haServerAddr: `ha-${brokerId}:1`, enableActingMaster: 'true' }
+    return call(RequestCode.REGISTER_BROKER, extFields, registration('X', 'Y'))
+  }
+  const slaveAddr = formatAddress(slave.address)
+  await register('1', slaveAddr)
+  await register('0', 'master:1')
+  expect(heard).toEqual([]) // as nobody asked for it
+
+  await call(RequestCode.UPDATE_NAMESRV_CONFIG, {}, Buffer.from('notifyMinBrokerIdChanged=true\n'))
+  await call(RequestCode.UNREGISTER_BROKER, { ...broker, brokerAddr: 'master:1' })
+  await register('0', 'master:1')
+  for (let turns = 0; turns < 20; turns++) await doors.clock.turn()
+
+  expect(heard).toEqual([
+    { minBrokerId: '1', minBrokerAddr: slaveAddr, offlineBrokerAddr: 'master:1' },
+    { minBrokerId: '0', minBrokerAddr: 'master:1', haBrokerAddr: 'ha-0:1' },
+  ])
+})
+
+test('with supportActingMaster a slave without a master is routed to in its place', async () => {
+  const { call } = await nameServer('supportActingMaster=true')
+  const extFields = { ...broker, brokerId: '1', haServerAddr: 'h:1', enableActingMaster: 'true' }
+  await call(RequestCode.REGISTER_BROKER, extFields, registration('X', 'Y'))
+
+  const route = JSON.parse(String((await call(RequestCode.GET_ROUTEINFO_BY_TOPIC, { topic: 'X' })).body))
+
+  expect(route.brokerDatas[0].brokerAddrs).toEqual({ '0': '10.0.0.1:10911' })
+  expect(route.queueDatas[0].perm).toBe(4)
+})
+
+test('a broker that leaves right behind a long registration is gone', async () => {
+  const { call } = await nameServer()
+  const topics = Array.from({ length: 3000 }, (_, index) => `T${index}`)
+
+  const [registered, left] = await Promise.all([
+    call(RequestCode.REGISTER_BROKER, { ...broker, haServerAddr: 'h:1' }, registration(...topics)),
+    call(RequestCode.UNREGISTER_BROKER, broker),
+  ])
+
+  expect([registered.code, left.code]).toEqual([ResponseCode.SUCCESS, ResponseCode.SUCCESS])
+  expect(String((await call(RequestCode.GET_ALL_TOPIC_LIST_FROM_NAMESERVER)).body)).toBe('{"topicList":[]}')
+})
+
+test('a broker whose connection ends within a long registration is not registered', async () => {
+  const { call, doors, server } = await nameServer()
+  const topics = Array.from({ length: 3000 }, (_, index) => `T${index}`)
+  const other = new RemotingClient({}, doors)
+  const command = { code: RequestCode.REGISTER_BROKER, extFields: { ...broker, haServerAddr: 'h:1' } }
+  const lost = other.call(formatAddress(server.address), { ...command, body: registration(...topics) }, 3000)
+  lost.catch(() => {})
+  for (let turns = 0; turns < 4; turns++) await doors.clock.turn()
+
+  await other.close()
+  for (let turns = 0; turns < 50; turns++) await doors.clock.turn()
+
+  await expect(lost).rejects.toMatchObject({ code: 'CONNECTION_CLOSED' })
+  expect(String((await call(RequestCode.GET_ALL_TOPIC_LIST_FROM_NAMESERVER)).body)).toBe('{"topicList":[]}')
 })
 
 test('a damaged registration is refused', async () => {
@@ -278,6 +388,7 @@ test('settings change while it runs, all or none', async () => {
 
   expect((await update('enableTopicList=true\nlistenPort=1\n')).code).toBe(ResponseCode.INVALID_PARAMETER)
   expect((await update('enableTopicList=maybe\n')).remark).toContain('true or false')
+  expect((await update('rocketmqHome=x\n')).code).toBe(ResponseCode.NO_PERMISSION)
   expect(await update('kvConfigPath=x\n')).toMatchObject({
     code: ResponseCode.NO_PERMISSION,
     remark: 'Can not update config in black list.',

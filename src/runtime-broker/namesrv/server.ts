@@ -8,9 +8,11 @@ import { openTls } from '../tls.ts'
 import { KvConfig } from './kv-config.ts'
 import { LiveSettings } from './live-settings.ts'
 import { metricsOf } from './metrics.ts'
+import { MinBrokerIdNotice } from './min-broker-id-notice.ts'
 import { answer } from './requests.ts'
-import { type BrokerIdentity, Routes } from './routes.ts'
+import { type BrokerIdentity, type Gone, Routes } from './routes.ts'
 import { isWaitingForBrokers, type NameServerState } from './state.ts'
+import { StepQueue } from './step-queue.ts'
 
 /** A NameServer that serves. */
 export interface NameServer {
@@ -22,6 +24,8 @@ export interface NameServer {
 }
 
 const stopGraceMs = 3000 // for the answers under way: each takes milliseconds
+/** Of registrations that wait: a hundred brokers with ten thousand topics each come at once after a restart. */
+const registrationBytesMax = 512 * 1024 * 1024
 
 /** Serves routes. @throws OperatingError LISTEN_FAILED, STORE_CORRUPT (kvConfigPath), SETTING_INVALID (tls.*) */
 export async function startNameServer(given: NamesrvSettings, doors: Doors): Promise<NameServer> {
@@ -30,16 +34,31 @@ export async function startNameServer(given: NamesrvSettings, doors: Doors): Pro
   const kvConfig = new KvConfig(given.kvConfigPath, files)
   const routes = new Routes()
   const warnings = new Warnings(clock)
-  const state: NameServerState = { settings, routes, kvConfig, startedAtMs: clock.monotonicMs(), clock, log, warnings }
+  const notice = new MinBrokerIdNotice(() => settings.current.notifyMinBrokerIdChanged, doors)
+  const state: NameServerState = {
+    settings,
+    routes,
+    registrations: new StepQueue(clock, registrationBytesMax),
+    tellMinBrokerId: (change) => notice.tell(change),
+    kvConfig,
+    startedAtMs: clock.monotonicMs(),
+    clock,
+    log,
+    warnings,
+  }
   const requestCounts = new Map<string, number>()
   const watched = new WeakSet<Connection>()
 
   const watch = (connection: Connection) => {
     if (watched.has(connection)) return
     watched.add(connection)
-    connection.onClose(() => {
-      for (const broker of routes.unregisterLink(connection)) log.warn(facts(broker), 'broker lost: connection closed')
-    })
+    connection.onClose(() => lost(routes.unregisterLink(connection), 'broker lost: connection closed'))
+  }
+  const lost = (brokers: readonly Gone[], why: string) => {
+    for (const broker of brokers) {
+      log.warn(facts(broker), why)
+      if (broker.change !== undefined) notice.tell(broker.change)
+    }
   }
   const handle = (request: Request) => {
     const name = requestNames.get(request.code) ?? 'OTHER' // any number may come: a label needs few values
@@ -58,10 +77,9 @@ export async function startNameServer(given: NamesrvSettings, doors: Doors): Pro
     doors,
   )
   const scan = clock.every(given.scanNotActiveBrokerInterval, () => {
-    for (const broker of routes.unregisterSilent(clock.monotonicMs())) {
-      log.warn(facts(broker), 'broker lost: silent for too long')
-      broker.link.close()
-    }
+    const silent = routes.unregisterSilent(clock.monotonicMs())
+    lost(silent, 'broker lost: silent for too long')
+    for (const { link } of silent) link.close()
   })
   log.info({ ...server.address }, 'NameServer serves')
 
@@ -73,6 +91,7 @@ export async function startNameServer(given: NamesrvSettings, doors: Doors): Pro
       scan.cancel()
       tls?.close()
       await server.close(stopGraceMs)
+      await notice.close()
       log.info({}, 'NameServer stopped')
     },
   }

@@ -3,12 +3,17 @@ import type { Log } from '../../base/log.ts'
 import type { Warnings } from '../../base/warnings.ts'
 import type { KvConfig } from './kv-config.ts'
 import type { LiveSettings } from './live-settings.ts'
-import type { Routes } from './routes.ts'
+import type { MinBrokerIdChange, Routes } from './routes.ts'
+import type { StepQueue } from './step-queue.ts'
 
 /** What requests read and change. */
 export interface NameServerState {
   readonly settings: LiveSettings
   readonly routes: Routes
+  /** Brokers come and go one after the other. */
+  readonly registrations: StepQueue
+  /** Tells a group who has its smallest id now, where notifyMinBrokerIdChanged says so. */
+  readonly tellMinBrokerId: (change: MinBrokerIdChange) => void
   readonly kvConfig: KvConfig
   readonly startedAtMs: number // monotonic
   readonly clock: Clock
