@@ -1,17 +1,21 @@
 /**
  * Apache RocketMQ and ours in one run on this machine, in turns, under the same Java load client.
- *   npm run bench -- [--rounds 3] [--seconds 10] [--heat 45] [--only REGEX] [--quick]
- * Prints medians and ratios and keeps them in bench/RESULTS.md; --quick only shows that everything runs. Needs Java 17, Maven.
+ *   npm run bench -- [--rounds 3] [--seconds 10] [--heat 45] [--only REGEX] [--quick] [--against DIR]
+ * Prints medians and ratios and keeps them in bench/RESULTS.md (35 minutes). --quick only shows that everything runs.
+ * --against compares with another checkout of ours in place of Apache. Needs Java 17, Maven.
  * Exit code 1: something could not be measured, or a send failed. A missed bound is shown, not punished: this machine is shared.
  */
 import { execFile } from 'node:child_process'
 import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, release, totalmem } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs, promisify } from 'node:util'
 import { apachePeer, type Cluster, ourPeer, type Peer, projectDir, startCluster } from '../test/peers/cluster.ts'
-import { rowsOf, type Sample, tableOf } from './report.ts'
+import { type Group, startGroup } from '../test/peers/group.ts'
+import { LoadClient, type LoadResult, prepareLoadClient } from './load-client.ts'
+import { type Bounds, rowsOf, type Sample, tableOf } from './report.ts'
+import { type Bed, backlogTopic, type Scenario, scenarios } from './scenarios.ts'
 
 const run = promisify(execFile)
 const { values: flags } = parseArgs({
@@ -21,35 +25,43 @@ const { values: flags } = parseArgs({
     heat: { type: 'string' },
     only: { type: 'string', default: '' },
     quick: { type: 'boolean', default: false },
+    against: { type: 'string' },
   },
 })
 const rounds = Number(flags.rounds ?? (flags.quick ? 1 : 3))
 const seconds = Number(flags.seconds ?? (flags.quick ? 2 : 10))
 const heatSeconds = Number(flags.heat ?? (flags.quick ? 4 : 45))
-const warmupSeconds = flags.quick ? 1 : 15 // the client is a fresh JVM: cold, it costs three times as much a message and hides the brokers
+const firstWarmupSeconds = flags.quick ? 1 : 15 // until a client's code for a scenario is compiled
+const warmupSeconds = flags.quick ? 1 : 4
 const idleSeconds = flags.quick ? 3 : 20
-const loadTimeoutMs = 5 * 60_000
-const setupTimeoutMs = 10 * 60_000
+const backlogCount = flags.quick ? 100_000 : 500_000
+const startTimeoutMs = 5 * 60_000
+const readyTimeoutMs = 60_000
 const only = new RegExp(flags.only)
 
 const workDir = join(projectDir, '.work/bench')
 const resultsFile = join(projectDir, 'bench/RESULTS.md')
-const peers: Peer[] = [apachePeer, ourPeer]
-const topic = 'LoadTest'
+const basePeer: Peer =
+  flags.against === undefined ? apachePeer : { name: 'base', folder: join(resolve(flags.against), 'test/peers/ours') }
+const peers: Peer[] = [basePeer, ourPeer]
+const baseTitle = flags.against ?? 'Apache 5.5.0'
 const say = (text: string) => console.error(`${new Date().toISOString().slice(11, 19)} ${text}`)
 
-const sends: { scenario: string; args: string[] }[] = [
-  { scenario: 'sync send, 1 KiB, 16 threads', args: ['--mode', 'sync', '--size', '1024', '--threads', '16'] },
-  { scenario: 'sync send, 1 KiB, 64 threads', args: ['--mode', 'sync', '--size', '1024', '--threads', '64'] },
-  { scenario: 'async send, 1 KiB, 1024 in flight', args: ['--mode', 'async', '--size', '1024', '--inflight', '1024'] },
-]
 const startScenario = 'start to first send'
 const idleScenario = `idle memory, ${idleSeconds} s after the first send`
+const loadedScenario = 'memory after all sends of a round'
+const third = 1 / 3
+const bounds = new Map<string, Bounds>([
+  [startScenario, { firstSendMs: 1 / 5 }],
+  [idleScenario, { brokerRssMiB: third, namesrvRssMiB: third }],
+  [loadedScenario, { brokerAnonMiB: 1 / 4 }],
+])
+for (const { title, bounds: asked } of scenarios(backlogCount)) bounds.set(title, asked)
 
 async function main(): Promise<void> {
   rmSync(workDir, { recursive: true, force: true })
   mkdirSync(workDir, { recursive: true })
-  await run(join(apachePeer.folder, 'setup'), [], { timeout: setupTimeoutMs })
+  await prepareLoadClient()
   const samples: Sample[] = []
   const keep = (sample: Sample) => {
     samples.push(sample)
@@ -58,16 +70,21 @@ async function main(): Promise<void> {
       `${sample.peer} ${sample.scenario} #${sample.round}: ${JSON.stringify(sample.figures)} others ${sample.otherCores.toFixed(2)}`,
     )
   }
-  if (only.test(startScenario)) {
+  if (only.test(startScenario) || only.test(idleScenario)) {
     for (let round = 1; round <= rounds; round++)
       for (const peer of inTurn(round)) for (const sample of await start(peer, round)) keep(sample)
   }
-  const wanted = sends.filter(({ scenario }) => only.test(scenario))
-  if (wanted.length > 0) await measureSends(wanted, keep)
+  const wanted = scenarios(backlogCount).filter(({ title }) => only.test(title))
+  for (const bed of ['asyncFlush', 'syncFlush', 'syncMaster'] as const) {
+    const ofBed = wanted.filter((scenario) => scenario.bed === bed)
+    if (ofBed.length > 0) await measure(bed, ofBed, keep)
+  }
 
-  const table = tableOf(rowsOf(samples))
+  const table = tableOf(rowsOf(samples, bounds), baseTitle)
   console.log(table)
-  if (!flags.quick && flags.only === '') writeFileSync(resultsFile, resultsPage(table, samples))
+  if (!flags.quick && flags.only === '' && flags.against === undefined) {
+    writeFileSync(resultsFile, resultsPage(table, samples))
+  }
 }
 
 /** Who begins changes from round to round, so that a drift of the machine hits both alike. */
@@ -85,20 +102,11 @@ async function start(peer: Peer, round: number): Promise<Sample[]> {
   let brokerPid: number | undefined
   try {
     await sleep(2_000) // its start is over: the broker has the machine to itself
-    const broker = [
-      '--cmd',
-      join(peer.folder, 'broker'),
-      '--arg',
-      join(dir, 'broker'),
-      '--out',
-      join(dir, 'broker.out'),
-    ]
-    const result = await load(cluster, ['startup', '--broker', 'broker-a', '--seconds', '90', ...broker], {
-      namesrv: cluster.namesrvPid,
-    })
-    brokerPid = result.pid
+    const broker = ['--cmd', join(peer.folder, 'broker'), '--arg', join(dir, 'broker')]
+    const result = await startLoad(cluster, [...broker, '--out', join(dir, 'broker.out')])
+    brokerPid = result.pid as number
     await sleep(idleSeconds * 1_000)
-    const [brokerMemory, namesrvMemory] = [memoryOf(result.pid), memoryOf(cluster.namesrvPid)]
+    const [brokerMemory, namesrvMemory] = [memoryOf(brokerPid), memoryOf(cluster.namesrvPid)]
     const common = { peer: peer.name, round, otherCores: result.otherCores }
     const { registeredMs, firstSendMs } = result
     return [
@@ -114,96 +122,124 @@ async function start(peer: Peer, round: number): Promise<Sample[]> {
       },
     ]
   } finally {
-    // startup started it, so it is no child of ours: it is ended by its id and awaited by its entry in /proc
+    // the load client started it, so it is no child of ours: it is ended by its id and awaited by its entry in /proc
     if (brokerPid !== undefined) await end(brokerPid)
     await cluster.stop()
   }
+}
+
+/** A fresh load client that starts the broker itself, so that nothing is lost between the start and the first look. */
+async function startLoad(cluster: Cluster, args: string[]): Promise<LoadResult> {
+  const how = ['startup', '--broker', 'broker-a', '--seconds', '90', ...args, '--namesrv', cluster.namesrv]
+  const { stdout } = await run(join(apachePeer.folder, 'load'), [...how, '--pids', `namesrv=${cluster.namesrvPid}`], {
+    env: cluster.env,
+    timeout: startTimeoutMs,
+  }).catch((error) => {
+    throw new Error(`load startup: ${error.message}\n${error.stdout ?? ''}\n${cluster.output()}`)
+  })
+  return JSON.parse(stdout.trim().split('\n').at(-1)!)
+}
+
+/** One cluster with the client that loads it. */
+interface Side {
+  cluster: Cluster | Group
+  client: LoadClient
 }
 
 /**
  * Both clusters stay up for all rounds, warm; the one that is not measured is frozen, since the timers of an idle Apache broker
  * take a tenth of a core from whoever shares the machine with it.
  */
-async function measureSends(wanted: typeof sends, keep: (sample: Sample) => void): Promise<void> {
-  const clusters = new Map<Peer, Cluster>()
+async function measure(bed: Bed, wanted: readonly Scenario[], keep: (sample: Sample) => void): Promise<void> {
+  const sides = new Map<Peer, Side>()
   try {
     for (const peer of peers) {
-      const cluster = await startCluster({ peer, dir: join(workDir, `send-${peer.name}`) })
-      clusters.set(peer, cluster)
-      say(`${peer.name}: warming up for ${heatSeconds} s`)
-      await load(cluster, ['await', '--seconds', '60'], {})
-      await load(
-        cluster,
-        [
-          'send',
-          '--topic',
-          topic,
-          '--mode',
-          'sync',
-          '--size',
-          '1024',
-          '--threads',
-          '16',
-          '--seconds',
-          String(heatSeconds),
-        ],
-        {},
-      )
+      const dir = join(workDir, `${bed}-${peer.name}`)
+      const cluster = await startBed(bed, peer, dir)
+      const side = { cluster, client: new LoadClient(cluster, join(dir, 'client')) }
+      sides.set(peer, side)
+      await untilReady(bed, side)
+      say(`${peer.name}, ${bed}: warming up for ${heatSeconds} s`)
+      await side.client.load(['send', '--mode', 'sync', '--size', '1024', '--threads', '16', ...during(heatSeconds, 0)])
+      if (wanted.some(({ args }) => args.includes(backlogTopic))) await fillBacklog(side)
+      cluster.freeze()
     }
     for (let round = 1; round <= rounds; round++) {
-      for (const { scenario, args } of wanted) {
+      for (const scenario of wanted) {
         for (const peer of inTurn(round)) {
-          const cluster = clusters.get(peer)!
-          await freezeOthers(clusters, cluster)
-          const window = ['--seconds', String(seconds), '--warmup', String(warmupSeconds)]
-          const result = await load(cluster, ['send', '--topic', topic, ...args, ...window], {
-            broker: cluster.brokerPid(),
-          })
-          if (result.failed + result.notOk > 0) {
-            say(`${peer.name} ${scenario}: ${result.failed + result.notOk} sends failed: ${result.error}`)
-            process.exitCode = 1
-          }
-          keep({
-            scenario,
-            peer: peer.name,
-            round,
-            otherCores: result.proc.otherCores,
-            figures: {
-              sendsPerSecond: result.tps,
-              p50Ms: result.p50ms,
-              p99Ms: result.p99ms,
-              brokerCpuMicros: result.proc.broker.cpuSper100k * 10,
-            },
-          })
+          const side = sides.get(peer)!
+          side.cluster.thaw()
+          await untilReady(bed, side)
+          const result = await loadOnce(scenario, side)
+          side.cluster.freeze()
+          complain(`${peer.name} ${scenario.title}`, result)
+          const { otherCores } = result.proc
+          keep({ scenario: scenario.title, peer: peer.name, round, otherCores, figures: scenario.figuresOf(result) })
         }
+      }
+      if (bed !== 'asyncFlush' || !only.test(loadedScenario)) continue
+      for (const [peer, { cluster }] of sides) {
+        const brokerAnonMiB = memoryOf(cluster.brokerPid()).anonMiB
+        keep({ scenario: loadedScenario, peer: peer.name, round, otherCores: 0, figures: { brokerAnonMiB } })
       }
     }
   } finally {
-    await Promise.all([...clusters.values()].map((cluster) => cluster.stop()))
+    for (const { client } of sides.values()) client.close()
+    await Promise.all([...sides.values()].map(({ cluster }) => cluster.stop()))
+    for (const peer of peers) rmSync(join(workDir, `${bed}-${peer.name}`), { recursive: true, force: true })
   }
 }
 
-/** Leaves one cluster running, and waits until its broker is registered again if it slept through a heartbeat. */
-async function freezeOthers(clusters: ReadonlyMap<Peer, Cluster>, running: Cluster): Promise<void> {
-  for (const cluster of clusters.values()) if (cluster !== running) cluster.freeze()
-  running.thaw()
-  await load(running, ['await', '--seconds', '60'], {})
+function startBed(bed: Bed, peer: Peer, dir: string): Promise<Cluster> {
+  if (bed !== 'syncMaster')
+    return startCluster({ peer, dir, flush: bed === 'syncFlush' ? 'SYNC_FLUSH' : 'ASYNC_FLUSH' })
+  return startGroup({
+    peer,
+    slavePeer: peer,
+    dir,
+    env: { BROKER_ROLE: 'SYNC_MASTER' },
+    brokerConf: { totalReplicas: '2', inSyncReplicas: '2' }, // without these Apache's master waits for nobody
+  })
 }
 
-/** One run of the load client; it prints one JSON line. @throws when it fails or prints none */
-// biome-ignore lint/suspicious/noExplicitAny: the line's form is the load client's, described by `load help`
-async function load(cluster: Cluster, args: string[], pids: Record<string, number>): Promise<any> {
-  const watched = Object.entries(pids)
-    .map(([name, pid]) => `${name}=${pid}`)
-    .join(';')
-  const all = [...args, '--namesrv', cluster.namesrv, ...(watched === '' ? [] : ['--pids', watched])]
-  const { stdout } = await run(join(apachePeer.folder, 'load'), all, {
-    env: cluster.env,
-    timeout: loadTimeoutMs,
-  }).catch((error) => {
-    throw new Error(`load ${args.join(' ')}: ${error.message}\n${error.stdout ?? ''}\n${cluster.output()}`)
-  })
-  return JSON.parse(stdout.trim().split('\n').at(-1)!)
+function during(lasts: number, warmup: number): string[] {
+  return ['--seconds', String(lasts), '--warmup', String(warmup)]
+}
+
+async function loadOnce({ title, args, secondsFactor }: Scenario, { cluster, client }: Side): Promise<LoadResult> {
+  const pids = { broker: cluster.brokerPid(), ...('slavePid' in cluster && { slave: cluster.slavePid() }) }
+  const isNew = client.isNew(title)
+  if (secondsFactor !== undefined) {
+    const lasts = Math.max(1, Math.round(seconds * secondsFactor))
+    return client.load([...args, ...during(lasts, isNew ? firstWarmupSeconds : warmupSeconds)], pids)
+  }
+  if (isNew) await client.load(args, pids)
+  return client.load(args, pids)
+}
+
+async function fillBacklog({ client }: Side): Promise<void> {
+  const how = ['--mode', 'batch', '--batch', '32', '--threads', '4', '--size', '1024', '--retries', '5']
+  await client.load(['send', '--topic', backlogTopic, ...how, '--count', String(backlogCount), '--seconds', '120'])
+}
+
+/** Until the brokers are registered, again if they slept through a heartbeat, and a send is as safe as it is to be. */
+async function untilReady(bed: Bed, { cluster, client }: Side): Promise<void> {
+  const brokers = bed === 'syncMaster' ? 'broker-a:0,broker-a:1' : 'broker-a:0'
+  const until = Date.now() + readyTimeoutMs
+  const { registered } = await client.load(['await', '--brokers', brokers, '--seconds', '60'])
+  if (!registered) throw new Error(`${brokers} did not register\n${cluster.output()}`)
+  for (;;) {
+    const { sent } = await client.load(['send', '--mode', 'sync', '--count', '1', '--seconds', '5'])
+    if (sent === 1) return
+    if (Date.now() > until) throw new Error(`no send within ${readyTimeoutMs} ms\n${cluster.output()}`)
+    await sleep(200)
+  }
+}
+
+function complain(what: string, { failed = 0, notOk = 0, error }: LoadResult): void {
+  if (failed + notOk === 0) return
+  say(`${what}: ${failed + notOk} sends failed: ${error}`)
+  process.exitCode = 1
 }
 
 function memoryOf(pid: number): { rssMiB: number; anonMiB: number } {
@@ -230,12 +266,16 @@ function resultsPage(table: string, samples: Sample[]): string {
   const others = Math.max(...samples.map((sample) => sample.otherCores))
   return `# Apache RocketMQ 5.5.0 and ours, side by side
 
-Made by \`npm run bench\` on ${new Date().toISOString().slice(0, 10)}: ${rounds} rounds in turns, ${seconds} s each after ${warmupSeconds} s of warm-up and ${heatSeconds} s of load
-on the fresh brokers; ASYNC_MASTER, ASYNC_FLUSH; Apache's Java client loads both. Client, broker and NameServer share the machine:
+Made by \`npm run bench\` on ${new Date().toISOString().slice(0, 10)}: ${rounds} rounds in turns, ${seconds} s each (batches half of that, 1,000 a second half as long
+again) after ${warmupSeconds} s of warm-up, ${firstWarmupSeconds} s the first time, and ${heatSeconds} s of load on the fresh brokers; ASYNC_MASTER and ASYNC_FLUSH unless said; Apache's
+Java client loads both. The backlog has ${backlogCount.toLocaleString('en')} messages. Client, broker and NameServer share the machine:
 ${cpus().length} × ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}, Java 17 (broker heap 1 GiB, official G1 options).
 Medians; read the ratios, not the absolute figures. Other processes took up to ${others.toFixed(1)} cores during a measurement.
 
 ${table}
+
+Start-up with 10,000 topics and recovery of a 4 GiB log: \`npm run bench:recovery\`, in
+[docs/performance.md](../docs/performance.md#starting-with-much-behind-it).
 `
 }
 

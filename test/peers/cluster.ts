@@ -9,7 +9,8 @@ export const projectDir = resolve(import.meta.dirname, '../..')
 
 /** An implementation: a folder with executables `namesrv DIR` and `broker DIR` that obey the same environment. */
 export interface Peer {
-  name: 'apache' | 'ours'
+  /** base: another checkout of ours. */
+  name: 'apache' | 'ours' | 'base'
   folder: string
 }
 export const apachePeer: Peer = { name: 'apache', folder: resolve(projectDir, '../shared/peers/apache') }

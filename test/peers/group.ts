@@ -50,8 +50,18 @@ export async function startGroup(options: ClusterOptions & { slavePeer: Peer; st
   const stopCluster = cluster.stop.bind(cluster)
   const outputOfCluster = cluster.output.bind(cluster)
   group.stop = async () => {
+    slave?.kill('SIGCONT')
     await end(slave, 'SIGTERM')
     await stopCluster()
+  }
+  const [freezeCluster, thawCluster] = [cluster.freeze.bind(cluster), cluster.thaw.bind(cluster)]
+  group.freeze = () => {
+    freezeCluster()
+    slave?.kill('SIGSTOP')
+  }
+  group.thaw = () => {
+    slave?.kill('SIGCONT')
+    thawCluster()
   }
   group.output = () => outputOfCluster() + tailOf(logFile)
   try {
