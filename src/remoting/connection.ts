@@ -8,7 +8,7 @@ import { formatAddress } from './address.ts'
 import { Calls } from './calls.ts'
 import { FrameFlag, ourLanguage, ResponseCode } from './codes.ts'
 import { type Command, type CommandContent, isResponse } from './command.ts'
-import { FrameDecoder, frameParts, joinedBytesMax } from './frame.ts'
+import { FrameDecoder, frameParts, joinedBytesMax, type LateFrame } from './frame.ts'
 import { jsonHeader } from './json-header.ts'
 import { type Handler, Request } from './request.ts'
 import { ourVersion } from './version.ts'
@@ -112,7 +112,7 @@ export class RemotingConnection implements Connection {
   #isPaused = false
   #deferred: Command[] = [] // requests that had come when it paused
   #requests = 0
-  #frames: Buffer[] = [] // of this turn, not yet written
+  #frames: (Buffer | LateFrame)[] = [] // of this turn, not yet written
   #frameBytes = 0
   #lastActiveMs: number
   #lastReadMs: number
@@ -243,11 +243,11 @@ export class RemotingConnection implements Connection {
   }
 
   /** Queues one frame; those of one turn leave in one write, unless they are large. Nothing happens when it is closed. */
-  send(frame: Buffer): void {
+  send(frame: Buffer | LateFrame): void {
     if (!this.isOpen) return
-    if (this.#frames.length === 0) queueMicrotask(() => this.#flush())
+    if (this.#frames.length === 0) queueMicrotask(this.#flushLater)
     this.#frames.push(frame)
-    this.#frameBytes += frame.length
+    this.#frameBytes += bytesMaxOf(frame)
     if (this.#frameBytes > this.#limits.queuedBytesHigh) this.#flush()
   }
 
@@ -305,13 +305,14 @@ export class RemotingConnection implements Connection {
     if (!request.isAnswered) request.answer({ code: ResponseCode.SYSTEM_ERROR, remark: messageOf(error) })
   }
 
+  readonly #flushLater = (): void => this.#flush()
+
   #flush(): void {
     const frames = this.#frames
     if (frames.length === 0 || this.#state !== 'open') return
     this.#frames = []
     this.#frameBytes = 0
-    if (frames.length === 1) this.#write(frames[0]!)
-    else this.#writeJoined(frames)
+    this.#writeJoined(frames)
     const { queuedBytes } = this.#socket
     if (queuedBytes > this.#limits.queuedBytesMax) {
       this.#warnings.warn(this.#log, { queuedBytes }, 'closing a connection whose peer does not read')
@@ -322,18 +323,21 @@ export class RemotingConnection implements Connection {
     }
   }
 
-  #writeJoined(frames: readonly Buffer[]): void {
-    let run: Buffer[] = []
-    for (const frame of frames) {
-      if (frame.length <= joinedBytesMax) {
-        run.push(frame)
-        continue
+  /** Neighbours that are small leave in one write. */
+  #writeJoined(frames: readonly (Buffer | LateFrame)[]): void {
+    for (let from = 0; from < frames.length; ) {
+      let bytesMax = 0
+      let to = from
+      for (; to < frames.length; to++) {
+        const frame = frames[to]!
+        if (Buffer.isBuffer(frame) && frame.length > joinedBytesMax) break
+        bytesMax += bytesMaxOf(frame)
       }
-      if (run.length > 0) this.#write(Buffer.concat(run))
-      run = []
-      this.#write(frame)
+      const first = frames[from]!
+      if (to > from + 1 || !Buffer.isBuffer(first)) this.#write(outgoing.join(frames, from, to, bytesMax))
+      else this.#write(first)
+      from = Math.max(to, from + 1)
     }
-    if (run.length > 0) this.#write(run.length === 1 ? run[0]! : Buffer.concat(run))
   }
 
   #write(bytes: Buffer): void {
@@ -381,6 +385,50 @@ export class RemotingConnection implements Connection {
     )
   }
 }
+
+function bytesMaxOf(frame: Buffer | LateFrame): number {
+  return Buffer.isBuffer(frame) ? frame.length : frame.bytesMax
+}
+
+const outgoingBytes = 64 * 1024
+
+/**
+ * Joins frames that leave together. One chunk serves many writes, one behind the other, and no byte of it is written twice: a
+ * socket may not have sent the ones before.
+ */
+class Outgoing {
+  #chunk = Buffer.alloc(0)
+  #used = 0
+
+  /** frames[from, to) as one; together they are no longer than bytesMax. */
+  join(frames: readonly (Buffer | LateFrame)[], from: number, to: number, bytesMax: number): Buffer {
+    if (bytesMax > outgoingBytes) {
+      const own = Buffer.allocUnsafe(bytesMax)
+      return own.subarray(0, this.#writeAll(frames, from, to, own, 0))
+    }
+    if (bytesMax > this.#chunk.length - this.#used) {
+      this.#chunk = Buffer.allocUnsafeSlow(outgoingBytes)
+      this.#used = 0
+    }
+    const start = this.#used
+    this.#used = this.#writeAll(frames, from, to, this.#chunk, start)
+    return this.#chunk.subarray(start, this.#used)
+  }
+
+  #writeAll(frames: readonly (Buffer | LateFrame)[], from: number, to: number, into: Buffer, start: number): number {
+    let at = start
+    for (let index = from; index < to; index++) {
+      const frame = frames[index]!
+      if (Buffer.isBuffer(frame)) {
+        into.set(frame, at)
+        at += frame.length
+      } else at = frame.writeTo(into, at)
+    }
+    return at
+  }
+}
+
+const outgoing = new Outgoing() // of all connections of the process
 
 function requestParts({ code, extFields, body }: CommandContent, opaque: number, flag: number): Buffer[] {
   const header = { code, flag, opaque, language: ourLanguage, version: ourVersion, remark: undefined }

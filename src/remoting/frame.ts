@@ -146,18 +146,34 @@ export function frameParts(header: string, bodies: readonly Buffer[]): Buffer[] 
   return [first]
 }
 
-function writePrefix(buffer: Buffer, type: number, headerBytes: number, bodyBytes: number): void {
+function writePrefix(buffer: Buffer, type: number, headerBytes: number, bodyBytes: number, at = 0): void {
   const length = markBytes + headerBytes + bodyBytes
   if (length + lengthBytes > frameBytesMax || headerBytes > 0xff_ffff) {
     throw new OperatingError('FRAME_TOO_LARGE', { length, frameBytesMax })
   }
-  buffer.writeInt32BE(length, 0)
-  buffer.writeUInt8(type, lengthBytes)
-  buffer.writeUIntBE(headerBytes, lengthBytes + 1, 3)
+  buffer.writeInt32BE(length, at)
+  buffer.writeInt32BE((type << 24) | headerBytes, at + lengthBytes)
 }
 
-const responseTail = `,"serializeTypeCurrentRPC":"JSON","version":${ourVersion}}`
-const responseMiddle = `"flag":${FrameFlag.RESPONSE},"language":${JSON.stringify(ourLanguage)},"opaque":`
+/** A frame that is written when it leaves, into one buffer with its neighbours. */
+export interface LateFrame {
+  /** It is no longer than this. */
+  readonly bytesMax: number
+  /** @returns where it ends */
+  writeTo(into: Buffer, start: number): number
+}
+
+/** What stands before the header of a frame. */
+export const framePrefixBytes = lengthBytes + markBytes
+
+/** Completes a frame without a body, whose JSON header lies from start + framePrefixBytes to end. */
+export function completeFrame(into: Buffer, start: number, end: number): void {
+  writePrefix(into, jsonType, end - start - framePrefixBytes, 0, start)
+}
+
+export const responseTail = `,"serializeTypeCurrentRPC":"JSON","version":${ourVersion}}`
+/** Between a response's extFields and its opaque. */
+export const responseMiddle = `"flag":${FrameFlag.RESPONSE},"language":${JSON.stringify(ourLanguage)},"opaque":`
 
 /** The JSON header of a response, from its pieces; extFieldsJson is an object's JSON text. */
 export function responseHeader(opaque: number, code: number, extFieldsJson?: string, remark?: string): string {

@@ -3,7 +3,7 @@ import { isOperatingError } from '../base/errors.ts'
 import { ResponseCode } from './codes.ts'
 import { type Command, isOneway } from './command.ts'
 import type { Connection } from './connection.ts'
-import { frameParts, responseHeader } from './frame.ts'
+import { frameParts, type LateFrame, responseHeader } from './frame.ts'
 
 export interface Response {
   code: number // of ResponseCode
@@ -21,7 +21,7 @@ export type Handler = (request: Request) => Response | Promise<Response> | undef
 
 /** What a request needs of its connection to be answered. */
 export interface AnswerPath extends Connection {
-  send(frame: Buffer): void
+  send(frame: Buffer | LateFrame): void
   answered(): void
 }
 
@@ -67,8 +67,8 @@ export class Request {
     for (const part of this.#parts(header, Buffer.isBuffer(body) ? [body] : body)) this.#path.send(part)
   }
 
-  /** As answer, with a whole frame made by hand (frame.ts, responseFrame). */
-  answerEncoded(frame: Buffer): void {
+  /** As answer, with a whole frame made by hand (frame.ts, responseFrame), or one that is made when it leaves. */
+  answerEncoded(frame: Buffer | LateFrame): void {
     if (this.#finish()) this.#path.send(frame)
   }
 

@@ -1,0 +1,68 @@
+import { expect, test } from '@jest/globals'
+import { FrameDecoder } from '../../../remoting/frame.ts'
+import { encodeHost, offsetMsgIdOf } from '../../../remoting/message/index.ts'
+import type { Broker } from '../context.ts'
+import { isPlainUniqKey, SendReply } from './send-reply.ts'
+
+const broker = {
+  settings: { regionId: 'Région "A"', traceOn: true },
+  storeHost: encodeHost({ host: '10.1.2.3', port: 10911 }),
+} as unknown as Broker
+
+function read(frame: SendReply) {
+  const into = Buffer.alloc(frame.bytesMax + 7)
+  const end = frame.writeTo(into, 7)
+  expect(end - 7).toBeLessThanOrEqual(frame.bytesMax)
+  const commands: unknown[] = []
+  new FrameDecoder().push(into.subarray(7, end), (command) => void commands.push(command))
+  return commands
+}
+
+test.each([
+  { opaque: 0, code: 0, queueId: 0, phyOffset: 0, queueOffset: 0 },
+  {
+    opaque: -2_147_483_648,
+    code: 12,
+    queueId: 1023,
+    phyOffset: Number.MAX_SAFE_INTEGER,
+    queueOffset: 9_007_199_254_740_991,
+  },
+  { opaque: 2_147_483_647, code: 10, queueId: 10, phyOffset: 4_294_967_296, queueOffset: 1_000_000_000_000 },
+])('an answer written by hand reads as what it says: $opaque', ({ opaque, code, queueId, phyOffset, queueOffset }) => {
+  const uniqKey = '7F0000010000659C0000000000000001'
+
+  const commands = read(
+    new SendReply(broker, opaque, code, queueId, uniqKey, { phyOffset, queueOffset, storeTimestamp: 0, size: 0 }),
+  )
+
+  expect(commands).toMatchObject([
+    {
+      code,
+      opaque,
+      flag: 1,
+      extFields: {
+        queueId: String(queueId),
+        transactionId: uniqKey,
+        MSG_REGION: 'Région "A"',
+        msgId: offsetMsgIdOf(broker.storeHost, phyOffset),
+        queueOffset: String(queueOffset),
+        TRACE_ON: 'true',
+      },
+    },
+  ])
+})
+
+test('a setting that changes is in the next answer', () => {
+  const appended = { phyOffset: 1, queueOffset: 1, storeTimestamp: 0, size: 0 }
+  read(new SendReply(broker, 1, 0, 0, 'k', appended))
+
+  const changed = { ...broker, settings: { ...broker.settings, traceOn: false } } as Broker
+  expect(read(new SendReply(changed, 1, 0, 0, 'k', appended))).toMatchObject([{ extFields: { TRACE_ON: 'false' } }])
+})
+
+test.each(['a"b', 'a\\b', 'ümlaut', 'two words', 'tab\t', 'x'.repeat(65)])(
+  'a key that JSON would change is not plain: %j',
+  (key) => {
+    expect(isPlainUniqKey(key)).toBe(false)
+  },
+)
