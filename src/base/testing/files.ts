@@ -70,12 +70,52 @@ class Content {
   /** Changes there ever were. */
   count = 0
   modifiedAt = 0
+  /** Pages that a sync failed for: readers see what was written, and the system takes them for safe, until they change again. */
+  readonly #given = new Set<number>()
 
   change(change: Change, now: number): void {
     this.modifiedAt = now
     this.live.apply(change)
-    this.unsynced.push(change)
+    this.#add(change)
+    if ('bytes' in change) return
+    // the system writes the rest of a page that was cut
+    const last = Math.floor(change.truncate / pageBytes)
+    for (const index of this.#given) if (index > last) this.#given.delete(index)
+    if (this.#given.has(last)) this.#add({ position: last * pageBytes, bytes: Buffer.alloc(0) })
+  }
+
+  /** Of the oldest count changes, those of bytes are lost to the disk: a system that cannot write a page says so once. */
+  giveUp(count: number): void {
+    const alreadySafe = this.count - this.unsynced.length
+    for (const change of this.unsynced.splice(0, Math.max(0, count - alreadySafe))) {
+      if ('truncate' in change) this.safe.apply(change)
+      else for (const [index] of pagesOf(change)) this.#given.add(index)
+    }
+  }
+
+  /** Whether a power cut could change what readers see. */
+  get isDoubtful(): boolean {
+    return this.unsynced.length > 0 || this.#given.size > 0
+  }
+
+  /** A page that was given up goes to the disk as a whole. */
+  #add(change: Change): void {
+    this.unsynced.push('bytes' in change && this.#given.size > 0 ? this.#withWholePages(change) : change)
     this.count++
+  }
+
+  #withWholePages({ position, bytes }: Write): Write {
+    let start = position
+    let end = position + bytes.length
+    for (const index of [Math.floor(position / pageBytes), Math.floor(Math.max(position, end - 1) / pageBytes)]) {
+      if (!this.#given.has(index)) continue
+      start = Math.min(start, index * pageBytes)
+      end = Math.max(end, Math.min(this.live.size, (index + 1) * pageBytes))
+    }
+    for (let index = Math.floor(start / pageBytes); index * pageBytes < end; index++) this.#given.delete(index)
+    const whole = Buffer.alloc(end - start)
+    this.live.read(whole, start)
+    return { position: start, bytes: whole }
   }
 
   /**
@@ -106,6 +146,8 @@ class Content {
       }
     }
     settle()
+    this.#given.clear()
+    this.live = this.safe.copy()
   }
 
   /** Makes the first count changes safe. */
@@ -142,10 +184,15 @@ export class MemoryFiles implements Files {
   #directories = new Set<string>(['/'])
   readonly #locks = new Set<string>()
   #epoch = 0
-  /** While set, writes fail with this system code after having written part of their bytes. */
+  /** While set, writes fail with this system code after having written part of their bytes; with EIO no length changes either. */
   writeFailure: 'ENOSPC' | 'EIO' | undefined
-  /** While set, syncs fail with this system code. */
+  /**
+   * While set, syncs fail with this system code. What they were for is lost to the disk, although readers go on seeing it, and
+   * later syncs of the same bytes succeed: so do Linux and its file systems.
+   */
   syncFailure: 'EIO' | undefined
+  /** Whether reading these bytes fails with EIO, as those of a damaged sector do. */
+  isDamaged: (path: string, position: number, bytes: number) => boolean = () => false
   /** What files are dated with when they change. */
   now: () => number = () => 0
   space: DiskSpace = { totalBytes: 1 << 30, freeBytes: 1 << 29 }
@@ -166,11 +213,7 @@ export class MemoryFiles implements Files {
     const kept = shareOf(chance(), this.#nameChanges.length)
     for (const change of this.#nameChanges.slice(0, kept)) change.apply(this.#safeNames)
     this.#nameChanges = []
-    for (const content of new Set(this.#safeNames.values())) {
-      if (content.unsynced.length === 0) continue
-      content.cutPower(chance)
-      content.live = content.safe.copy()
-    }
+    for (const content of new Set(this.#safeNames.values())) if (content.isDoubtful) content.cutPower(chance)
     this.#names = new Map(this.#safeNames)
     for (const path of this.#names.keys()) this.makeDirectory(parentOf(path))
   }
@@ -291,9 +334,17 @@ export class MemoryFiles implements Files {
       if (!isOpen || epoch !== this.#epoch || (isChange && !isWritable)) throw failed(operation, path, 'EBADF')
     }
     const finishSync = (count: number) => {
-      if (this.syncFailure) throw failed('fdatasync', path, this.syncFailure)
+      if (this.syncFailure) {
+        content.giveUp(count)
+        throw failed('fdatasync', path, this.syncFailure)
+      }
       content.makeSafe(count)
       this.#makeNamesSafe((changed) => changed === path)
+    }
+    const read = (into: Uint8Array, position: number) => {
+      check('read')
+      if (this.isDamaged(path, position, into.length)) throw failed('read', path, 'EIO')
+      return content.live.read(into, position)
     }
     return {
       path,
@@ -304,14 +355,8 @@ export class MemoryFiles implements Files {
         content.change({ position, bytes: kept }, this.now())
         if (this.writeFailure) throw failed('write', path, this.writeFailure)
       },
-      read: (into, position) => {
-        check('read')
-        return content.live.read(into, position)
-      },
-      readLater: async (into, position) => {
-        check('read')
-        return content.live.read(into, position)
-      },
+      read,
+      readLater: async (into, position) => read(into, position),
       sync: async () => {
         check('fdatasync')
         const { count } = content
@@ -326,6 +371,7 @@ export class MemoryFiles implements Files {
       sizeBytes: () => content.live.size,
       truncate: (sizeBytes) => {
         check('truncate')
+        if (this.writeFailure === 'EIO') throw failed('truncate', path, 'EIO')
         content.change({ truncate: sizeBytes }, this.now())
       },
       close: () => {
@@ -346,19 +392,25 @@ function torn({ position, bytes }: Write, chance: number): Write {
   return { position, bytes: bytes.subarray(0, Math.max(0, end - position)) }
 }
 
+/** What a write did to each page. */
+function* pagesOf({ position, bytes }: Write): Generator<[index: number, part: Write]> {
+  for (let done = 0; done < bytes.length; ) {
+    const at = position + done
+    const index = Math.floor(at / pageBytes)
+    const length = Math.min(bytes.length - done, (index + 1) * pageBytes - at)
+    yield [index, { position: at, bytes: bytes.subarray(done, done + length) }]
+    done += length
+  }
+}
+
 /** Writes as what they did to each page, in the order of the pages, each page's in that of their coming. */
 function byPage(writes: readonly Write[]): Write[][] {
   const pages = new Map<number, Write[]>()
-  for (const { position, bytes } of writes) {
-    for (let done = 0; done < bytes.length; ) {
-      const at = position + done
-      const index = Math.floor(at / pageBytes)
-      const length = Math.min(bytes.length - done, (index + 1) * pageBytes - at)
+  for (const whole of writes) {
+    for (const [index, write] of pagesOf(whole)) {
       const page = pages.get(index)
-      const write = { position: at, bytes: bytes.subarray(done, done + length) }
       if (page === undefined) pages.set(index, [write])
       else page.push(write)
-      done += length
     }
   }
   return [...pages].sort(([a], [b]) => a - b).map(([, page]) => page)

@@ -3,7 +3,7 @@ import type { Files } from '../../base/files.ts'
 import type { Log } from '../../base/log.ts'
 import { writeCheckpoint } from './checkpoint.ts'
 import type { ConsumeQueues } from './consume-queues.ts'
-import type { Flusher } from './flusher.ts'
+import { type Flusher, isSyncFailure } from './flusher.ts'
 import type { KeyIndex } from './key-index/key-index.ts'
 
 /** How often what the queues know is made safe, so that a recovery reads little. */
@@ -79,9 +79,20 @@ export class Checkpointer {
 
   /**
    * Makes queues and log safe as they are now and writes that down.
-   * @returns false when the time for it was up first
+   * @returns false when the time for it was up first, or nothing can be made safe any more
+   * @throws OperatingError FILE_FAILED
    */
   async run(): Promise<boolean> {
+    const { flusher } = this.#options
+    try {
+      return flusher.error === undefined && (await this.#run())
+    } catch (error) {
+      if (isSyncFailure(error)) flusher.fail(error)
+      throw error
+    }
+  }
+
+  async #run(): Promise<boolean> {
     const { queues, index, flusher, files, path, clock, dispatched } = this.#options
     const { phyOffset, storeTimestamp } = dispatched()
     const { unitCount } = queues // of the records below phyOffset, all of which are dispatched

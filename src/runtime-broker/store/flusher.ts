@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../../base/clock.ts'
-import { OperatingError } from '../../base/errors.ts'
+import { isOperatingError, OperatingError } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
 import type { CommitLog } from './commit-log.ts'
 
@@ -44,6 +44,7 @@ export class Flusher {
 
   /** Makes everything written safe; whoever calls while that goes on waits for the same. */
   sync(): Promise<void> {
+    if (this.#error !== undefined) return Promise.resolve()
     this.#syncing ??= this.#syncOnce().finally(() => {
       const { commitLog, isSyncFlush, state } = this.#options
       this.#syncing = undefined
@@ -85,20 +86,29 @@ export class Flusher {
     this.#deadlines.length = 0
   }
 
+  /**
+   * A sync failed, of the log or of what is built from it. What the system dropped then does not come back with another fsync
+   * that succeeds: only writing it again helps, and that takes a start.
+   */
+  fail(error: unknown): void {
+    if (this.#error !== undefined) return
+    const { log, onFailed } = this.#options
+    this.#error = new OperatingError('STORE_CLOSED', {}, error)
+    log.fatal({ err: error }, 'the store cannot be flushed: new messages are refused until a restart')
+    onFailed(this.#error)
+  }
+
   close(): void {
     this.#flushTimer?.cancel()
     this.#deadlineTimer?.cancel()
   }
 
   async #syncOnce(): Promise<void> {
-    const { commitLog, isSyncFlush, log, onFailed, onFlushed } = this.#options
+    const { commitLog, isSyncFlush, onFlushed } = this.#options
     try {
       await commitLog.sync()
     } catch (error) {
-      // What the system dropped may not come back with another fsync that succeeds: only reading the log again helps.
-      this.#error = new OperatingError('STORE_CLOSED', {}, error)
-      log.fatal({ err: error }, 'the commit log cannot be flushed: new messages are refused until a restart')
-      onFailed(this.#error)
+      this.fail(error)
       return
     }
     if (!isSyncFlush) return
@@ -126,4 +136,9 @@ export class Flusher {
       this.#options.onTimeout(this.#deadlines.shift()!.phyOffset)
     }
   }
+}
+
+/** Whether an fsync failed: the next one of the same file may succeed, and nothing be true of it. */
+export function isSyncFailure(error: unknown): boolean {
+  return isOperatingError(error, 'FILE_FAILED') && error.facts.operation === 'fdatasync'
 }

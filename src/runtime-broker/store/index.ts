@@ -1,5 +1,6 @@
 import type { Doors } from '../../base/doors.ts'
 import { OperatingError } from '../../base/errors.ts'
+import { AbortMark } from './abort-mark.ts'
 import { readCheckpoint } from './checkpoint.ts'
 import { CommitLog } from './commit-log.ts'
 import { unitBytes } from './consume-queue.ts'
@@ -42,18 +43,18 @@ export async function openStore(
   const { rootDir, commitLogDir } = settings
   const paths = {
     lock: `${rootDir}/store.lock`,
-    abort: `${rootDir}/abort`,
     checkpoint: `${rootDir}/checkpoint`,
     deleted: `${rootDir}/deleted-topics.json`,
     torn: `${rootDir}/torn`,
     queues: `${rootDir}/consumequeue`,
     index: `${rootDir}/index`,
   }
+  const abort = new AbortMark(files, `${rootDir}/abort`)
   files.makeDirectory(rootDir)
   const lock = files.lock(paths.lock)
   if (lock === undefined) throw new OperatingError('STORE_LOCKED', { path: paths.lock })
   try {
-    const wasClean = !files.exists(paths.abort)
+    const wasClean = !abort.isSet
     if (!wasClean) mendCutSegment(files, commitLogDir, settings.segmentBytes, log)
     const commitLog = new CommitLog(files, commitLogDir, settings.segmentBytes, settings.maxMessageBytes)
     const queues = new ConsumeQueues(
@@ -72,6 +73,7 @@ export async function openStore(
       deleted,
       checkpoint,
       wasClean,
+      unflushedFrom: abort.unflushedFrom,
       checkCrc: settings.checkCrcOnRecover,
       delayLevelsMs: settings.delayLevelsMs,
       tornDirectory: paths.torn,
@@ -83,8 +85,7 @@ export async function openStore(
       new KeyIndex({ directory: paths.index, shape: settings.index }, commitLog, { files, clock, log })
     const { indexMsgTimestamp } = checkpoint
     await index?.load({ wasClean, saved: checkpoint.index, indexMsgTimestamp }, recovered.endOffset)
-    // Before the first write: a start that finds it reads the log again. One that is there costs no room, which a full disk lacks.
-    if (wasClean) files.writeText(paths.abort, 'open\n')
+    if (wasClean || abort.unflushedFrom !== undefined) abort.set() // one that is there costs no room, which a full disk lacks
     return new Store({
       settings,
       commitLog,
@@ -93,6 +94,7 @@ export async function openStore(
       deleted,
       recovered,
       paths,
+      abort,
       files,
       clock,
       log,

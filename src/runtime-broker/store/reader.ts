@@ -1,3 +1,4 @@
+import { isOperatingError } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
 import { readInt64, recordAt } from '../../remoting/message/index.ts'
 import type { CommitLog } from './commit-log.ts'
@@ -67,8 +68,17 @@ export function readQueue(
     if (body.length === 0) return none('foundNull', nextBeginOffset)
     return { ...found, count: countRecords(body), bytes: body.length }
   }
-  if (commitLog.isHot(runs[0]!.start)) return result(readRuns(commitLog, runs, bytes))
-  return readRunsLater(commitLog, runs, bytes).then(result)
+  /** Where a sector is damaged, what lies before it can be read: half as many, and at last the one that cannot. */
+  const fewer = (error: unknown) => {
+    if (count === 1 || !isOperatingError(error, 'FILE_FAILED')) throw error
+    return readQueue(commitLog, queue, queueOffset, { ...limits, countMax: count >> 1 }, log)
+  }
+  if (!commitLog.isHot(runs[0]!.start)) return readRunsLater(commitLog, runs, bytes).then(result, fewer)
+  try {
+    return result(readRuns(commitLog, runs, bytes))
+  } catch (error) {
+    return fewer(error)
+  }
 }
 
 function select(commitLog: CommitLog, queue: ConsumeQueue, queueOffset: number, limits: ReadLimits): Selection {

@@ -29,6 +29,7 @@ const checkpointSlackMs = 3000
 /** How much of a torn tail is kept aside. */
 const tornBytesMax = 64 * 1024 * 1024
 const tornChunkBytes = 1024 * 1024
+const rewriteChunkBytes = 1024 * 1024
 
 export interface Recovered {
   endOffset: number
@@ -42,6 +43,7 @@ export interface RecoveryParts {
   deleted: DeletedTopics
   checkpoint: Checkpoint
   wasClean: boolean // the last process left no abort file
+  unflushedFrom: number | undefined // AbortMark has the meaning
   checkCrc: boolean
   delayLevelsMs: readonly number[]
   tornDirectory: string
@@ -76,6 +78,8 @@ export async function recover(parts: RecoveryParts): Promise<Recovered> {
     endOffset = await scanRecords(commitLog, segments.minOffset, parts.checkCrc, (record) => dispatch.take(record))
   }
   cutTail(parts, endOffset)
+  const { unflushedFrom } = parts
+  if (unflushedFrom !== undefined) rewrite(commitLog, Math.max(unflushedFrom, segments.minOffset), endOffset)
   // After a crash the end may be in the system's memory only; whoever reads it now must find it after a power cut too.
   if (!parts.wasClean) await segments.sync(from)
   commitLog.startAt(endOffset)
@@ -284,6 +288,21 @@ export function cutTail(
   }
   segments.dropAfter(endOffset, tornDirectory, log)
   if (torn.length > 0 || !wasClean) segments.zeroFrom(endOffset)
+}
+
+/**
+ * Writes the same bytes again. After an fsync that failed the system has them, takes them for written and syncs them no more,
+ * although the disk may never have got them.
+ */
+function rewrite(commitLog: CommitLog, from: number, endOffset: number): void {
+  const { segments } = commitLog
+  for (let at = from; at < endOffset; ) {
+    const start = segments.startOf(at)
+    const bytes = Buffer.alloc(Math.min(rewriteChunkBytes, endOffset - at, start + segments.segmentBytes - at))
+    commitLog.read(bytes, at)
+    segments.file(at).write(bytes, at - start)
+    at += bytes.length
+  }
 }
 
 function isPartOfOneRecord(torn: Buffer): boolean {

@@ -1,6 +1,6 @@
 import { assert } from '../../base/assert.ts'
 import { OperatingError } from '../../base/errors.ts'
-import type { Files, OpenFile } from '../../base/files.ts'
+import type { FileInfo, Files, OpenFile } from '../../base/files.ts'
 import type { Log } from '../../base/log.ts'
 
 /** Segment and queue files are named by the offset of their first byte: 20 digits, so that names sort as numbers do. */
@@ -35,17 +35,23 @@ export function loadStarts(files: Files, directory: string, fileBytes: number): 
 }
 
 /**
- * After a crash the last segment may be short: zeroFrom cuts a file before it makes it whole again. What it still has ends
- * where the log does. After a clean stop a segment of another length says that the size setting was changed.
+ * After a crash the last segment with something in it may be short: zeroFrom cuts a file before it makes it whole again. What it
+ * still has ends where the log does. Where another segment is of another length too, or the short one ends with nothing, it is
+ * the size setting that was changed: then nothing is touched.
  */
 export function mendCutSegment(files: Files, directory: string, segmentBytes: number, log: Log): void {
-  const last = files.list(directory).findLast((info) => !info.isDirectory)
-  if (last === undefined || last.sizeBytes === 0 || last.sizeBytes >= segmentBytes) return
-  const path = `${directory}/${last.name}`
-  log.warn(
-    { path, sizeBytes: last.sizeBytes, segmentBytes },
-    'a segment was cut when the last process died: lengthened',
-  )
+  const infos = files.list(directory).filter((info) => !info.isDirectory)
+  if (infos.at(-1)?.sizeBytes === 0) infos.pop() // loadStarts removes it
+  const index = infos.findIndex(({ sizeBytes }) => sizeBytes < segmentBytes)
+  if (index < 0) return
+  const [cut, ...behind] = infos.slice(index)
+  const isWhole = ({ name, sizeBytes }: FileInfo) => sizeBytes === segmentBytes && Number(name) % segmentBytes === 0
+  const isEmpty = ({ name }: FileInfo) => isZero(files, `${directory}/${name}`, 0)
+  const path = `${directory}/${cut!.name}`
+  const { sizeBytes } = cut!
+  const isItAlone = Number(cut!.name) % segmentBytes === 0 && infos.every((info) => info === cut || isWhole(info))
+  if (!isItAlone || !behind.every(isEmpty) || isZero(files, path, Math.max(0, sizeBytes - probeBytes))) return
+  log.warn({ path, sizeBytes, segmentBytes }, 'a segment was cut when the last process died: lengthened')
   const file = files.open(path, 'existing')
   try {
     file.truncate(segmentBytes)
@@ -54,6 +60,20 @@ export function mendCutSegment(files: Files, directory: string, segmentBytes: nu
     file.close()
   }
 }
+
+/** Whether the page of the file that begins at position holds nothing. */
+function isZero(files: Files, path: string, position: number): boolean {
+  const file = files.open(path, 'reading')
+  try {
+    const bytes = Buffer.alloc(probeBytes)
+    file.read(bytes, position)
+    return bytes.every((byte) => byte === 0)
+  } finally {
+    file.close()
+  }
+}
+
+const probeBytes = 4096
 
 /** The files of the commit log: equally long, created sparse at full length, opened when first needed. */
 export class Segments {
@@ -145,13 +165,14 @@ export class Segments {
   fileForWriting(phyOffset: number): OpenFile {
     if (phyOffset < this.endOffset) return this.file(phyOffset)
     assert(phyOffset === this.endOffset, 'segments are made one after the other')
-    const file = this.#files.open(this.#path(phyOffset), 'either') // a try that failed half-way may have left it
+    const file = this.#files.open(this.#path(phyOffset), 'either') // a process that died half-way may have left it
     try {
       file.truncate(this.segmentBytes)
       file.syncNow() // a segment of another length would stop the next start
       this.#files.syncDirectory(this.directory)
     } catch (error) {
       file.close()
+      this.#removeFailed(phyOffset)
       throw error
     }
     this.#open.set(phyOffset, file)
@@ -189,7 +210,17 @@ export class Segments {
       file.close()
     } catch (error) {
       file.close()
+      if (this.endOffset <= start) this.#removeFailed(start)
       throw error
+    }
+  }
+
+  /** Another try gets another file: after an fsync that failed the next one of the same file says nothing. */
+  #removeFailed(start: number): void {
+    try {
+      this.#files.remove(this.#path(start))
+    } catch {
+      // that the segment could not be made is what is said
     }
   }
 
@@ -247,10 +278,7 @@ export class Segments {
     }
   }
 
-  /**
-   * Makes everything from phyOffset on zero, to the end of its segment. Who dies half-way leaves that short, which
-   * mendCutSegment can only tell from a wrong setting where it is the last one.
-   */
+  /** Makes everything from phyOffset on zero, to the end of its segment. Who dies half-way leaves that to mendCutSegment. */
   zeroFrom(phyOffset: number): void {
     if (phyOffset >= this.endOffset) return
     const file = this.file(phyOffset)
@@ -265,7 +293,7 @@ export class Segments {
   dropAfter(phyOffset: number, keepDirectory: string, log: Log): void {
     while (this.#count > 0 && this.endOffset - this.segmentBytes > phyOffset) {
       const start = this.endOffset - this.segmentBytes
-      const head = Buffer.alloc(4096)
+      const head = Buffer.alloc(probeBytes)
       this.file(start).read(head, 0)
       this.#open.get(start)?.close()
       this.#open.delete(start)

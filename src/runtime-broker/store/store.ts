@@ -10,6 +10,7 @@ import {
   MessageSysFlag,
   recordBytesLimit,
 } from '../../remoting/message/index.ts'
+import type { AbortMark } from './abort-mark.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { type CommitLog, mustWriteFirst } from './commit-log.ts'
 import type { ConsumeQueue } from './consume-queue.ts'
@@ -52,7 +53,8 @@ export interface StoreParts {
   index: KeyIndex | undefined
   deleted: DeletedTopics
   recovered: Recovered
-  paths: { checkpoint: string; abort: string; torn: string }
+  paths: { checkpoint: string; torn: string }
+  abort: AbortMark
   files: Files
   clock: Clock
   log: Log
@@ -70,10 +72,9 @@ export class Store implements MessageStore {
   readonly #queues: ConsumeQueues
   readonly #index: KeyIndex | undefined
   readonly #deleted: DeletedTopics
-  readonly #files: Files
+  readonly #abort: AbortMark
   readonly #clock: Clock
   readonly #logger: Log
-  readonly #paths: StoreParts['paths']
   readonly #unlock: () => void
   readonly #diskGuard: DiskGuard
   readonly #retention: Retention
@@ -105,10 +106,9 @@ export class Store implements MessageStore {
     this.#queues = parts.queues
     this.#index = parts.index
     this.#deleted = parts.deleted
-    this.#files = parts.files
+    this.#abort = parts.abort
     this.#clock = parts.clock
     this.#logger = parts.log
-    this.#paths = parts.paths
     this.#unlock = parts.unlock
     this.#isSyncFlush = parts.settings.flush === 'SYNC'
     this.#dispatchedTo = parts.recovered.endOffset
@@ -133,7 +133,7 @@ export class Store implements MessageStore {
       state: () => this.#state,
       onFlushed: () => this.#flushed(),
       onTimeout: (phyOffset) => this.#timedOut(phyOffset),
-      onFailed: (error) => this.#failWaiting(error),
+      onFailed: (error) => this.#flushFailed(error),
     })
     this.#checkpointer = new Checkpointer({
       ...parts,
@@ -289,6 +289,7 @@ export class Store implements MessageStore {
     let isSafe = false
     try {
       await this.flush()
+      if (this.#retryAtMs !== undefined) this.#log.eraseUnwritten()
       this.#cutPartRecord()
       const untilMs = this.#clock.monotonicMs() + closeSyncMs
       await this.#checkpointer.end(untilMs)
@@ -302,7 +303,7 @@ export class Store implements MessageStore {
     this.#queues.close()
     this.#index?.close()
     this.#log.close(isSafe)
-    if (isSafe) this.#files.remove(this.#paths.abort)
+    if (isSafe) this.#abort.remove()
     this.#unlock()
     this.#logger.info({ phyOffset: this.#log.writtenOffset, isSafe }, 'store closed')
   }
@@ -567,7 +568,12 @@ export class Store implements MessageStore {
     for (let at = head; at < written && phyOffsets[at]! < phyOffset; at++) this.#settle(at, 'flushTimeout')
   }
 
-  #failWaiting(error: OperatingError): void {
+  #flushFailed(error: OperatingError): void {
+    try {
+      this.#abort.noteUnflushed(this.#log.flushedOffset)
+    } catch (cause) {
+      this.#logger.error({ err: cause }, 'the next start cannot be told what was not flushed: start on a new machine')
+    }
     const { head, end, waiters } = this.#pending
     for (let at = head; at < end; at++) {
       const waiter = waiters[at]

@@ -78,6 +78,7 @@ export async function foreseeStart(
       deleted: new DeletedTopics(dry, `${plan.rootDir}/deleted-topics.json`, commitLog.minOffset),
       checkpoint,
       wasClean,
+      unflushedFrom: undefined, // the same bytes again
       checkCrc: true,
       delayLevelsMs: [],
       tornDirectory: `${plan.rootDir}/torn`,

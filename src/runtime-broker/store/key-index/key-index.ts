@@ -4,6 +4,7 @@ import type { Files } from '../../../base/files.ts'
 import type { Log } from '../../../base/log.ts'
 import { layoutOf, readInt64 } from '../../../remoting/message/index.ts'
 import type { CommitLog } from '../commit-log.ts'
+import { isSyncFailure } from '../flusher.ts'
 import { IndexFile, type IndexShape } from './index-file.ts'
 import { keyHash } from './keys.ts'
 import { nextIndexName } from './names.ts'
@@ -65,6 +66,7 @@ export class KeyIndex {
   #finishing: Promise<void> | undefined
   #failure: unknown
   #putFailure: unknown
+  #syncFailure: unknown // between two checkpoints; each of them fails with it
   #isStopped = false
   #isClosed = false
 
@@ -165,6 +167,7 @@ export class KeyIndex {
       await last.sync()
     }
     await this.#finishFull()
+    if (this.#syncFailure !== undefined) throw this.#syncFailure
     return saved
   }
 
@@ -281,7 +284,10 @@ export class KeyIndex {
     this.#files.syncDirectory(this.#directory)
     this.#all.push(made)
     if (last?.isGrowing) {
-      void this.#finishFull().catch((error) => this.#log.error({ err: error }, 'an index file is not finished yet'))
+      void this.#finishFull().catch((error) => {
+        this.#log.error({ err: error }, 'an index file is not finished yet')
+        if (isSyncFailure(error)) this.#syncFailure = error
+      })
     }
     return made
   }
