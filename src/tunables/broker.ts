@@ -6,6 +6,7 @@ import type { Properties } from './properties.ts'
 import { replicationFields } from './replication.ts'
 import { setting, settingsOf } from './settings.ts'
 import { tlsClientFields, tlsClientPathsOf, tlsFields, tlsPathsOf } from './tls.ts'
+import { transactionFields } from './transactions.ts'
 import * as z from './values.ts'
 
 /** Settings of a broker, under the keys of Apache RocketMQ. */
@@ -145,6 +146,7 @@ export const brokerSchema = z.object({
     'Sends are refused while the volume of the commit log is fuller than this.',
     { unit: '%' },
   ),
+  ...transactionFields,
   ...replicationFields,
   ...tlsFields,
   ...tlsClientFields,

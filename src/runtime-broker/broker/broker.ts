@@ -29,6 +29,7 @@ import { SlaveSync } from './slave-sync.ts'
 import { Stats } from './stats.ts'
 import { tableStorage } from './table-storage.ts'
 import { Topics } from './topics.ts'
+import { Transactions } from './transactions/transactions.ts'
 
 export interface RunningBroker {
   readonly address: Address
@@ -80,6 +81,8 @@ export async function startBroker(given: BrokerSettings, doors: Doors): Promise<
   const brokerAddr = formatAddress({ host: brokerIp, port: main.server.address.port })
   const storeHost = encodeHost({ host: brokerIp, port: main.server.address.port })
   const schedule = new Schedule(delayLevels, store, storeHost, tables)
+  const parts = { store, storeHost, settings, topics, consumerOffsets, clients, delayLevels, clock, log }
+  const transactions = new Transactions(parts)
   const replication = await startReplication(settings, store, doors)
   const slaveSync = new SlaveSync({ topics, groups, consumerOffsets, schedule }, replication, doors, clientTls)
   const registration = new Registration(settings, brokerAddr, topics, doors, clientTls, {
@@ -103,6 +106,7 @@ export async function startBroker(given: BrokerSettings, doors: Doors): Promise<
     locks: new QueueLocks(clock),
     delayLevels,
     schedule,
+    transactions,
     replication,
     stats,
     clock,
@@ -122,7 +126,10 @@ export async function startBroker(given: BrokerSettings, doors: Doors): Promise<
   })
   topics.onChange((topic) => void registration.topicChanged(topic))
   if (replication.isSlave) slaveSync.start(() => void registration.registerAll())
-  else schedule.start()
+  else {
+    schedule.start()
+    transactions.start()
+  }
   main.serve(mainHandler(broker))
   // Any free port has no second one at a known distance.
   const fast =
@@ -151,6 +158,7 @@ export async function startBroker(given: BrokerSettings, doors: Doors): Promise<
       await Promise.all(servers)
       for (const timer of timers) timer.cancel()
       tls?.close()
+      await transactions.close()
       await slaveSync.close()
       await replication.close()
       stats.close()

@@ -48,6 +48,7 @@ export class Clients {
   readonly #clock: Clock
   readonly #log: Log
   readonly #mayNotify: (consumerGroup: string) => boolean
+  #turn = 0
 
   /** @param mayNotify are the clients of this group to be told when its members or subscriptions change? */
   constructor(clock: Clock, log: Log, mayNotify: (consumerGroup: string) => boolean) {
@@ -112,6 +113,12 @@ export class Clients {
 
   producers(group: string): Iterable<Client> | undefined {
     return this.#producers.get(group)?.values()
+  }
+
+  /** Each time another producer of the group; undefined: none is connected. */
+  nextProducer(group: string): Client | undefined {
+    const clients = [...(this.#producers.get(group)?.values() ?? [])].filter(({ connection }) => connection.isOpen)
+    return clients[this.#turn++ % Math.max(1, clients.length)]
   }
 
   producerGroups(): Iterable<[string, Map<Connection, Client>]> {

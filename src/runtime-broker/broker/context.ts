@@ -13,6 +13,7 @@ import type { Replication } from './replication.ts'
 import type { Schedule } from './schedule.ts'
 import type { Stats } from './stats.ts'
 import type { Topics } from './topics.ts'
+import type { Transactions } from './transactions/transactions.ts'
 
 /** What the processors of one broker work with. */
 export interface Broker {
@@ -32,6 +33,7 @@ export interface Broker {
   readonly locks: QueueLocks
   readonly delayLevels: DelayLevels
   readonly schedule: Schedule
+  readonly transactions: Transactions
   readonly replication: Replication
   readonly stats: Stats
   readonly clock: Clock

@@ -60,6 +60,25 @@ async function registryOf(broker: Broker): Promise<Registry> {
     for (const [, members] of clients.producerGroups()) count += members.size
     return count
   })
+  gauge(
+    'rocketmq_half_messages',
+    'Messages of transactions that no pass of the check has found ended.',
+    () => broker.transactions.waitingCount,
+  )
+  for (const [outcome, name] of [
+    ['commit', 'rocketmq_commit_messages_total'],
+    ['rollback', 'rocketmq_rollback_messages_total'],
+  ] as const) {
+    new Counter({
+      name,
+      help: `Transactions that ended by a ${outcome}, since the start.`,
+      registers,
+      collect() {
+        this.reset()
+        this.inc(broker.transactions.counts[outcome])
+      },
+    })
+  }
   new Counter({
     name: 'rocketmq_messages_in_total',
     help: 'Messages that producers had stored, since the start.',

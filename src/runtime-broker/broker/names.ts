@@ -83,6 +83,9 @@ export function isGroupNameValid(consumerGroup: string): boolean {
   return consumerGroup.length <= groupLengthMax && namePattern.test(consumerGroup)
 }
 
+/** Under this group stands how far half messages are. */
+export const transactionGroup = 'CID_RMQ_SYS_TRANS'
+
 /** Groups that exist in every broker. Source: Apache RocketMQ 5, SubscriptionGroupManager#init. */
 export const systemGroups: readonly string[] = [
   'TOOLS_CONSUMER',
@@ -92,7 +95,7 @@ export const systemGroups: readonly string[] = [
   'CID_ONSAPI_PULL',
   'CID_ONSAPI_PERMISSION',
   'CID_ONSAPI_OWNER',
-  'CID_RMQ_SYS_TRANS',
+  transactionGroup,
 ]
 
 /** Groups of the broker's own use: made whether or not groups may be created by consuming. */

@@ -10,6 +10,7 @@ import { getBrokerConsumeStats, getConsumeStats, queryTopicsByConsumer } from '.
 import { getAllConsumerOffset, queryConsumerOffset, updateConsumerOffset } from './consumer-offset.ts'
 import { getConsumerRunningInfo } from './consumer-running-info.ts'
 import { getAllDelayOffset } from './delay-offset.ts'
+import { endTransaction } from './end-transaction.ts'
 import { errorResponse } from './errors.ts'
 import { getConsumerList } from './get-consumer-list.ts'
 import { getHaStatus } from './ha-status.ts'
@@ -36,6 +37,7 @@ const processors: readonly Processor[] = [
   sendMessage,
   sendMessageV2,
   sendBatchMessage,
+  endTransaction,
   // consumers
   pullMessage,
   litePullMessage,

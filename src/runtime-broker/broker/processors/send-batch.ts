@@ -3,7 +3,7 @@ import { readProperty } from '../../../remoting/message/index.ts'
 import { isRetryTopic } from '../names.ts'
 import { delayLevelOf } from '../property-text.ts'
 import { type Response, refuse } from './processor.ts'
-import { unsupported } from './send-check.ts'
+import { isHalfMessage, timerRefusal } from './send-check.ts'
 
 export interface BatchEntry {
   flag: number
@@ -37,8 +37,9 @@ export function splitBatch(topic: string, batchProperties: string, bytes: Buffer
     const propertiesLength = bytes.readInt16BE(propertiesAt - 2)
     if (propertiesLength < 0 || propertiesAt + propertiesLength !== end) return illegal('the batch is cut short')
     const properties = bytes.toString('utf8', propertiesAt, end)
-    const refusal = unsupported(0, properties)
+    const refusal = timerRefusal(properties)
     if (refusal !== undefined) return refusal
+    if (isHalfMessage(properties, 0)) return illegal('a batch cannot be part of a transaction')
     if (delayLevelOf(readProperty(properties, 'DELAY')) > 0) return illegal('a batch cannot be delayed')
     entries.push({ flag: bytes.readInt32BE(at + 12), body: bytes.subarray(at + 20, at + 20 + bodyLength), properties })
     at = end

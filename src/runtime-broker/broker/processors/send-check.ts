@@ -1,6 +1,6 @@
 import { Perm, ResponseCode } from '../../../remoting/codes.ts'
 import type { SendMessageRequest } from '../../../remoting/headers/send-message.ts'
-import { readProperty } from '../../../remoting/message/index.ts'
+import { PropertyName, readProperty } from '../../../remoting/message/index.ts'
 import type { Request } from '../../../remoting/server.ts'
 import { Version } from '../../../remoting/version.ts'
 import type { Broker } from '../context.ts'
@@ -45,15 +45,39 @@ export function queueToSend(queueId: number, topic: Topic, broker: Broker): numb
   return queueId >= 0 ? queueId : broker.random.int(Math.max(1, topic.config.writeQueueNums))
 }
 
-/** What this release does not do must not be stored as if it did. */
-export function unsupported(sysFlag: number, properties: string): Response | undefined {
-  if ((sysFlag & transactionFlags) !== 0 || readProperty(properties, 'TRAN_MSG')?.toLowerCase() === 'true') {
-    return refuse(ResponseCode.NO_PERMISSION, 'transactions are not supported by this release')
+/**
+ * Is a message with these properties to wait until its producer ends its transaction? A retry that old clients send by
+ * themselves has kept the property of a committed message. Source: Apache RocketMQ 5, SendMessageProcessor#sendMessage.
+ */
+export function isHalfMessage(properties: string, reconsumeTimes: number): boolean {
+  if (!properties.includes(PropertyName.TRANSACTION_PREPARED)) return false
+  if (readProperty(properties, PropertyName.TRANSACTION_PREPARED)?.toLowerCase() !== 'true') return false
+  return reconsumeTimes === 0 || delayLevelOf(readProperty(properties, PropertyName.DELAY)) === 0
+}
+
+/** What cannot be done must not be stored as if it were. */
+export function unsupported(
+  { sysFlag, properties = '', reconsumeTimes }: SendMessageRequest,
+  isBatch: boolean,
+  { settings }: Broker,
+): Response | undefined {
+  const isHalf = isHalfMessage(properties, reconsumeTimes)
+  if (isHalf && settings.rejectTransactionMessage) {
+    const remark = `the broker[${settings.brokerIP1}] sending transaction message is forbidden`
+    return refuse(ResponseCode.NO_PERMISSION, remark)
   }
-  if (timerPattern.test(properties) && delayLevelOf(readProperty(properties, 'DELAY')) === 0) {
-    return refuse(ResponseCode.SYSTEM_ERROR, 'accurate timer message is not enabled, timerWheelEnable is false')
+  if (isHalf && isBatch) return refuse(ResponseCode.MESSAGE_ILLEGAL, 'a batch cannot be part of a transaction')
+  if (!isHalf && (sysFlag & transactionFlags) !== 0) {
+    return refuse(ResponseCode.MESSAGE_ILLEGAL, 'the sysFlag is one of a transaction, the property TRAN_MSG says none')
   }
-  return undefined
+  return timerRefusal(properties)
+}
+
+/** Messages for a time of their own are for a broker that has timers. */
+export function timerRefusal(properties: string): Response | undefined {
+  if (!timerPattern.test(properties)) return undefined
+  if (delayLevelOf(readProperty(properties, PropertyName.DELAY)) > 0) return undefined // the level counts, as with Apache
+  return refuse(ResponseCode.SYSTEM_ERROR, 'accurate timer message is not enabled, timerWheelEnable is false')
 }
 
 /**

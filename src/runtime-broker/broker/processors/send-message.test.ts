@@ -69,8 +69,8 @@ test.each<[string, string, Parameters<TestBroker['client']['send']>[1], number]>
   ['a queue that is missing', 'plain', { queueId: 99 }, ResponseCode.INVALID_PARAMETER],
   ['no body', 'plain', { body: '' }, ResponseCode.SYSTEM_ERROR],
   ['a body above maxMessageSize', 'plain', { body: Buffer.alloc(4_194_305) }, ResponseCode.MESSAGE_ILLEGAL],
-  ['a half message', 'plain', { sysFlag: 4 }, ResponseCode.NO_PERMISSION],
-  ['a half message by property', 'plain', { properties: { TRAN_MSG: 'true' } }, ResponseCode.NO_PERMISSION],
+  ['a half message that does not say so', 'plain', { sysFlag: 4 }, ResponseCode.MESSAGE_ILLEGAL],
+  ['a batch as half message', 'plain', { batch: true, properties: { TRAN_MSG: 'true' } }, ResponseCode.MESSAGE_ILLEGAL],
   ['a timer message', 'plain', { properties: { TIMER_DELAY_SEC: '9' } }, ResponseCode.SYSTEM_ERROR],
 ])('refused: %s', async (_, topic, message, code) => {
   const sent = await broker.client.send(topic, message)

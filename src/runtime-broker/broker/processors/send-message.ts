@@ -12,13 +12,14 @@ import type { Connection, Request } from '../../../remoting/server.ts'
 import type { Appended, AppendWaiter, NewMessage, SettleStatus } from '../../store/index.ts'
 import type { Broker } from '../context.ts'
 import { withHostFlags } from '../host-flags.ts'
+import { TopicName } from '../names.ts'
 import { delayLevelOf, removeProperty, setProperties } from '../property-text.ts'
 import { toSchedule } from '../schedule.ts'
 import type { Topic } from '../topics.ts'
 import { errorResponse } from './errors.ts'
 import { done, type Outcome, processor, type Response, refuse } from './processor.ts'
 import { splitBatch } from './send-batch.ts'
-import { deadLetterTopic, queueToSend, topicToSend, unsupported } from './send-check.ts'
+import { deadLetterTopic, isHalfMessage, queueToSend, topicToSend, unsupported } from './send-check.ts'
 import { isPlainUniqKey, SendReply } from './send-reply.ts'
 
 /** Stores one message, or a batch of one queue; answers when it is as safe as the broker's flushDiskType says. */
@@ -43,9 +44,9 @@ function store(header: SendMessageRequest, broker: Broker, request: Request): Re
   if (isResponse(target)) return target
   if (request.body.length === 0) return refuse(ResponseCode.SYSTEM_ERROR, 'the message body is empty')
   const given = header.properties ?? ''
-  const refusal = unsupported(header.sysFlag, given)
-  if (refusal !== undefined) return refusal
   const isBatch = header.batch || request.code === RequestCode.SEND_BATCH_MESSAGE
+  const refusal = unsupported(header, isBatch, broker)
+  if (refusal !== undefined) return refusal
   return isBatch ? storeBatch(header, target, given, broker, request) : storeOne(header, target, given, broker, request)
 }
 
@@ -72,6 +73,11 @@ function storeOne(
   message.tagsCode = tagsCodeOf(readProperty(properties, PropertyName.TAGS))
   message.waitsForFlush = readProperty(properties, PropertyName.WAIT) !== 'false'
 
+  if (deadLetters === undefined && isHalfMessage(given, header.reconsumeTimes)) {
+    const pending = new PendingSend(request, broker, broker.topics.ensure(TopicName.TRANS_HALF, 1), queueId, uniqKey)
+    pending.appended(broker.store.append(broker.transactions.prepare(message), pending))
+    return undefined
+  }
   const level = deadLetters === undefined ? delayLevelOf(readProperty(properties, PropertyName.DELAY)) : 0
   const stored =
     level === 0 ? message : toSchedule(message, broker.delayLevels.clamp(level), broker.delayLevels, broker.clock.now())

@@ -206,6 +206,7 @@ interface Sent {
   properties: Record<string, string>
   queueId: number
   sysFlag: number
+  bornTimestamp: number
   reconsumeTimes: number
   maxReconsumeTimes: number
   batch: boolean

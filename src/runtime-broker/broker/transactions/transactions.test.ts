@@ -1,0 +1,252 @@
+import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { eventually } from '../../../base/testing/eventually.ts'
+import { writeHeartbeatData } from '../../../remoting/body/heartbeat.ts'
+import { RequestCode, ResponseCode } from '../../../remoting/codes.ts'
+import { checkTransactionStateRequest } from '../../../remoting/headers/transaction.ts'
+import { decodeMessage, MessageSysFlag, parseOffsetMsgId, type StoredMessage } from '../../../remoting/message/index.ts'
+import { startTestBroker, type TestBroker, type TestClient } from '../testing/test-broker.ts'
+
+const { TRANSACTION_COMMIT: commit, TRANSACTION_ROLLBACK: rollback, TRANSACTION_PREPARED: prepared } = MessageSysFlag
+const half = 'RMQ_SYS_TRANS_HALF_TOPIC'
+const ops = 'RMQ_SYS_TRANS_OP_HALF_TOPIC'
+
+let broker: TestBroker
+let client: TestClient
+/** Questions that the client was asked. */
+let asked: { header: ReturnType<typeof checkTransactionStateRequest.decode>; message: StoredMessage }[]
+
+async function start(settings: Record<string, unknown> = {}): Promise<void> {
+  broker = await startTestBroker({
+    transactionTimeOut: 1,
+    transactionCheckInterval: 50,
+    transactionOpBatchInterval: 10,
+    ...settings,
+  })
+  client = broker.client
+  client.answer = ({ code, extFields, body }) => {
+    if (code === RequestCode.CHECK_TRANSACTION_STATE) {
+      const message = decodeMessage(Buffer.from(body), 0)
+      asked.push({ header: checkTransactionStateRequest.decode(extFields), message })
+    }
+    return { code: 0 }
+  }
+  await client.createTopic('orders', 2)
+}
+
+beforeEach(() => {
+  asked = []
+})
+
+afterEach(() => broker.stop())
+
+interface Half {
+  commitLogOffset: number
+  tranStateTableOffset: number
+}
+
+async function sendHalf(properties: Record<string, string> = {}, body = 'paid'): Promise<Half> {
+  const sent = await client.send('orders', {
+    queueId: 1,
+    body,
+    sysFlag: prepared,
+    bornTimestamp: Date.now(),
+    properties: { TRAN_MSG: 'true', PGROUP: 'P', UNIQ_KEY: 'K1', TAGS: 'a', ...properties },
+  })
+  expect(sent).toMatchObject({ code: 0, extFields: { queueId: '1', transactionId: 'K1' } })
+  const { phyOffset } = parseOffsetMsgId(sent.extFields.msgId!)
+  return { commitLogOffset: phyOffset, tranStateTableOffset: Number(sent.extFields.queueOffset) }
+}
+
+function end(of: Half, commitOrRollback: number, more: Record<string, unknown> = {}) {
+  const extFields = { producerGroup: 'P', msgId: 'K1', commitOrRollback, ...of, ...more }
+  return client.call(RequestCode.END_TRANSACTION, extFields)
+}
+
+function beat(by: TestClient = client) {
+  const body = writeHeartbeatData({
+    clientID: 'producer-1',
+    producerDataSet: [{ groupName: 'P' }],
+    consumerDataSet: [],
+    heartbeatFingerprint: 0,
+    withoutSub: false,
+  })
+  return by.call(RequestCode.HEART_BEAT, {}, body)
+}
+
+/** What the group of transactions has not passed yet. */
+async function unpassed(): Promise<Record<string, number>> {
+  const answer = await client.call(RequestCode.GET_CONSUME_STATS, { consumerGroup: 'CID_RMQ_SYS_TRANS' })
+  const text = answer.body.toString()
+  const pattern = /"topic":"(\w+)"[^{}]*\}:\{"brokerOffset":(\d+),"consumerOffset":(\d+)/g
+  return Object.fromEntries([...text.matchAll(pattern)].map(([, topic, max, at]) => [topic, Number(max) - Number(at)]))
+}
+
+test('a half message is readable only after its commit, with all that it had', async () => {
+  await start()
+  const sent = await sendHalf({ KEYS: 'k' })
+  expect((await client.pull('orders', { queueId: 1 })).bodies).toEqual([])
+
+  expect(await end(sent, commit)).toMatchObject({ code: 0 })
+
+  const { messages } = await client.pull('orders', { queueId: 1, subscription: 'a' })
+  expect(messages).toHaveLength(1)
+  expect(messages[0]).toMatchObject({
+    sysFlag: commit,
+    preparedTransactionOffset: sent.commitLogOffset,
+    queueOffset: 0,
+  })
+  expect(messages[0]!.body.toString()).toBe('paid')
+  expect(Object.fromEntries(messages[0]!.properties)).toMatchObject({
+    UNIQ_KEY: 'K1',
+    __transactionId__: 'K1',
+    KEYS: 'k',
+    REAL_TOPIC: 'orders',
+    REAL_QID: '1',
+    TRAN_MSG: 'true',
+    PGROUP: 'P',
+  })
+})
+
+test('half and op messages lie as Apache lays them', async () => {
+  await start({ transactionCheckInterval: 60_000 })
+  const first = await sendHalf()
+  const second = await sendHalf()
+
+  await end(first, rollback)
+  await end(second, commit)
+
+  const stored = (await client.pull(half)).messages
+  expect(stored.map(({ sysFlag, queueOffset, queueId }) => [sysFlag, queueOffset, queueId])).toEqual([
+    [0, 0, 0],
+    [0, 1, 0],
+  ])
+  expect(stored[0]!.properties.get('REAL_TOPIC')).toBe('orders')
+  await eventually(async () => {
+    const { messages, bodies } = await client.pull(ops)
+    expect(bodies.join('')).toBe('0,1,')
+    expect(Object.fromEntries(messages[0]!.properties)).toEqual({ TAGS: 'd', WAIT: 'true' })
+  })
+})
+
+test('a transaction ends once, and only by its own group', async () => {
+  await start({ transactionCheckInterval: 60_000 })
+  const sent = await sendHalf()
+  const otherwise = { code: ResponseCode.SYSTEM_ERROR }
+
+  expect(await end(sent, commit, { producerGroup: 'Q' })).toMatchObject(otherwise)
+  expect(await end(sent, commit, { tranStateTableOffset: 7 })).toMatchObject(otherwise)
+  expect(await end({ ...sent, commitLogOffset: 3 }, commit)).toMatchObject(otherwise)
+  expect(await end(sent, 0)).toMatchObject({ code: 0 })
+  expect((await client.pull('orders', { queueId: 1 })).bodies).toEqual([])
+  const ends = await Promise.all([end(sent, commit), end(sent, commit), end(sent, commit)])
+
+  expect(ends.map(({ code }) => code)).toEqual([0, 0, 0])
+  expect(await end(sent, rollback)).toMatchObject({ code: ResponseCode.ILLEGAL_OPERATION })
+  const { bodies, messages } = await client.pull('orders', { queueId: 1 })
+  expect(bodies).toEqual(['paid'])
+  const { phyOffset } = messages[0]!
+  expect(await end({ commitLogOffset: phyOffset, tranStateTableOffset: 0 }, commit)).toMatchObject(otherwise)
+})
+
+test('a producer of the group is asked, and its answer ends the transaction', async () => {
+  await start()
+  await beat()
+  await sendHalf()
+
+  await eventually(() => expect(asked.length).toBeGreaterThan(0))
+
+  const { header, message } = asked.at(-1)!
+  expect(header).toMatchObject({ topic: half, msgId: 'K1', transactionId: 'K1', brokerName: 'broker-a' })
+  expect(message).toMatchObject({
+    topic: 'orders',
+    queueId: 1,
+    queueOffset: header.tranStateTableOffset,
+    phyOffset: header.commitLogOffset,
+  })
+  expect(message.body.toString()).toBe('paid')
+  expect(message.properties.get('PGROUP')).toBe('P')
+  const answer = { commitLogOffset: header.commitLogOffset, tranStateTableOffset: header.tranStateTableOffset }
+  expect(await end(answer, commit, { fromTransactionCheck: true })).toMatchObject({ code: 0 })
+  expect((await client.pull('orders', { queueId: 1 })).bodies).toEqual(['paid'])
+  await eventually(async () => expect(await unpassed()).toEqual({ [half]: 0, [ops]: 0 }))
+  const questions = asked.length
+  await new Promise((resolve) => setTimeout(resolve, 150)) // three passes
+  expect(asked.length).toBe(questions)
+})
+
+test('an end that comes for an earlier copy ends the later ones too', async () => {
+  await start()
+  await beat()
+  const sent = await sendHalf()
+  await eventually(() => expect(asked.length).toBeGreaterThan(1))
+
+  await end(sent, commit)
+
+  await eventually(async () => expect(await unpassed()).toEqual({ [half]: 0, [ops]: 0 }))
+  expect((await client.pull('orders', { queueId: 1 })).bodies).toEqual(['paid'])
+})
+
+test('a restart forgets no transaction, neither an open nor an ended one', async () => {
+  await start({ transactionCheckInterval: 300 })
+  const ended = await sendHalf()
+  await sendHalf({ UNIQ_KEY: 'K1', KEYS: 'open' })
+  await end(ended, rollback)
+  await broker.restart()
+  await beat(client)
+
+  await eventually(() => expect(asked.length).toBeGreaterThan(0))
+
+  expect(asked.every(({ message }) => message.properties.get('KEYS') === 'open')).toBe(true)
+  expect((await client.pull('orders', { queueId: 1 })).bodies).toEqual([])
+})
+
+test('what nobody ends is given up after transactionCheckMax questions', async () => {
+  await start({ transactionCheckMax: 2 })
+  await beat()
+  await sendHalf()
+
+  await eventually(async () => expect(await unpassed()).toEqual({ [half]: 0, [ops]: 0 }))
+
+  expect(asked.map(({ message }) => message.properties.get('TRANSACTION_CHECK_TIMES'))).toEqual(['1', '2'])
+  expect((await client.pull('TRANS_CHECK_MAX_TIME_TOPIC')).bodies).toEqual(['paid'])
+  expect((await client.pull('orders', { queueId: 1 })).bodies).toEqual([])
+})
+
+test('an immune message is asked about later and holds up no other', async () => {
+  await start()
+  await beat()
+  const immune = await sendHalf({ CHECK_IMMUNITY_TIME_IN_SECONDS: '1', KEYS: 'immune' })
+  const second = await sendHalf({ CHECK_IMMUNITY_TIME_IN_SECONDS: '3600', KEYS: 'never' })
+  await sendHalf({ KEYS: 'plain' })
+  const keysAsked = () => new Set(asked.map(({ message }) => message.properties.get('KEYS')))
+
+  await eventually(() => expect(keysAsked()).toEqual(new Set(['plain'])))
+  expect(await end(second, commit)).toMatchObject({ code: 0 }) // known by the offset of its first copy
+  await eventually(() => expect(keysAsked()).toEqual(new Set(['plain', 'immune'])), 5_000)
+
+  expect(await end(immune, commit)).toMatchObject({ code: ResponseCode.ILLEGAL_OPERATION })
+  const { messages } = await client.pull('orders', { queueId: 1 })
+  expect(messages.map(({ properties }) => properties.get('KEYS'))).toEqual(['never'])
+})
+
+test('a commit of a delayed message begins its delay', async () => {
+  await start({ messageDelayLevel: '1s' })
+  const sent = await sendHalf({ DELAY: '1' })
+
+  await end(sent, commit)
+
+  expect((await client.pull('orders', { queueId: 1 })).bodies).toEqual([])
+  expect((await client.pull('orders', { queueId: 1, holdMs: 5_000 })).bodies).toEqual(['paid'])
+})
+
+test('what is no half message does not wait as one', async () => {
+  await start({ rejectTransactionMessage: true })
+
+  const rejected = await client.send('orders', { sysFlag: prepared, properties: { TRAN_MSG: 'true', PGROUP: 'P' } })
+  const flagOnly = await client.send('orders', { sysFlag: prepared })
+  const retry = await client.send('orders', { reconsumeTimes: 1, properties: { TRAN_MSG: 'true', DELAY: '1' } })
+
+  expect(rejected).toMatchObject({ code: ResponseCode.NO_PERMISSION })
+  expect(flagOnly).toMatchObject({ code: ResponseCode.MESSAGE_ILLEGAL })
+  expect(retry).toMatchObject({ code: 0 })
+})
