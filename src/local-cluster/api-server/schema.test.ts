@@ -49,6 +49,8 @@ test.each<[Schema, unknown, string]>([
   [{ type: 'integer', minimum: 1 }, 0, 'should be greater than or equal to 1'],
   [{ type: 'integer' }, 1.5, 'must be of type integer: "number"'],
   [{ type: 'string', pattern: '^[a-z]+$' }, 'A', "should match '^[a-z]+$'"],
+  [{ type: 'string', format: 'date-time' }, 'yesterday', 'must be of type date-time: "yesterday"'],
+  [{ type: 'string', format: 'date-time' }, '2026-13-01T00:00:00Z', 'must be of type date-time'],
   [{ type: 'string', maxLength: 2 }, 'äöü', 'Too long: may not be more than 2 bytes'],
   [{ enum: ['Sync', 'Async'] }, 'x', 'Unsupported value: "x": supported values: "Sync", "Async"'],
   [{ type: 'array', maxItems: 1 }, [1, 2], 'Too many: 2'],
@@ -63,6 +65,7 @@ test.each<[Schema, unknown, string]>([
 test.each<[Schema, unknown]>([
   [{ type: 'number' }, 1],
   [{ type: 'string', nullable: true }, null],
+  [{ type: 'string', format: 'date-time' }, '2026-01-02T03:04:05.6+02:00'],
   [{ 'x-kubernetes-int-or-string': true }, '25%'],
   [{ type: 'object', additionalProperties: { type: 'string' } }, { a: 'b' }],
 ])('%j takes %j', (schema, value) => {

@@ -147,8 +147,16 @@ function scalarProblems(schema: Schema, value: unknown, path: string): Cause[] {
       wrong(`should be at least ${schema.minLength} chars long`)
     if (schema.pattern !== undefined && !new RegExp(schema.pattern, 'u').test(value))
       wrong(`should match '${schema.pattern}'`)
+    if (schema.format === 'date-time' && !isDateTime(value))
+      wrong(`must be of type date-time: ${JSON.stringify(value)}`)
   }
   return problems
+}
+
+function isDateTime(text: string): boolean {
+  return (
+    /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$/i.test(text) && !Number.isNaN(Date.parse(text))
+  )
 }
 
 function combinationProblems(schema: Schema, value: unknown, path: string): Cause[] {
