@@ -138,7 +138,7 @@ export const consumerGroupDefinition: Definition = {
   rules: [
     {
       rule: `!(${groupNameInUse} in [${reservedGroups.map((name) => `'${name}'`).join(', ')}]) && !${groupNameInUse}.startsWith('${reservedPrefix}')`,
-      message: `RocketMQ keeps these for itself: ${reservedGroups.join(', ')}, ${reservedPrefix}*`,
+      message: `groupName, by default the resource's name: RocketMQ keeps these for itself: ${reservedGroups.join(', ')}, ${reservedPrefix}*`,
     },
     {
       rule: `${groupNameInUse}.matches('^[%|a-zA-Z0-9_-]{1,120}$')`,

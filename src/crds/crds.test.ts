@@ -106,6 +106,8 @@ test.each<[string, string, object, string]>([
     { resetOffset: { requestId: 'a', to: 'Latest', timestamp: '2026-01-01T00:00:00Z' } },
     'timestamp goes with',
   ],
+  ['a size that is no quantity', 'BrokerSet', { storage: { size: '20 GB' } }, 'match'],
+  ['memory that is no quantity', 'NameServer', { resources: { limits: { memory: 'much' } } }, 'match'],
   ['an unknown permission', 'Topic', { permission: 'Everything' }, 'ReadWrite'],
 ])('%s is refused', (_, kind, spec, says) => {
   const object = JSON.parse(JSON.stringify(withSpec(sample(kind), spec)))

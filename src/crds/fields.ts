@@ -16,9 +16,12 @@ const passThrough = z.looseObject({}).meta({ 'x-kubernetes-preserve-unknown-fiel
 const labelText = z.string().max(63)
 const labelMap = z.record(z.string().max(317), labelText)
 
+/** Source: Kubernetes, resource.Quantity; controller-gen writes the same pattern. */
+const quantityPattern = '^[+-]?([0-9]+(\\.[0-9]*)?|\\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$'
+
 export const quantity = z
-  .union([z.int(), z.string().max(32)])
-  .meta({ 'x-kubernetes-int-or-string': true })
+  .union([z.int(), z.string().max(32).regex(new RegExp(quantityPattern))])
+  .meta({ 'x-kubernetes-int-or-string': true, pattern: quantityPattern })
   .describe('A Kubernetes quantity, such as 500m or 20Gi.')
 
 export const resources = z

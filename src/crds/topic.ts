@@ -71,7 +71,7 @@ export const topicDefinition: Definition = {
   rules: [
     {
       rule: `!(${topicNameInUse} in [${reservedTopics.map((name) => `'${name}'`).join(', ')}]) && !${topicNameInUse}.matches('^(${reservedPrefixes.join('|')})')`,
-      message: `RocketMQ keeps these for itself: ${[...reservedTopics, ...reservedPrefixes.map((prefix) => `${prefix}*`)].join(', ')}`,
+      message: `topicName, by default the resource's name: RocketMQ keeps these for itself: ${[...reservedTopics, ...reservedPrefixes.map((prefix) => `${prefix}*`)].join(', ')}`,
     },
     {
       rule: `${topicNameInUse}.matches('^[%|a-zA-Z0-9_-]{1,127}$')`,
