@@ -87,11 +87,15 @@ export interface RecordFields {
   preparedTransactionOffset: number
   body: Buffer
   properties: string
+  /** More properties, in UTF-8: what every message of a broker has is not made anew for each. */
+  propertiesEnd?: Buffer | undefined
 }
 
 /** An upper bound of the bytes that encodeRecord will write. */
 export function recordBytesLimit(fields: RecordFields, topicBytes: number): number {
-  return recordBytesMin + 1 + 24 + fields.body.length + topicBytes + 3 * fields.properties.length
+  const { body, properties, propertiesEnd } = fields
+  const endBytes = propertiesEnd === undefined ? 0 : propertiesEnd.length
+  return recordBytesMin + 1 + 24 + body.length + topicBytes + 3 * properties.length + endBytes
 }
 
 /**
@@ -108,7 +112,7 @@ export function encodeRecord(
   phyOffset: number,
   storeTimestamp: number,
 ): number {
-  const { body, bornHost, storeHost, properties } = fields
+  const { body, bornHost, storeHost, properties, propertiesEnd } = fields
   const isV2 = topic.length > v1TopicBytesMax
   into.writeInt32BE(isV2 ? RecordMagic.V2 : RecordMagic.V1, position + 4)
   into.writeInt32BE(body.length === 0 ? 0 : crc32(body) & 0x7fffffff, position + 8)
@@ -137,7 +141,11 @@ export function encodeRecord(
   } else into[at++] = topic.length
   into.set(topic, at)
   at += topic.length
-  const propertiesLength = into.write(properties, at + 2)
+  let propertiesLength = into.write(properties, at + 2)
+  if (propertiesEnd !== undefined) {
+    into.set(propertiesEnd, at + 2 + propertiesLength)
+    propertiesLength += propertiesEnd.length
+  }
   if (propertiesLength > 32_767) return -1
   into.writeInt16BE(propertiesLength, at)
   const size = at + 2 + propertiesLength - position

@@ -45,6 +45,10 @@ export function queueToSend(queueId: number, topic: Topic, broker: Broker): numb
   return queueId >= 0 ? queueId : broker.random.int(Math.max(1, topic.config.writeQueueNums))
 }
 
+export function isTransactional(sysFlag: number): boolean {
+  return (sysFlag & transactionFlags) !== 0
+}
+
 /**
  * Is a message with these properties to wait until its producer ends its transaction? A retry that old clients send by
  * themselves has kept the property of a committed message. Source: Apache RocketMQ 5, SendMessageProcessor#sendMessage.
@@ -67,7 +71,7 @@ export function unsupported(
     return refuse(ResponseCode.NO_PERMISSION, remark)
   }
   if (isHalf && isBatch) return refuse(ResponseCode.MESSAGE_ILLEGAL, 'a batch cannot be part of a transaction')
-  if (!isHalf && (sysFlag & transactionFlags) !== 0) {
+  if (!isHalf && isTransactional(sysFlag)) {
     return refuse(ResponseCode.MESSAGE_ILLEGAL, 'the sysFlag is one of a transaction, the property TRAN_MSG says none')
   }
   return timerRefusal(properties)

@@ -12,14 +12,15 @@ import type { Connection, Request } from '../../../remoting/server.ts'
 import type { Appended, AppendWaiter, NewMessage, SettleStatus } from '../../store/index.ts'
 import type { Broker } from '../context.ts'
 import { withHostFlags } from '../host-flags.ts'
-import { TopicName } from '../names.ts'
+import { isRetryTopic, TopicName } from '../names.ts'
+import { type OrdinaryProperties, ordinaryProperties } from '../ordinary-properties.ts'
 import { delayLevelOf, removeProperty, setProperties } from '../property-text.ts'
 import { toSchedule } from '../schedule.ts'
 import type { Topic } from '../topics.ts'
 import { errorResponse } from './errors.ts'
 import { done, type Outcome, processor, type Response, refuse } from './processor.ts'
 import { splitBatch } from './send-batch.ts'
-import { deadLetterTopic, isHalfMessage, queueToSend, topicToSend, unsupported } from './send-check.ts'
+import { deadLetterTopic, isHalfMessage, isTransactional, queueToSend, topicToSend, unsupported } from './send-check.ts'
 import { isPlainUniqKey, SendReply } from './send-reply.ts'
 
 /** Stores one message, or a batch of one queue; answers when it is as safe as the broker's flushDiskType says. */
@@ -45,9 +46,32 @@ function store(header: SendMessageRequest, broker: Broker, request: Request): Re
   if (request.body.length === 0) return refuse(ResponseCode.SYSTEM_ERROR, 'the message body is empty')
   const given = header.properties ?? ''
   const isBatch = header.batch || request.code === RequestCode.SEND_BATCH_MESSAGE
+  const mayBeOrdinary = !isBatch && !isTransactional(header.sysFlag) && !isRetryTopic(header.topic)
+  const ordinary = mayBeOrdinary ? ordinaryProperties(given) : undefined
+  if (ordinary !== undefined) {
+    return storeOrdinary(header, target, ordinary, broker, request)
+  }
   const refusal = unsupported(header, isBatch, broker)
   if (refusal !== undefined) return refusal
   return isBatch ? storeBatch(header, target, given, broker, request) : storeOne(header, target, given, broker, request)
+}
+
+/** As storeOne, for nearly all messages in a fraction of the time. */
+function storeOrdinary(
+  header: SendMessageRequest,
+  topic: Topic,
+  { uniqKey, tagsCode, waitsForFlush }: OrdinaryProperties,
+  broker: Broker,
+  request: Request,
+): undefined {
+  const queueId = queueToSend(header.queueId, topic, broker)
+  const message = newMessage(header, topic.config.topicName, queueId, request, broker)
+  message.properties = header.properties!
+  message.propertiesEnd = brokerPropertiesEnd(message.properties, broker)
+  message.tagsCode = tagsCode
+  message.waitsForFlush = waitsForFlush
+  const pending = new PendingSend(request, broker, topic, queueId, uniqKey)
+  pending.appended(broker.store.append(message, pending))
 }
 
 function storeOne(
@@ -134,6 +158,7 @@ function newMessage(
     preparedTransactionOffset: 0,
     body: request.body,
     properties: '',
+    propertiesEnd: undefined,
     tagsCode: 0,
     waitsForFlush: true,
   }
@@ -147,12 +172,26 @@ function bornHostOf(connection: Connection): Buffer {
   return host
 }
 
+let lastEnd = { regionId: '', traceOn: false, brokerClusterName: '', plain: Buffer.of(), separated: Buffer.of() }
+
+/** What withBrokerProperties adds to a text that has none of it, as bytes. */
+function brokerPropertiesEnd(properties: string, { settings }: Broker): Buffer {
+  const { regionId, traceOn, brokerClusterName } = settings
+  const { regionId: lastRegion, traceOn: lastTrace, brokerClusterName: lastCluster } = lastEnd
+  if (regionId !== lastRegion || traceOn !== lastTrace || brokerClusterName !== lastCluster) {
+    const text = brokerPropertiesText(settings)
+    const buffers = { plain: Buffer.from(text), separated: Buffer.from(`\u0002${text}`) }
+    lastEnd = { regionId, traceOn, brokerClusterName, ...buffers }
+  }
+  return properties.endsWith('\u0002') ? lastEnd.plain : lastEnd.separated
+}
+
 const brokerPropertyPattern = /(?:MSG_REGION|TRACE_ON|CLUSTER)\u0001/
 
 /** Adds what every stored message has from its broker. A message that was stored before (a retry) has it already. */
 function withBrokerProperties(properties: string, { settings }: Broker): string {
-  const { regionId, traceOn, brokerClusterName } = settings
   if (brokerPropertyPattern.test(properties)) {
+    const { regionId, traceOn, brokerClusterName } = settings
     return setProperties(properties, [
       ['MSG_REGION', regionId],
       ['TRACE_ON', String(traceOn)],
@@ -160,10 +199,11 @@ function withBrokerProperties(properties: string, { settings }: Broker): string 
     ])
   }
   const separator = properties === '' || properties.endsWith('\u0002') ? '' : '\u0002'
-  return (
-    `${properties}${separator}MSG_REGION\u0001${regionId}\u0002` +
-    `TRACE_ON\u0001${traceOn}\u0002CLUSTER\u0001${brokerClusterName}\u0002`
-  )
+  return properties + separator + brokerPropertiesText(settings)
+}
+
+function brokerPropertiesText({ regionId, traceOn, brokerClusterName }: Broker['settings']): string {
+  return `MSG_REGION\u0001${regionId}\u0002TRACE_ON\u0001${traceOn}\u0002CLUSTER\u0001${brokerClusterName}\u0002`
 }
 
 function regionFields({ settings }: Broker): Record<string, string> {
