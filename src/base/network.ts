@@ -9,9 +9,9 @@ export interface Socket {
   readonly local: Address
   /**
    * Sets the one owner of this connection. data and drained may be called many times; closed once, last, with the
-   * error where there was one.
+   * error where there was one. An owner that borrows has a chunk until data returns, then other bytes may take its place.
    */
-  handle(events: { data(chunk: Buffer): void; drained(): void; closed(error?: Error): void }): void
+  handle(events: { data(chunk: Buffer): void; drained(): void; closed(error?: Error): void; borrows?: boolean }): void
   /** Queues bytes; false: more than the high-water mark waits, write on after `drained`. Nothing happens when closed. */
   write(bytes: Uint8Array): boolean
   /** Bytes queued and not yet taken by the operating system. */

@@ -145,6 +145,7 @@ export class RemotingConnection implements Connection {
       this.#receive(command)
     }
     this.#socket.handle({
+      borrows: this.#side === 'server', // a client has answers whose bodies outlive the read
       data: (chunk) => {
         this.#lastReadMs = this.#clock.monotonicMs()
         this.#lastActiveMs = this.#lastReadMs
@@ -263,12 +264,12 @@ export class RemotingConnection implements Connection {
   #receive(command: Command): void {
     if (!this.isOpen) return
     if (isResponse(command.flag)) {
-      if (!this.#calls.settle(command))
+      if (!this.#calls.settle(this.#kept(command)))
         this.#log.debug({ opaque: command.opaque }, 'a response came that nobody waits for')
       return
     }
     if (this.#isPaused) {
-      this.#deferred.push(command) // no more of them than one read brought
+      this.#deferred.push(this.#kept(command)) // no more of them than one read brought
       return
     }
     this.version = command.version
@@ -294,6 +295,11 @@ export class RemotingConnection implements Connection {
     } catch (error) {
       this.#failed(request, error)
     }
+  }
+
+  /** A command that outlives the read that brought it. */
+  #kept(command: Command): Command {
+    return this.#side === 'client' ? command : { ...command, body: Buffer.from(command.body) }
   }
 
   /** A peer's request must never end the process, but a broken rule must: who is wrong stops writing. */

@@ -32,7 +32,7 @@ export class Request {
   readonly version: number
   readonly language: string
   readonly extFields: Record<string, string>
-  /** A view on received bytes: copy what must outlive the handler, or more memory stays than the body's. */
+  /** A view on received bytes, which are others once the handler returned, or came to its first await: copy what it needs then. */
   readonly body: Buffer
   readonly isOneway: boolean
   readonly receivedAtMs: number // monotonic

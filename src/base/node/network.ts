@@ -3,6 +3,7 @@ import * as net from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { OperatingError } from '../errors.ts'
 import type { Address, Listener, ListenerTls, Network, Socket, TlsClientMaterial, TlsMaterial } from '../network.ts'
+import { readShared } from './shared-read.ts'
 import type { NodeTlsContext } from './tls.ts'
 import type { NodeTlsClientContext } from './tls-client.ts'
 
@@ -31,14 +32,20 @@ class NodeSocket implements Socket {
     this.#endOnError(socket)
   }
 
-  handle(events: { data(chunk: Buffer): void; drained(): void; closed(error?: Error): void }): void {
+  handle(events: Events): void {
     const socket = this.#socket
-    if (this.#tls === undefined) socket.on('data', (chunk: Buffer) => events.data(chunk))
+    if (this.#tls === undefined) this.#readPlain(events)
     else socket.once('data', (first: Buffer) => this.#choose(first, events, this.#tls!))
     socket.on('drain', () => events.drained())
     socket.on('close', () => events.closed(this.#failure))
     if (socket.destroyed) queueMicrotask(() => events.closed(this.#failure))
     else socket.resume()
+  }
+
+  #readPlain(events: Events): void {
+    const socket = this.#socket
+    if (events.borrows && readShared(socket, (chunk) => events.data(chunk))) return
+    socket.on('data', (chunk: Buffer) => events.data(chunk))
   }
 
   /** The peer speaks first in this protocol: its first byte says plain or TLS, once for each connection. */
@@ -50,7 +57,7 @@ class NodeSocket implements Socket {
     }
     if (first[0] !== tlsHandshakeRecord) {
       if (tls.servesPlain) {
-        socket.on('data', (chunk: Buffer) => events.data(chunk))
+        this.#readPlain(events)
         events.data(first)
       } else refuse('plain bytes, and only TLS is served')
       return

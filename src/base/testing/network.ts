@@ -81,7 +81,8 @@ export class MemorySocket implements Socket {
     while (this.#queue.length > 0 && this.#events !== undefined && !this.#isPaused && !this.isClosed) {
       const chunk = this.#queue.shift()!
       this.other.#taken(chunk.length)
-      this.#events.data(chunk)
+      if (this.#events.borrows) lend(chunk, this.#events)
+      else this.#events.data(chunk)
     }
     if (this.#queue.length === 0 && this.other.#isEnding) {
       this.other.#close()
@@ -100,6 +101,16 @@ export class MemorySocket implements Socket {
     if (this.isClosed) return
     this.isClosed = true
     queueMicrotask(() => this.#events?.closed(error))
+  }
+}
+
+/** Gives out bytes that are others once data returned. */
+export function lend(chunk: Buffer, events: Events): void {
+  const lent = Buffer.from(chunk)
+  try {
+    events.data(lent)
+  } finally {
+    lent.fill(0xdb)
   }
 }
 

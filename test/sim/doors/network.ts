@@ -1,5 +1,6 @@
 import { OperatingError } from '../../../src/base/errors.ts'
 import type { Address, Listener, Network, Socket } from '../../../src/base/network.ts'
+import { lend } from '../../../src/base/testing/network.ts'
 import type { SeededRandom } from './random.ts'
 import type { Scheduled, Timeline } from './timeline.ts'
 
@@ -136,7 +137,8 @@ class SimSocket implements Socket {
     if (chunk !== undefined) {
       this.other.taken(chunk.length)
       if (this.#inbox.length > 0 || this.#hasPeerEnded) this.#readSoon()
-      this.#events.data(chunk)
+      if (this.#events.borrows) lend(chunk, this.#events)
+      else this.#events.data(chunk)
     } else if (this.#hasPeerEnded && !this.#isEndRead) {
       this.#isEndRead = true
       const wasOpen = this.state === 'open'
