@@ -53,10 +53,13 @@ export function realQueueOf({ properties }: StoredMessage): RealQueue | undefine
   return topic === undefined || !Number.isInteger(queueId) || queueId < 0 ? undefined : { topic, queueId }
 }
 
-/** What consumers get. It keeps all properties of its half message, as with Apache. */
+/** What consumers get. It keeps the other properties of its half message, as with Apache. */
 export function committed(half: StoredMessage, real: RealQueue, storeHost: Buffer): NewMessage {
+  const properties = new Map(half.properties)
+  properties.delete(PropertyName.REAL_TOPIC)
+  properties.delete(PropertyName.REAL_QUEUE_ID)
   return {
-    ...copy(half, half.properties, storeHost),
+    ...copy(half, properties, storeHost),
     ...real,
     sysFlag: flags(half, storeHost, TRANSACTION_COMMIT),
     reconsumeTimes: half.reconsumeTimes,

@@ -49,6 +49,7 @@ public final class Main {
         cases.addAll(QueryCases.all());
         cases.addAll(AdminCases.all());
         cases.addAll(NamesrvCases.all());
+        cases.addAll(TransactionCases.all());
         cases.removeIf(c -> !only.matcher(c.name()).find());
 
         ExecutorService pool = Executors.newFixedThreadPool(Integer.parseInt(flags.getOrDefault("threads", "4")));

@@ -129,6 +129,11 @@ final class World implements AutoCloseable {
         return consumer;
     }
 
+    /** Ends what a case made for itself. */
+    void onClose(Runnable task) {
+        closing.push(task);
+    }
+
     /** A bare connection, for requests that the client library would not send. */
     NettyRemotingClient remoting() {
         NettyRemotingClient remoting = new NettyRemotingClient(new NettyClientConfig());
