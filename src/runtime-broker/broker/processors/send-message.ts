@@ -21,7 +21,7 @@ import { errorResponse } from './errors.ts'
 import { done, type Outcome, processor, type Response, refuse } from './processor.ts'
 import { splitBatch } from './send-batch.ts'
 import { deadLetterTopic, isHalfMessage, isTransactional, queueToSend, topicToSend, unsupported } from './send-check.ts'
-import { isPlainUniqKey, SendReply } from './send-reply.ts'
+import { isPlainUniqKey, SendAnswer } from './send-answer.ts'
 
 /** Stores one message, or a batch of one queue; answers when it is as safe as the broker's flushDiskType says. */
 export const sendMessage = processor(RequestCode.SEND_MESSAGE, sendMessageRequest, send)
@@ -260,7 +260,7 @@ class PendingSend implements AppendWaiter {
     const code = status === 'ok' ? ResponseCode.SUCCESS : timeoutCodes[status]
     const uniqKey = this.#uniqKey
     if (uniqKey !== undefined && isPlainUniqKey(uniqKey)) {
-      return new SendReply(this.#broker, opaque, code, this.#queueId, uniqKey, first)
+      return new SendAnswer(this.#broker, opaque, code, this.#queueId, uniqKey, first)
     }
     const { storeHost } = this.#broker
     const msgIds = [first, ...this.#others].map(({ phyOffset }) => offsetMsgIdOf(storeHost, phyOffset))

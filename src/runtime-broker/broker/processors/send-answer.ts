@@ -47,7 +47,7 @@ const tilde = 0x7e
  * The answer to the send of one message, written by hand: as text it would be joined from ten pieces, measured, and converted,
  * which took a tenth of what a send costs the broker.
  */
-export class SendReply implements LateFrame {
+export class SendAnswer implements LateFrame {
   readonly bytesMax: number
   readonly #pieces: Pieces
   readonly #opaque: number

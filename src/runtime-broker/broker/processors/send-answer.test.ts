@@ -2,14 +2,14 @@ import { expect, test } from '@jest/globals'
 import { FrameDecoder } from '../../../remoting/frame.ts'
 import { encodeHost, offsetMsgIdOf } from '../../../remoting/message/index.ts'
 import type { Broker } from '../context.ts'
-import { isPlainUniqKey, SendReply } from './send-reply.ts'
+import { isPlainUniqKey, SendAnswer } from './send-answer.ts'
 
 const broker = {
   settings: { regionId: 'Région "A"', traceOn: true },
   storeHost: encodeHost({ host: '10.1.2.3', port: 10911 }),
 } as unknown as Broker
 
-function read(frame: SendReply) {
+function read(frame: SendAnswer) {
   const into = Buffer.alloc(frame.bytesMax + 7)
   const end = frame.writeTo(into, 7)
   expect(end - 7).toBeLessThanOrEqual(frame.bytesMax)
@@ -32,7 +32,7 @@ test.each([
   const uniqKey = '7F0000010000659C0000000000000001'
 
   const commands = read(
-    new SendReply(broker, opaque, code, queueId, uniqKey, { phyOffset, queueOffset, storeTimestamp: 0, size: 0 }),
+    new SendAnswer(broker, opaque, code, queueId, uniqKey, { phyOffset, queueOffset, storeTimestamp: 0, size: 0 }),
   )
 
   expect(commands).toMatchObject([
@@ -54,10 +54,10 @@ test.each([
 
 test('a setting that changes is in the next answer', () => {
   const appended = { phyOffset: 1, queueOffset: 1, storeTimestamp: 0, size: 0 }
-  read(new SendReply(broker, 1, 0, 0, 'k', appended))
+  read(new SendAnswer(broker, 1, 0, 0, 'k', appended))
 
   const changed = { ...broker, settings: { ...broker.settings, traceOn: false } } as Broker
-  expect(read(new SendReply(changed, 1, 0, 0, 'k', appended))).toMatchObject([{ extFields: { TRACE_ON: 'false' } }])
+  expect(read(new SendAnswer(changed, 1, 0, 0, 'k', appended))).toMatchObject([{ extFields: { TRACE_ON: 'false' } }])
 })
 
 test.each(['a"b', 'a\\b', 'ümlaut', 'two words', 'tab\t', 'x'.repeat(65)])(
