@@ -52,6 +52,20 @@ export function writeProducerConnections(connectionSet: ClientConnection[]): str
   return writeJson({ connectionSet })
 }
 
+/** A producer among the answer to GET_ALL_PRODUCER_INFO. Source: Apache RocketMQ 5, ProducerInfo. */
+export interface ProducerInfo {
+  clientId: string
+  remoteIP: string // /host:port, as Java prints an address
+  language: string
+  version: number
+  lastUpdateTimestamp: number // ms, of the last heartbeat
+}
+
+/** Body of GET_ALL_PRODUCER_INFO: the producers of each group. */
+export function writeProducerTable(data: ReadonlyMap<string, readonly ProducerInfo[]>): string {
+  return writeJson({ data })
+}
+
 function readClientConnection(value: unknown): ClientConnection {
   const fields = new Fields('Connection', value)
   return {

@@ -1,6 +1,6 @@
 import { writeJson } from '../json.ts'
 import { Fields, integerItem } from './fields.ts'
-import { type QueueTable, readQueueTable } from './message-queue.ts'
+import { type MessageQueue, type QueueTable, readQueueTable } from './message-queue.ts'
 
 /** Body of GET_TOPIC_STATS_INFO. Source: Apache RocketMQ 5, TopicStatsTable. */
 export interface TopicStatsTable {
@@ -102,4 +102,28 @@ export function readResetOffsets(body: Buffer): QueueTable<number> {
 
 export function writeResetOffsets(offsetTable: QueueTable<number>): string {
   return writeJson({ offsetTable })
+}
+
+/** Answer of a client to GET_CONSUMER_STATUS_FROM_CLIENT: where it is in each queue. Source: GetConsumerStatusBody. */
+export function readConsumerStatus(body: Buffer): QueueTable<number> {
+  const fields = Fields.of('GetConsumerStatusBody', body)
+  return readQueueTable(fields, 'messageQueueTable', integerItem('GetConsumerStatusBody.messageQueueTable'))
+}
+
+/** Body of INVOKE_BROKER_TO_GET_CONSUMER_STATUS: the same, by clientId. */
+export function writeConsumerStatus(consumerTable: ReadonlyMap<string, QueueTable<number>>): string {
+  return writeJson({ consumerTable, messageQueueTable: {} })
+}
+
+/** An item of QUERY_CONSUME_TIME_SPAN. Times in ms, -1 where there is no message. Source: Apache RocketMQ 5, QueueTimeSpan. */
+export interface QueueTimeSpan {
+  messageQueue: MessageQueue
+  minTimeStamp: number // of the first message
+  maxTimeStamp: number // of the last one
+  consumeTimeStamp: number // of the last one that the group consumed
+  delayTime: number // age of the next one that it has not; 0: it has all
+}
+
+export function writeConsumeTimeSpans(consumeTimeSpanSet: readonly QueueTimeSpan[]): string {
+  return writeJson({ consumeTimeSpanSet })
 }

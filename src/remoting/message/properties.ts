@@ -38,6 +38,8 @@ export const PropertyName = {
   INNER_BASE: 'INNER_BASE',
   SHARDING_KEY: '__SHARDINGKEY',
   POP_CK: 'POP_CK',
+  REPLY_TO_CLIENT: 'REPLY_TO_CLIENT',
+  PUSH_REPLY_TIME: 'PUSH_REPLY_TIME',
 } as const
 
 /**

@@ -44,6 +44,8 @@ export interface Subscription {
 export class Clients {
   readonly #producers = new Map<string, Map<Connection, Client>>()
   readonly #consumers = new Map<string, ConsumerGroup>()
+  readonly #producersById = new Map<string, Connection>() // by clientId: the open connection that said it last
+  readonly #idOfProducer = new WeakMap<Connection, string>()
   readonly #groupsOf = new Map<Connection, Set<string>>() // of open connections, producers' and consumers'
   readonly #clock: Clock
   readonly #log: Log
@@ -64,6 +66,7 @@ export class Clients {
       this.#producers.set(group, (clients = new Map()))
     }
     this.#touch(group, clients, connection, heartbeat.clientID)
+    this.#noteId(heartbeat.clientID, connection)
   }
 
   /** @returns whether the group's members or subscriptions changed; its clients have been told then */
@@ -119,6 +122,11 @@ export class Clients {
   nextProducer(group: string): Client | undefined {
     const clients = [...(this.#producers.get(group)?.values() ?? [])].filter(({ connection }) => connection.isOpen)
     return clients[this.#turn++ % Math.max(1, clients.length)]
+  }
+
+  /** The connection of a client that produces, whatever its groups. */
+  findProducer(clientId: string): Connection | undefined {
+    return this.#producersById.get(clientId)
   }
 
   producerGroups(): Iterable<[string, Map<Connection, Client>]> {
@@ -206,6 +214,19 @@ export class Clients {
       this.unregisterConsumer(group, connection)
     }
     this.#groupsOf.delete(connection)
+    this.#forgetId(connection)
+  }
+
+  #noteId(clientId: string, connection: Connection): void {
+    if (this.#producersById.get(clientId) === connection) return
+    this.#forgetId(connection) // it may go by another name now
+    this.#producersById.set(clientId, connection)
+    this.#idOfProducer.set(connection, clientId)
+  }
+
+  #forgetId(connection: Connection): void {
+    const clientId = this.#idOfProducer.get(connection)
+    if (clientId !== undefined && this.#producersById.get(clientId) === connection) this.#producersById.delete(clientId)
   }
 
   #notify(group: ConsumerGroup): void {

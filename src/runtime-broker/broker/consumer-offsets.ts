@@ -45,6 +45,12 @@ export class ConsumerOffsets {
     return this.#find(topic, consumerGroup)?.committed.get(queueId) ?? -1
   }
 
+  /** The group `to` goes on in a topic where `from` is. */
+  clone(topic: string, from: string, to: string): void {
+    const committed = this.#find(topic, from)?.committed ?? []
+    for (const [queueId, consumerOffset] of [...committed]) this.commit(topic, to, queueId, consumerOffset)
+  }
+
   notePull(topic: string, consumerGroup: string, queueId: number, queueOffset: number): void {
     this.#of(topic, consumerGroup).pulled.set(queueId, queueOffset)
   }

@@ -3,11 +3,12 @@ import {
   type ClientConnection,
   writeConsumerConnection,
   writeProducerConnections,
+  writeProducerTable,
 } from '../../../remoting/body/connections.ts'
 import { RequestCode, ResponseCode } from '../../../remoting/codes.ts'
 import { consumerGroupRequest, producerGroupRequest } from '../../../remoting/headers/consumer-group.ts'
 import type { Client } from '../clients.ts'
-import { processor, refuse, replyText } from './processor.ts'
+import { bodyProcessor, processor, refuse, replyText } from './processor.ts'
 
 /** The clients of a consumer group and what they subscribe to. */
 export const getConsumerConnections = processor(
@@ -38,6 +39,24 @@ export const getProducerConnections = processor(
     return replyText(writeProducerConnections([...producers].map(connectionOf)))
   },
 )
+
+/** The producers of all groups. */
+export const getAllProducers = bodyProcessor(RequestCode.GET_ALL_PRODUCER_INFO, ({ clients }) => {
+  const groups = [...clients.producerGroups()].map(
+    ([group, members]) =>
+      [
+        group,
+        [...members.values()].map(({ clientId, connection, language, version, heartbeatAt }) => ({
+          clientId,
+          remoteIP: `/${formatAddress(connection.remote)}`,
+          language,
+          version,
+          lastUpdateTimestamp: heartbeatAt,
+        })),
+      ] as const,
+  )
+  return replyText(writeProducerTable(new Map(groups)))
+})
 
 function connectionOf({ clientId, connection, language, version }: Client): ClientConnection {
   return { clientAddr: formatAddress(connection.remote), clientId, language, version }

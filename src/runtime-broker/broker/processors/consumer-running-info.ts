@@ -1,27 +1,28 @@
-import { isOperatingError } from '../../../base/errors.ts'
 import { RequestCode, ResponseCode } from '../../../remoting/codes.ts'
 import { getConsumerRunningInfoRequest } from '../../../remoting/headers/consumer-group.ts'
+import { consumeMessageDirectlyRequest } from '../../../remoting/headers/group-and-topic.ts'
+import { parseOffsetMsgId } from '../../../remoting/message/index.ts'
+import { askClient } from './ask-client.ts'
 import { processor, refuse } from './processor.ts'
-
-const clientTimeoutMs = 10_000
 
 /** Asks one client what it is doing, and passes its answer on as it is. */
 export const getConsumerRunningInfo = processor(
   RequestCode.GET_CONSUMER_RUNNING_INFO,
   getConsumerRunningInfoRequest,
-  async ({ consumerGroup, clientId }, { clients }, { extFields }) => {
-    const client = clients.findConsumer(consumerGroup, clientId)
-    if (client === undefined) {
-      return refuse(ResponseCode.SYSTEM_ERROR, `The Consumer <${consumerGroup}> <${clientId}> not online`)
-    }
-    try {
-      const command = { code: RequestCode.GET_CONSUMER_RUNNING_INFO, extFields }
-      const { code, remark, body } = await client.connection.call(command, clientTimeoutMs)
-      return { code, remark, body: Buffer.from(body) }
-    } catch (error) {
-      if (!isOperatingError(error, 'REQUEST_TIMEOUT')) throw error
-      const remark = `consumer <${consumerGroup}> <${clientId}> Timeout: ${clientTimeoutMs} ms`
-      return refuse(ResponseCode.CONSUME_MSG_TIMEOUT, remark)
-    }
+  ({ consumerGroup, clientId }, broker, { code, extFields }) =>
+    askClient(broker, consumerGroup, clientId, { code, extFields }),
+)
+
+/** Lets one client consume a message now, whatever its offset is. Source: Apache RocketMQ 5, AdminBrokerProcessor. */
+export const consumeMessageDirectly = processor(
+  RequestCode.CONSUME_MESSAGE_DIRECTLY,
+  consumeMessageDirectlyRequest,
+  (header, broker, { code, extFields }) => {
+    const { consumerGroup, clientId = '', msgId = '' } = header
+    const phyOffset = parseOffsetMsgId(msgId)?.phyOffset
+    const body = phyOffset === undefined ? undefined : broker.store.recordAt(phyOffset)
+    if (body === undefined) return refuse(ResponseCode.SYSTEM_ERROR, `there is no message ${msgId} in this broker`)
+    const { brokerName } = broker.settings
+    return askClient(broker, consumerGroup, clientId, { code, extFields: { ...extFields, brokerName }, body })
   },
 )

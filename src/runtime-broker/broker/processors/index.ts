@@ -5,14 +5,16 @@ import type { Broker } from '../context.ts'
 import { getBrokerConfig, updateBrokerConfig } from './broker-config.ts'
 import { checkClientConfig } from './check-client-config.ts'
 import { cleanExpiredQueues, cleanUnusedTopics, deleteExpiredSegments } from './clean.ts'
-import { getConsumerConnections, getProducerConnections } from './connections.ts'
+import { getAllProducers, getConsumerConnections, getProducerConnections } from './connections.ts'
 import { getBrokerConsumeStats, getConsumeStats, queryTopicsByConsumer } from './consume-stats.ts'
 import { getAllConsumerOffset, queryConsumerOffset, updateConsumerOffset } from './consumer-offset.ts'
-import { getConsumerRunningInfo } from './consumer-running-info.ts'
+import { consumeMessageDirectly, getConsumerRunningInfo } from './consumer-running-info.ts'
+import { getConsumerStatus } from './consumer-status.ts'
 import { getAllDelayOffset } from './delay-offset.ts'
 import { endTransaction } from './end-transaction.ts'
 import { errorResponse } from './errors.ts'
 import { getConsumerList } from './get-consumer-list.ts'
+import { cloneGroupOffset, queryConsumeTimeSpan, querySubscription } from './group-questions.ts'
 import { getHaStatus } from './ha-status.ts'
 import { heartbeat } from './heartbeat.ts'
 import { lockQueues, unlockQueues } from './lock-queues.ts'
@@ -24,6 +26,7 @@ import { resetOffset } from './reset-offset.ts'
 import { getRuntimeInfo } from './runtime-info.ts'
 import { sendBack } from './send-back.ts'
 import { sendBatchMessage, sendMessage, sendMessageV2 } from './send-message.ts'
+import { sendReply, sendReplyV2 } from './send-reply.ts'
 import { slaveRefusal } from './slave-refusals.ts'
 import { deleteGroup, getAllGroups, getGroup, updateGroup } from './subscription-group.ts'
 import { deleteTopic, getAllTopicConfig, getSystemTopicList, getTopicConfig, updateTopic } from './topic-config.ts'
@@ -38,6 +41,8 @@ const processors: readonly Processor[] = [
   sendMessageV2,
   sendBatchMessage,
   endTransaction,
+  sendReply,
+  sendReplyV2,
   // consumers
   pullMessage,
   litePullMessage,
@@ -73,11 +78,17 @@ const processors: readonly Processor[] = [
   getConsumeStats,
   getBrokerConsumeStats,
   queryTopicsByConsumer,
+  queryConsumeTimeSpan,
+  querySubscription,
+  cloneGroupOffset,
   getAllConsumerOffset,
   resetOffset,
   getConsumerConnections,
   getProducerConnections,
+  getAllProducers,
   getConsumerRunningInfo,
+  getConsumerStatus,
+  consumeMessageDirectly,
   // the broker
   getBrokerConfig,
   updateBrokerConfig,
