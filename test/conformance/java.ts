@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -9,8 +9,32 @@ import { apachePeer, projectDir } from '../peers/cluster.ts'
 const run = promisify(execFile)
 const mavenTimeoutMs = 10 * 60_000
 const outputBytesMax = 64 << 20
-const cacheDir = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'rocketmq-operator')
+export const cacheDir = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'rocketmq-operator')
 const sourceDir = join(projectDir, 'test/conformance/java')
+
+/** A line of Apache's Java client: the same cases, and those of its own folder. */
+interface JavaClient {
+  version: string
+  /** Folder below src with what only this line has. */
+  folder: string
+  /** Packages that lie elsewhere than in 5.x, longest first: what imports begin with, and what they begin with here. */
+  packages: readonly (readonly [string, string])[]
+}
+const protocol = 'org.apache.rocketmq.remoting.protocol'
+export const javaClients = {
+  '5.5.0': { version: '5.5.0', folder: 'v5', packages: [] },
+  '4.9.8': {
+    version: '4.9.8',
+    folder: 'v4',
+    packages: [
+      [`${protocol}.subscription.`, 'org.apache.rocketmq.common.subscription.'],
+      [`${protocol}.admin.`, 'org.apache.rocketmq.common.admin.'],
+      ...['body.', 'header.', 'heartbeat.', 'route.', 'topic.', 'RequestCode', 'ResponseCode'].map(
+        (name) => [`${protocol}.${name}`, `org.apache.rocketmq.common.protocol.${name}`] as const,
+      ),
+    ],
+  },
+} as const satisfies Record<string, JavaClient>
 
 /** The compiled cases with Apache's client and admin libraries. */
 export interface JavaProject {
@@ -22,8 +46,14 @@ export interface JavaProject {
   ): Promise<{ stdout: string; stderr: string; code: number }>
 }
 
-/** Resolves Apache's libraries with Maven and compiles the cases; once for each state of the sources, kept in a cache folder. */
-export async function prepareJava(say: (text: string) => void): Promise<JavaProject> {
+/**
+ * Resolves Apache's libraries with Maven and compiles the cases against one line of the client; once for each state of the
+ * sources, kept in a cache folder.
+ */
+export async function prepareJava(
+  say: (text: string) => void,
+  client: JavaClient = javaClients['5.5.0'],
+): Promise<JavaProject> {
   for (const tool of ['java', 'javac', 'mvn']) {
     await run(tool, ['-version'], { timeout: 60_000 }).catch((error) => {
       throw new Error(`${tool} is needed (Java 17 and Maven): ${error.message}`)
@@ -34,12 +64,14 @@ export async function prepareJava(say: (text: string) => void): Promise<JavaProj
   say('resolving Apache RocketMQ with Maven (cached after the first time)')
   await run(setup, [], { timeout: mavenTimeoutMs }).catch(withOutput)
 
-  const target = join(cacheDir, `conformance-${sourceHash()}`)
+  const target = join(cacheDir, `conformance-${client.version}-${sourceHash()}`)
   const done = join(target, 'done')
   const classPathFile = join(target, 'classpath')
   if (!existsSync(done)) {
-    say('compiling the Java cases')
+    say(`compiling the Java cases for ${client.version}`)
     mkdirSync(target, { recursive: true })
+    const sources = join(target, 'sources')
+    stageSources(client, sources)
     const goals = ['compile', 'dependency:build-classpath', `-Dmdep.outputFile=${classPathFile}`]
     const flags = [
       '-B',
@@ -49,6 +81,8 @@ export async function prepareJava(say: (text: string) => void): Promise<JavaProj
       '-f',
       join(sourceDir, 'pom.xml'),
       `-Dconformance.target=${target}`,
+      `-Dconformance.sources=${sources}`,
+      `-Drocketmq.version=${client.version}`,
     ]
     await run('mvn', [...flags, ...goals], { timeout: mavenTimeoutMs, maxBuffer: outputBytesMax }).catch(withOutput)
     writeFileSync(done, '')
@@ -75,6 +109,21 @@ export async function prepareJava(say: (text: string) => void): Promise<JavaProj
           else resolve({ stdout, stderr, code: typeof error?.code === 'number' ? error.code : error ? 1 : 0 })
         })
       }),
+  }
+}
+
+/** Copies what all lines share and what this one has of its own, with imports as its packages are. */
+function stageSources({ folder, packages }: JavaClient, sources: string): void {
+  rmSync(sources, { recursive: true, force: true })
+  for (const part of ['main', folder]) cpSync(join(sourceDir, 'src', part, 'java'), sources, { recursive: true })
+  for (const entry of readdirSync(sources, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue
+    const file = join(entry.parentPath, entry.name)
+    const text = readFileSync(file, 'utf8')
+    writeFileSync(
+      file,
+      packages.reduce((moved, [from, to]) => moved.replaceAll(from, to), text),
+    )
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * Runs each conformance case against Apache RocketMQ and against ours: a case passes where it passes on both.
  *   npm run test:conformance -- [--only REGEX] [--peer apache|ours]
- * Prints one line a case and ends with `N passed, N failed`; details lie in .work/conformance/. Needs Java 17 and Maven.
+ * Prints one line a case and ends with `N passed, N failed`; details lie in .work/conformance/. Needs Java 17, Maven and Go.
  */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,7 +9,8 @@ import { parseArgs } from 'node:util'
 import { apachePeer, type Cluster, ourPeer, type Peer, projectDir, startCluster } from '../peers/cluster.ts'
 import { clientCases } from './client.ts'
 import { type Ending, exchangeCase } from './exchange/exchange.ts'
-import { type JavaProject, prepareJava } from './java.ts'
+import { type GoProject, prepareGo } from './go.ts'
+import { type JavaProject, javaClients, prepareJava } from './java.ts'
 import { type AdminCommand, adminStages, mqadmin } from './mqadmin.ts'
 import { followCase } from './replication.ts'
 import { ourClientCase, startTlsCluster } from './tls.ts'
@@ -28,6 +29,19 @@ const fixtureCase = 'mqadminFixture'
 const binaryHeaderCases =
   '^(sendSync|sendTagsKeysProperties|sendBatch|sendTooLarge|pullFromTheMiddle|pullWakesOnArrival|pushClustering|adminTopicStats)$'
 
+/** Before the names of the old client's cases. */
+const oldJavaPrefix = `Java ${javaClients['4.9.8'].version}: `
+/** The old client's own: it makes examine-calls up from other answers, and says nothing of what is missing. */
+const oldJavaSkips = '^(adminUnknownNames|adminGroupLifecycle|adminTopicLifecycle)$'
+const caseThreads = '12'
+
+/** The clients that cases are run with. */
+interface Clients {
+  java: JavaProject
+  oldJava: JavaProject
+  go: GoProject
+}
+
 interface Outcome {
   passed: boolean
   ms: number
@@ -43,6 +57,7 @@ async function main(): Promise<number> {
   rmSync(workDir, { recursive: true, force: true })
   mkdirSync(workDir, { recursive: true })
   const java = await prepareJava(say)
+  const clients: Clients = { java, oldJava: await prepareJava(say, javaClients['4.9.8']), go: await prepareGo(say) }
   const peers = [apachePeer, ourPeer].filter((peer) => flags.peer === undefined || peer.name === flags.peer)
   const results: Results = new Map()
   const clusters = new Map<Peer, Cluster>()
@@ -54,7 +69,7 @@ async function main(): Promise<number> {
     // texts are held against Apache's: one side alone would only be compared with itself
     if (peers.length > 1) await adminPhase(java, clusters, results)
     else say('one peer only: what mqadmin prints is not compared')
-    for (const [peer, cluster] of clusters) await casePhase(java, peer, cluster, results)
+    for (const [peer, cluster] of clusters) await casePhase(clients, peer, cluster, results)
     await clientPhase(peers, results)
     if (peers.includes(ourPeer)) {
       await replicationPhase(peers, results)
@@ -116,28 +131,41 @@ async function compare(
   }
 }
 
-async function casePhase(java: JavaProject, peer: Peer, cluster: Cluster, results: Results): Promise<void> {
+async function casePhase(clients: Clients, peer: Peer, cluster: Cluster, results: Results): Promise<void> {
   say(`${peer.name}: sending and receiving`)
-  const target = ['--namesrv', cluster.namesrv]
-  const outcomes = await runSuite(java, [
-    ...target,
-    '--threads',
-    '6',
-    '--only',
-    `^(?!${fixtureCase}$).*(?:${flags.only})`,
-  ])
+  const { java, oldJava, go } = clients
+  const target = ['--namesrv', cluster.namesrv, '--threads', caseThreads]
+  const only = ['--only', flags.only]
+  const first = await runSuite(java, [...target, ...only, '--skip', `^${fixtureCase}$`])
+  await recordWithSecondChance(first, peer, results, (name) =>
+    runSuite(java, [...target, '--suffix', '_again', '--only', `^${name}$`]),
+  )
+  say(`${peer.name}: the same with ROCKETMQ headers, with Java 4.9 and with Go`)
+  const binary = ['-Drocketmq.serialize.type=ROCKETMQ']
+  const oldArgs = [...target, '--skip', `${oldJavaSkips}|^${fixtureCase}$`, '--prefix', oldJavaPrefix]
+  const suites: [Promise<Map<string, Outcome>>, (name: string) => string][] = [
+    [runSuite(oldJava, [...oldArgs, ...only, '--suffix', '_old']), (name) => oldJavaPrefix + name],
+    [go.run(cluster, flags.only).then(readOutcomes), (name) => go.prefix + name],
+  ]
   if (flags.only === '') {
-    const binary = ['-Drocketmq.serialize.type=ROCKETMQ']
-    const again = await runSuite(java, [...target, '--suffix', '_binary', '--only', binaryHeaderCases], binary)
-    for (const [name, outcome] of again) outcomes.set(`${name} (ROCKETMQ headers)`, outcome)
+    const again = runSuite(java, [...target, '--suffix', '_binary', '--only', binaryHeaderCases], binary)
+    suites.push([again, (name) => `${name} (ROCKETMQ headers)`])
   }
+  for (const [outcomes, nameOf] of suites) {
+    for (const [name, outcome] of await outcomes) record(results, nameOf(name), peer, outcome)
+  }
+}
+
+/** A failure on Apache says that this machine was too slow, or the case is wrong: it gets a second chance, ours does not. */
+async function recordWithSecondChance(
+  outcomes: Map<string, Outcome>,
+  peer: Peer,
+  results: Results,
+  again: (name: string) => Promise<Map<string, Outcome>>,
+): Promise<void> {
   for (const [name, outcome] of outcomes) {
-    // A failure on Apache says that this machine was too slow, or the case is wrong: it gets a second chance, ours does not.
-    const retried = !outcome.passed && peer === apachePeer && outcomes.size > 1 && /^\w+$/.test(name)
-    const final = retried
-      ? (await runSuite(java, [...target, '--suffix', '_again', '--only', `^${name}$`])).get(name)
-      : outcome
-    record(results, name, peer, final ?? outcome)
+    const retried = !outcome.passed && peer === apachePeer && outcomes.size > 1 ? await again(name) : undefined
+    record(results, name, peer, retried?.get(name) ?? outcome)
   }
 }
 
@@ -236,13 +264,19 @@ async function tlsPhase(java: JavaProject, peers: readonly Peer[], results: Resu
 
 async function runSuite(java: JavaProject, args: string[], properties: string[] = []): Promise<Map<string, Outcome>> {
   const { stdout, stderr } = await java.java('conformance.Main', args, { timeoutMs: suiteTimeoutMs, properties })
+  const outcomes = readOutcomes(stdout)
+  if (outcomes.size === 0 && !stdout.includes('no case'))
+    throw new Error(`the Java cases did not run:\n${stdout}\n${stderr}`)
+  return outcomes
+}
+
+/** The lines of a program's output that tell of a case. */
+function readOutcomes(stdout: string): Map<string, Outcome> {
   const outcomes = new Map<string, Outcome>()
   for (const line of stdout.split('\n').filter((text) => text.startsWith('{"case":'))) {
     const { case: name, ...outcome } = JSON.parse(line)
     outcomes.set(name, outcome)
   }
-  if (outcomes.size === 0 && !stdout.includes('no case'))
-    throw new Error(`the Java cases did not run:\n${stdout}\n${stderr}`)
   return outcomes
 }
 

@@ -18,8 +18,9 @@ import org.apache.rocketmq.tools.admin.DefaultMQAdminExt;
 /**
  * Runs cases against one cluster, several at a time, and prints one JSON line for each on stdout:
  * {"case":"…","passed":true,"ms":12} with "error" where it failed.
- * Flags: --namesrv HOST:PORT, --broker NAME (broker-a), --only REGEX, --threads N (4), --case-seconds N (180),
- * --suffix TEXT (for the names of topics and groups, where one cluster is used twice)
+ * Flags: --namesrv HOST:PORT, --broker NAME (broker-a), --only REGEX, --skip REGEX, --prefix TEXT (what stands before a case's name
+ * where --only looks), --threads N (4), --case-seconds N (180), --suffix TEXT (for the names of topics and groups, where one
+ * cluster is used twice)
  */
 public final class Main {
 
@@ -32,6 +33,8 @@ public final class Main {
         String namesrv = flags.get("namesrv");
         String brokerName = flags.getOrDefault("broker", "broker-a");
         Pattern only = Pattern.compile(flags.getOrDefault("only", ""));
+        Pattern skip = Pattern.compile(flags.getOrDefault("skip", "^$"));
+        String prefix = flags.getOrDefault("prefix", "");
         String suffix = flags.getOrDefault("suffix", "");
         long caseSeconds = Long.parseLong(flags.getOrDefault("case-seconds", "180"));
 
@@ -43,14 +46,14 @@ public final class Main {
 
         List<Case> cases = new ArrayList<>();
         cases.addAll(SendCases.all());
-        cases.addAll(RawCases.all());
+        cases.addAll(ProducerCases.all());
         cases.addAll(PullCases.all());
         cases.addAll(PushCases.all());
         cases.addAll(QueryCases.all());
         cases.addAll(AdminCases.all());
-        cases.addAll(NamesrvCases.all());
         cases.addAll(TransactionCases.all());
-        cases.removeIf(c -> !only.matcher(c.name()).find());
+        cases.addAll(LineCases.all());
+        cases.removeIf(c -> !only.matcher(prefix + c.name()).find() || skip.matcher(c.name()).find());
 
         ExecutorService pool = Executors.newFixedThreadPool(Integer.parseInt(flags.getOrDefault("threads", "4")));
         ExecutorService bodies = Executors.newCachedThreadPool();

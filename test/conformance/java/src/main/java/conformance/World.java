@@ -5,6 +5,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
+import java.util.function.Consumer;
 import org.apache.rocketmq.client.consumer.DefaultLitePullConsumer;
 import org.apache.rocketmq.client.consumer.DefaultMQPullConsumer;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
@@ -88,10 +89,24 @@ final class World implements AutoCloseable {
     // ---- clients
 
     DefaultMQProducer producer() throws Exception {
-        DefaultMQProducer producer = new DefaultMQProducer("P_" + caseName);
+        return producerWith(producer -> { });
+    }
+
+    /** A producer with settings of its own. */
+    DefaultMQProducer producerWith(Consumer<DefaultMQProducer> settings) throws Exception {
+        return started(new DefaultMQProducer("P_" + caseName), settings);
+    }
+
+    /** A producer that tells what it does in a topic. */
+    DefaultMQProducer tracedProducer(String traceTopic) throws Exception {
+        return started(new DefaultMQProducer("P_" + caseName, true, traceTopic), producer -> { });
+    }
+
+    private DefaultMQProducer started(DefaultMQProducer producer, Consumer<DefaultMQProducer> settings) throws Exception {
         producer.setNamesrvAddr(namesrv);
         producer.setInstanceName(instance());
         producer.setSendMsgTimeout(10_000);
+        settings.accept(producer);
         producer.start();
         closing.push(producer::shutdown);
         return producer;
@@ -110,7 +125,15 @@ final class World implements AutoCloseable {
 
     /** A push consumer that reads from the first message on; the case subscribes, registers its listener and starts it. */
     DefaultMQPushConsumer pusher(String group) {
-        DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(group);
+        return prepared(new DefaultMQPushConsumer(group));
+    }
+
+    /** A push consumer that tells what it does in a topic. */
+    DefaultMQPushConsumer tracedPusher(String group, String traceTopic) {
+        return prepared(new DefaultMQPushConsumer(group, true, traceTopic));
+    }
+
+    private DefaultMQPushConsumer prepared(DefaultMQPushConsumer consumer) {
         consumer.setNamesrvAddr(namesrv);
         consumer.setInstanceName(instance());
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
@@ -143,7 +166,7 @@ final class World implements AutoCloseable {
     }
 
     /** Of this process alone: a broadcasting consumer keeps its offsets in a file of this name, and the other peer's run would find it. */
-    private synchronized String instance() {
+    synchronized String instance() {
         return caseName + "-" + ProcessHandle.current().pid() + "-" + instances++;
     }
 
