@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process'
+import { type ChildProcessWithoutNullStreams, execFile, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
@@ -44,6 +44,8 @@ export interface JavaProject {
     args: string[],
     options: { timeoutMs: number; properties?: string[]; env?: NodeJS.ProcessEnv },
   ): Promise<{ stdout: string; stderr: string; code: number }>
+  /** Starts one main class that goes on until its stdin ends. */
+  start(mainClass: string, args: string[]): ChildProcessWithoutNullStreams
 }
 
 /**
@@ -91,18 +93,20 @@ export async function prepareJava(
   const home = join(projectDir, '.work/conformance/home')
   mkdirSync(home, { recursive: true })
   const common = ['-Xms64m', '-Xmx512m', '-XX:+UseSerialGC', `-Duser.home=${home}`, `-Drocketmq.log.root=${home}/logs`]
+  const commandLine = (mainClass: string, args: string[], properties: string[] = []) => [
+    ...common,
+    ...properties,
+    '-Djava.net.preferIPv4Stack=true',
+    '-cp',
+    classPath,
+    mainClass,
+    ...args,
+  ]
   return {
+    start: (mainClass, args) => spawn('java', commandLine(mainClass, args)),
     java: (mainClass, args, { timeoutMs, properties = [], env = process.env }) =>
       new Promise((resolve, reject) => {
-        const flags = [
-          ...common,
-          ...properties,
-          '-Djava.net.preferIPv4Stack=true',
-          '-cp',
-          classPath,
-          mainClass,
-          ...args,
-        ]
+        const flags = commandLine(mainClass, args, properties)
         const limits = { timeout: timeoutMs, killSignal: 'SIGKILL' as const, maxBuffer: outputBytesMax, env }
         execFile('java', flags, limits, (error, stdout, stderr) => {
           if (error?.killed) reject(new Error(`${mainClass} did not end within ${timeoutMs} ms\n${stdout}\n${stderr}`))

@@ -1,75 +1,129 @@
 /**
  * The whole way on a real Kubernetes: install, apply, send and receive with Apache's Java client, scale, break, remove.
- *   npm run test:e2e -- [--only REGEX]
+ *   npm run test:e2e -- [--only REGEX]     cases whose name matches, and what they stand on
+ *   npm run test:e2e -- --local            those that need no real node, on the local cluster: Node is all it takes
  * KUBECONFIG names the cluster; without it the kit in ../shared/kube starts one of three nodes on this machine (as root).
- * Ends with `N passed, N failed`; after a failure the state of the cluster is printed and kept in .work/e2e/.
+ * Ends with `N passed, N failed`; after a failure the state of the cluster is printed and kept in .work/e2e/. What a run that
+ * was cut off has left is removed by the next one.
  * E2E_KEEP=1 leaves everything as it is at the end; E2E_IMAGE=present: the nodes of KUBECONFIG have the image already.
  */
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { nodeDrains } from './failures/nodes.ts'
+import { operatorFailures } from './failures/operator.ts'
 import { podFailures } from './failures/pods.ts'
+import { afterwards, idleness } from './features/afterwards.ts'
 import { consumerGroups } from './features/consumer-group.ts'
-import { firstLight } from './features/first-light.ts'
+import { contract } from './features/contract.ts'
+import { firstLight, installation } from './features/first-light.ts'
+import { many } from './features/many.ts'
+import { nameServers } from './features/name-servers.ts'
 import { packaging } from './features/packaging.ts'
-import { removal } from './features/removal.ts'
-import { replication } from './features/replication.ts'
-import { scale, scaleIn } from './features/scale.ts'
+import { removal, uninstallation } from './features/removal.ts'
+import { replication, replicationRemoval } from './features/replication.ts'
+import { rolls } from './features/rolls.ts'
+import { scale, scaleIn, scaleInCancelled } from './features/scale.ts'
 import { openCluster } from './harness/cluster.ts'
-import { diagnose } from './harness/diagnosis.ts'
-import { Kubectl, say } from './harness/kubectl.ts'
-import { type Case, Stage } from './harness/stage.ts'
+import { diagnose, diagnoseLocal } from './harness/diagnosis.ts'
+import { ownFlow } from './harness/flow.ts'
+import { runLabel } from './harness/kube.ts'
+import { Kubectl } from './harness/kubectl.ts'
+import { removeLeftovers } from './harness/leftovers.ts'
+import { openLocal } from './harness/local.ts'
+import { OperatorLog } from './harness/operator-log.ts'
+import { type Case, Scene, Stage } from './harness/stage.ts'
 import { Talk } from './harness/talk.ts'
+import { Tally } from './harness/tally.ts'
 
 const workDir = join(import.meta.dirname, '../../.work/e2e')
-const { values: flags } = parseArgs({ options: { only: { type: 'string', default: '' } } })
-const cases: Case[] = [
-  ...firstLight,
-  ...consumerGroups,
-  ...scale,
-  ...podFailures,
-  ...replication,
-  ...scaleIn,
-  ...removal,
-  ...packaging, // last: it begins with nothing
-]
+const { values: flags } = parseArgs({
+  options: { only: { type: 'string', default: '' }, local: { type: 'boolean', default: false } },
+})
+const tally = new Tally(new RegExp(flags.only))
+const manyCount = { real: 20, local: 8 }
 
-async function main(): Promise<number> {
-  rmSync(workDir, { recursive: true, force: true })
+async function onKubernetes(): Promise<void> {
   const talk = await Talk.prepare()
   const cluster = await openCluster()
-  const kube = new Kubectl(cluster.env, 'e2e')
-  const stage = new Stage(kube, new Kubectl(cluster.env, 'rocketmq-operator'), talk)
-  let passed = 0
-  let failed = 0
+  const kubectl = new Kubectl(cluster.env, 'default')
   try {
-    await kube.run(['create', 'namespace', kube.namespace])
-    const wanted = cases.filter(({ name }) => new RegExp(flags.only).test(name))
-    for (const { name, run } of wanted) {
-      const started = Date.now()
-      say(name)
-      try {
-        await run(stage)
-        passed++
-        say(`  passed (${((Date.now() - started) / 1000).toFixed(1)} s)`)
-      } catch (error) {
-        failed++
-        say(`  FAILED: ${error instanceof Error ? error.message : error}`)
-        await diagnose(stage, join(workDir, `failure-${failed}`))
-        if (firstLight.some((each) => each.name === name)) {
-          say('the cases that are left need this one: not run')
-          failed += wanted.length - passed - failed
-          break
-        }
-      }
+    await removeLeftovers(kubectl)
+    const before = tally.track(kubectl, contract, async () => {})
+    await cluster.loadImage()
+    await before
+
+    const log = new OperatorLog(kubectl.in('rocketmq-operator'), join(workDir, 'operator-log'))
+    const stages: Stage[] = []
+    const open = async (namespace: string) => {
+      await kubectl.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace, labels: runLabel } })
+      const stage = new Stage(kubectl.in(namespace), log, talk, manyCount.real)
+      stages.push(stage)
+      return stage
     }
-    if (!process.env.E2E_KEEP)
-      await kube.run(['delete', 'namespace', kube.namespace, '--timeout=120s'], { timeoutMs: 150_000 })
+    const run = (stage: Stage, cases: Case[]) =>
+      tally.track(stage, cases, (folder) => diagnose(stage, join(workDir, folder)))
+
+    const main = await open('e2e')
+    if (!(await run(main, installation))) return
+    const [copied, named, rolled, crowd] = [
+      await open('e2e-copied'),
+      await open('e2e-named'),
+      await open('e2e-rolled'),
+      await open('e2e-many'),
+    ]
+    await Promise.all([
+      run(main, [...firstLight, ...consumerGroups, ...scale, ...podFailures, ...scaleInCancelled, ...scaleIn]),
+      run(copied, replication),
+      run(named, [...nameServers, ...operatorFailures]),
+      run(rolled, [nameServers[0]!, ...rolls]),
+      run(crowd, many),
+    ])
+    await run(
+      main,
+      nodeDrains(() => stages),
+    )
+    await Promise.all(stages.map((stage) => stage.stopFlows()))
+    await run(main, idleness)
+    await Promise.all([
+      run(main, removal),
+      run(copied, replicationRemoval),
+      ...[named, rolled, crowd].map(({ kube }) =>
+        kube.run(['delete', 'namespace', kube.namespace, '--timeout=180s'], { timeoutMs: 200_000 }),
+      ),
+    ])
+    await run(main, [...afterwards, ...uninstallation])
+    log.stop()
+    await run(main, packaging) // last: it begins with nothing
+    if (!process.env.E2E_KEEP) await removeLeftovers(kubectl)
   } finally {
     await cluster.close()
   }
-  console.log(`e2e: ${passed} passed, ${failed} failed`)
-  return failed
 }
 
-process.exitCode = (await main()) > 0 ? 1 : 0
+async function onLocalCluster(): Promise<void> {
+  const cluster = await openLocal()
+  try {
+    const open = async (namespace: string) => {
+      const kube = cluster.in(namespace)
+      await kube.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } })
+      return new Scene(kube, ownFlow, manyCount.local)
+    }
+    const scenes = [await open('e2e-named'), await open('e2e-rolled'), await open('e2e-many')]
+    const tracks = [nameServers, [nameServers[0]!, ...rolls], many]
+    await Promise.all(
+      tracks.map((cases, index) => {
+        const scene = scenes[index]!
+        return tally.track(scene, cases, () => diagnoseLocal(scene, cluster))
+      }),
+    )
+    await Promise.all(scenes.map((scene) => scene.stopFlows()))
+  } finally {
+    await cluster.close()
+  }
+}
+
+rmSync(workDir, { recursive: true, force: true })
+await (flags.local ? onLocalCluster() : onKubernetes()).catch((error) => tally.failedOutside(error))
+tally.tell('e2e')
+process.exit(tally.failed > 0 ? 1 : 0)

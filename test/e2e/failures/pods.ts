@@ -1,4 +1,4 @@
-import { eventually } from '../harness/kubectl.ts'
+import { eventually } from '../harness/kube.ts'
 import { type Case, check } from '../harness/stage.ts'
 
 /** Pods that die; messages and service do not. */

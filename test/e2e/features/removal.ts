@@ -1,6 +1,8 @@
-import { eventually } from '../harness/kubectl.ts'
-import type { Case } from '../harness/stage.ts'
+import { eventually, type Item, isGone } from '../harness/kube.ts'
+import { type Case, check } from '../harness/stage.ts'
 import { install, quickstart } from './first-light.ts'
+
+const madeKinds = 'statefulsets,services,configmaps,pods,poddisruptionbudgets,endpointslices'
 
 /** What was applied is deleted, and nothing of it is left but the volumes. */
 export const removal: Case[] = [
@@ -8,14 +10,23 @@ export const removal: Case[] = [
     name: 'deleting the resources removes what the operator made',
     async run({ kube }) {
       await kube.run(['delete', '-f', quickstart, '--timeout=120s'], { timeoutMs: 150_000 })
-      await eventually('nothing is left', 120_000, async () => {
-        const kinds = 'statefulsets,services,configmaps,pods,poddisruptionbudgets'
-        const { items } = await kube.get(kinds)
-        const left = items
-          .filter((item: { metadata: { name: string } }) => item.metadata.name !== 'kube-root-ca.crt')
-          .map((item: { kind: string; metadata: { name: string } }) => `${item.kind} ${item.metadata.name}`)
-        return left.length === 0 || `left: ${left.join(', ')}`
-      })
+      await isGone(kube, 120_000)
+    },
+  },
+]
+
+/** Last: the operator goes too. */
+export const uninstallation: Case[] = [
+  {
+    name: 'no orphan is left: neither a resource nor what the operator made, in any namespace',
+    async run({ kube }) {
+      const managed = 'app.kubernetes.io/managed-by=rocketmq-operator'
+      const { items: made } = await kube.get(madeKinds, '-A', '-l', managed)
+      const { items: asked } = await kube.get('nameservers,brokersets,topics,consumergroups', '-A')
+      const left = [...asked, ...made].map(
+        ({ kind, metadata }: Item) => `${kind} ${metadata.namespace}/${metadata.name}`,
+      )
+      check(left.length === 0, `nothing is left, saw ${left}`)
     },
   },
   {

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { eventually } from '../harness/kubectl.ts'
+import { eventually, isGone } from '../harness/kube.ts'
 import { type Case, check, type Stage } from '../harness/stage.ts'
 
 const replicated = join(import.meta.dirname, '../../../deploy/samples/replicated.yaml')
@@ -13,6 +13,7 @@ const acked: Record<string, number> = {}
 export const replication: Case[] = [
   {
     name: 'replicated.yaml becomes ready: a slave in sync, on another node than its master',
+    isBase: true,
     async run(stage) {
       const { kube } = stage
       await kube.run(['apply', '-f', replicated])
@@ -26,6 +27,8 @@ export const replication: Case[] = [
       check(roles.join() === `${master} master,${slave} slave`, `pods are labelled with their roles, saw ${roles}`)
       const nodes = new Set(items.map((pod: Pod) => pod.spec.nodeName))
       check(nodes.size === 2, `they run on two nodes, saw ${[...nodes]}`)
+      await kube.run(['diff', '-f', replicated]) // fails where there is a difference
+      await stage.startFlow('payments')
       await send(stage, 'copied-', 500)
     },
   },
@@ -98,15 +101,14 @@ export const replication: Case[] = [
       await kube.get('pvc', 'data-mq-copied-0-2')
     },
   },
+]
+
+export const replicationRemoval: Case[] = [
   {
     name: 'a set with slaves is deleted with all that it made',
     async run({ kube }) {
-      await kube.run(['delete', brokerSet, 'topic/payments', '--timeout=120s'], { timeoutMs: 150_000 })
-      await eventually('nothing of it is left', 120_000, async () => {
-        const { items } = await kube.get('statefulsets,services,configmaps,pods,poddisruptionbudgets')
-        const left = items.filter(({ metadata }: Pod) => metadata.name.startsWith('mq-copied'))
-        return left.length === 0 || `left: ${left.map(({ metadata }: Pod) => metadata.name).join(', ')}`
-      })
+      await kube.run(['delete', '-f', replicated, '--timeout=120s'], { timeoutMs: 150_000 })
+      await isGone(kube, 120_000)
     },
   },
 ]

@@ -1,4 +1,4 @@
-import { eventually } from '../harness/kubectl.ts'
+import { eventually } from '../harness/kube.ts'
 import { type Case, check } from '../harness/stage.ts'
 
 /** More and fewer broker groups, more queues, while messages stay. */
@@ -28,6 +28,28 @@ export const scale: Case[] = [
       const sent = await stage.send('wider-', 900)
       check(sent.queues === 18, `six queues on each of three brokers take messages, saw ${sent.queues}`)
       await stage.receiveAll()
+    },
+  },
+]
+
+/** Before the last group goes for good. */
+export const scaleInCancelled: Case[] = [
+  {
+    name: 'a drain is cancelled by raising the number again: the group takes messages as before',
+    async run(stage) {
+      const { kube } = stage
+      await kube.run(['scale', 'brokerset/mq-brokers', '--replicas=2'])
+      await eventually('the last group drains, and somebody has to read', 60_000, async () => {
+        const { status } = await kube.get('brokerset', 'mq-brokers')
+        const last = status.groupStatuses?.at(-1)
+        return (last?.draining?.blockers?.length ?? 0) > 0 || JSON.stringify(last)
+      })
+      await kube.run(['scale', 'brokerset/mq-brokers', '--replicas=3'])
+      await kube.ready('brokerset/mq-brokers', 60_000)
+      const { status } = await kube.get('brokerset', 'mq-brokers')
+      check(status.groups === 3, `three groups take messages, saw ${status.groups}`)
+      const { perBroker } = await stage.send('cancelled-', 300)
+      check((perBroker['mq-brokers-2'] ?? 0) > 0, `the group takes messages, saw ${JSON.stringify(perBroker)}`)
     },
   },
 ]

@@ -1,16 +1,19 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { command, say } from './kubectl.ts'
+import { say } from './kube.ts'
+import { command } from './kubectl.ts'
 
 const projectDir = resolve(import.meta.dirname, '../../..')
 const kitDir = resolve(projectDir, '../shared/kube')
 const clusterTimeoutMs = 25 * 60_000 // the first time on a machine the kit builds Kubernetes
 const imageTimeoutMs = 10 * 60_000
 
-/** A Kubernetes to test on, with our image on its nodes. */
+/** A Kubernetes to test on. */
 export interface TestCluster {
   env: NodeJS.ProcessEnv
+  /** Puts our image on its nodes. */
+  loadImage(): Promise<void>
   /** Ends what `openCluster` started, and nothing else. */
   close(): Promise<void>
 }
@@ -24,11 +27,18 @@ export async function openCluster(): Promise<TestCluster> {
   if (outside.KUBECONFIG) {
     say(`using the cluster of KUBECONFIG=${outside.KUBECONFIG}`)
     await command('kubectl', ['get', '--raw=/readyz'], { env: outside })
-    if (outside.E2E_IMAGE !== 'present') await loadImage(outside)
-    return { env: outside, close: async () => {} }
+    return {
+      env: outside,
+      loadImage: async () => {
+        if (outside.E2E_IMAGE !== 'present') await loadImage(outside)
+      },
+      close: async () => {},
+    }
   }
   if (!existsSync(kitDir)) throw new Error(`set KUBECONFIG, or put the kit at ${kitDir}`)
-  const wasThere = existsSync(join(process.env.KUBE_STATE ?? '/var/lib/host-kube', 'kubeconfig'))
+  const state = process.env.KUBE_STATE ?? '/var/lib/host-kube'
+  const ours = join(state, 'started-by-e2e') // goes with the cluster; a run that is cut off leaves both
+  const wasThere = existsSync(join(state, 'kubeconfig')) && !existsSync(ours)
   say('starting Kubernetes with three nodes (builds it first where that was not done yet)')
   const env = { ...outside, NODES: '3' }
   const kubeconfig = (await command(join(kitDir, 'kube-up'), [], { env, timeoutMs: clusterTimeoutMs }))
@@ -41,9 +51,10 @@ export async function openCluster(): Promise<TestCluster> {
     KUBECONFIG: kubeconfig,
     PATH: `${join(cache, 'bin')}:${kitDir}:${outside.PATH}`,
   }
-  await loadImage(kubeEnv)
+  if (!wasThere && !process.env.E2E_KEEP) writeFileSync(ours, '')
   return {
     env: kubeEnv,
+    loadImage: () => loadImage(kubeEnv),
     async close() {
       if (wasThere || process.env.E2E_KEEP) say(`kept: KUBECONFIG=${kubeconfig}`)
       else await command(join(kitDir, 'kube-down'), [], { env: kubeEnv, timeoutMs: 120_000 })

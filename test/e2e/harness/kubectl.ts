@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { eventually, type Item, type Kube, NoAnswer, readiness } from './kube.ts'
+
+export { eventually, say } from './kube.ts'
 
 const commandTimeoutMs = 60_000
 const helmTimeoutMs = 330_000 // Helm waits for 300 s by itself
-const pollMs = 500
-const progressEveryMs = 15_000
 
 /** The command failed; its message holds what it printed. */
-export class CommandError extends Error {
+export class CommandError extends NoAnswer {
   override readonly name = 'CommandError'
 }
 
@@ -40,31 +40,52 @@ export function command(
 }
 
 /** A namespace of the cluster, in the words of its tests. */
-export class Kubectl {
+export class Kubectl implements Kube {
   readonly namespace: string
-  readonly #env: NodeJS.ProcessEnv
+  readonly env: NodeJS.ProcessEnv
 
   constructor(env: NodeJS.ProcessEnv, namespace: string) {
-    this.#env = env
+    this.env = env
     this.namespace = namespace
   }
 
   /** Another namespace of the same cluster. */
   in(namespace: string): Kubectl {
-    return new Kubectl(this.#env, namespace)
+    return new Kubectl(this.env, namespace)
   }
 
   run(args: string[], options: { input?: string; timeoutMs?: number } = {}): Promise<string> {
-    return command('kubectl', ['-n', this.namespace, ...args], { env: this.#env, ...options })
+    return command('kubectl', ['-n', this.namespace, ...args], { env: this.env, ...options })
   }
 
   /** Helm, at work in this namespace. Its own waits are as long as the command may take. */
   helm(args: string[], { timeoutMs = helmTimeoutMs } = {}): Promise<string> {
-    return command('helm', ['-n', this.namespace, ...args], { env: this.#env, timeoutMs })
+    return command('helm', ['-n', this.namespace, ...args], { env: this.env, timeoutMs })
   }
 
-  // biome-ignore lint/suspicious/noExplicitAny: objects of Kubernetes, of any kind
-  async get(...args: string[]): Promise<any> {
+  async apply(...objects: object[]): Promise<void> {
+    await this.run(['apply', '-f', '-'], { input: JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }) })
+  }
+
+  async find(kind: string, name: string): Promise<Item | undefined> {
+    const text = await this.run(['get', kind, name, '--ignore-not-found', '-o', 'json'])
+    return text === '' ? undefined : JSON.parse(text)
+  }
+
+  async list(kinds: string, selector?: string): Promise<Item[]> {
+    return (await this.get(kinds, ...(selector === undefined ? [] : ['-l', selector]))).items
+  }
+
+  async patch(kind: string, name: string, patch: object): Promise<void> {
+    await this.run(['patch', kind, name, '--type=merge', '-p', JSON.stringify(patch)])
+  }
+
+  async remove(kind: string, name: string, { isForced = false } = {}): Promise<void> {
+    const force = isForced ? ['--grace-period=0', '--force'] : []
+    await this.run(['delete', kind, name, '--wait=false', ...force])
+  }
+
+  async get(...args: string[]): Promise<Item> {
     return JSON.parse(await this.run(['get', ...args, '-o', 'json']))
   }
 
@@ -78,42 +99,6 @@ export class Kubectl {
 
   /** Waits until the resource is Ready as its spec is now. */
   async ready(resource: string, timeoutMs: number): Promise<void> {
-    await eventually(`${resource} is Ready`, timeoutMs, async () => {
-      const object = await this.get(resource)
-      const ready = object.status?.conditions?.find((condition: { type: string }) => condition.type === 'Ready')
-      const isNow = ready?.observedGeneration === undefined || ready.observedGeneration === object.metadata.generation
-      return (ready?.status === 'True' && isNow) || `${ready?.reason ?? 'no condition yet'}: ${ready?.message ?? ''}`
-    })
+    await eventually(`${resource} is Ready`, timeoutMs, async () => readiness(await this.get(resource)))
   }
-}
-
-/**
- * Polls until the probe returns true; a text is the reason why it does not hold yet, and is told as progress. A command that
- * fails does not hold yet either.
- */
-export async function eventually(
-  what: string,
-  timeoutMs: number,
-  probe: () => Promise<boolean | string>,
-): Promise<void> {
-  const started = Date.now()
-  let toldAt = started
-  for (;;) {
-    const result = await probe().catch((error) => {
-      if (error instanceof CommandError) return error.message
-      throw error
-    })
-    if (result === true) return
-    const why = typeof result === 'string' ? result.trim() : 'not yet'
-    if (Date.now() - started > timeoutMs) throw new Error(`not within ${timeoutMs / 1000} s: ${what}; ${why}`)
-    if (Date.now() - toldAt > progressEveryMs) {
-      toldAt = Date.now()
-      say(`  waiting for: ${what}; ${why.split('\n')[0]}`)
-    }
-    await sleep(pollMs)
-  }
-}
-
-export function say(text: string): void {
-  console.log(`${new Date().toISOString().slice(11, 19)} ${text}`)
 }

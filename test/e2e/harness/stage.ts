@@ -1,27 +1,91 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Flow, OpenFlow } from './flow.ts'
+import { check, type Kube, say } from './kube.ts'
 import type { Kubectl } from './kubectl.ts'
+import type { OperatorLog } from './operator-log.ts'
 import type { Sent, Talk } from './talk.ts'
 
-/** What the cases share: one installation, and the history of what was acknowledged on it. */
-export class Stage {
-  readonly kube: Kubectl
+export { check } from './kube.ts'
+
+const firstAckMs = 30_000
+
+/** Where the cases of one track run: a namespace, and messages that go through it all the time. */
+export class Scene<K extends Kube = Kube> {
+  readonly kube: K
+  /** How many clusters are many. */
+  readonly manyCount: number
+  readonly #openFlow: OpenFlow
+  readonly #flows: { flow: Flow; acked: number; about: string }[] = []
+
+  constructor(kube: K, openFlow: OpenFlow, manyCount: number) {
+    this.kube = kube
+    this.#openFlow = openFlow
+    this.manyCount = manyCount
+  }
+
+  /** The NameServer's Service, by its address: this machine does not resolve the names of the cluster. */
+  async namesrv(name = 'mq'): Promise<string> {
+    const service = await this.kube.find('services', name)
+    check(service !== undefined, `there is a Service ${name}`)
+    return `${service.spec.clusterIP}:9876`
+  }
+
+  /** From now on messages are sent to the topic and received again, and after each case none that was acknowledged is missing. */
+  async startFlow(topic: string, nameServer = 'mq'): Promise<void> {
+    const namesrv = await this.namesrv(nameServer)
+    const prefix = `flow-${this.#flows.length}-`
+    const about = `${this.kube.namespace}/${topic}`
+    this.#flows.push({
+      flow: await this.#openFlow({ namesrv, topic, group: `flow-${topic}`, prefix }),
+      acked: 0,
+      about,
+    })
+  }
+
+  /** @throws when an acknowledged message was not received, or nothing was acknowledged since the last time */
+  async settle(): Promise<void> {
+    await Promise.all(
+      this.#flows.map(async (one) => {
+        let report = await one.flow.settle()
+        for (const until = Date.now() + firstAckMs; report.acked === one.acked && Date.now() < until; ) {
+          await sleep(500) // it has just begun, or nobody takes messages
+          report = await one.flow.settle()
+        }
+        const { acked, missing, someMissing, refusals, lastRefusal, longestMs } = report
+        const sent = acked - one.acked
+        one.acked = acked
+        const words = `${sent} messages through ${one.about}, ${refusals} sends tried again, the longest took ${longestMs} ms`
+        say(`  ${this.kube.namespace}: ${words}`)
+        check(
+          missing === 0,
+          `each acknowledged message was received; ${missing} of ${acked} are missing: ${someMissing}`,
+        )
+        check(sent > 0, `messages were acknowledged meanwhile; the last send failed with: ${lastRefusal}`)
+      }),
+    )
+  }
+
+  async stopFlows(): Promise<void> {
+    await Promise.all(this.#flows.splice(0).map(({ flow }) => flow.stop()))
+  }
+}
+
+/** A scene on a real Kubernetes, with the history of what Apache's client was told was acknowledged. */
+export class Stage extends Scene<Kubectl> {
   /** The operator's own namespace. */
   readonly operator: Kubectl
+  readonly operatorLog: OperatorLog
   readonly talk: Talk
   /** Acknowledged messages of topic orders: count by prefix. */
   readonly history: Record<string, number> = {}
   /** Consumer groups that read everything up to then, and which prefixes that was. */
   readonly #readers = new Map<string, Set<string>>()
 
-  constructor(kube: Kubectl, operator: Kubectl, talk: Talk) {
-    this.kube = kube
-    this.operator = operator
+  constructor(kube: Kubectl, operatorLog: OperatorLog, talk: Talk, manyCount: number) {
+    super(kube, (options) => talk.flow(options), manyCount)
+    this.operatorLog = operatorLog
+    this.operator = operatorLog.kube
     this.talk = talk
-  }
-
-  /** The NameServer's Service, by its address: this machine does not resolve the names of the cluster. */
-  async namesrv(): Promise<string> {
-    const service = await this.kube.get('service', 'mq')
-    return `${service.spec.clusterIP}:9876`
   }
 
   async send(prefix: string, count: number, seconds?: number): Promise<Sent> {
@@ -62,12 +126,13 @@ export class Stage {
   }
 }
 
-/** One case; cases run in order, each on what the ones before left. */
-export interface Case {
+/** One case; those of a track run in order, each on what the ones before left. */
+export interface Case<S = Stage> {
   name: string
-  run(stage: Stage): Promise<void>
+  /** The others of its track need it: without it they are not run. */
+  isBase?: true
+  run(stage: S): Promise<void>
 }
 
-export function check(holds: boolean, rule: string): asserts holds {
-  if (!holds) throw new Error(rule)
-}
+/** A case that needs no real node: it runs on the local cluster too. */
+export type PortableCase = Case<Scene>

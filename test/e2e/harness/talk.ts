@@ -1,5 +1,11 @@
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type JavaProject, prepareJava } from '../../conformance/java.ts'
-import { say } from './kubectl.ts'
+import type { Flow, FlowOptions, FlowReport } from './flow.ts'
+import { say } from './kube.ts'
+
+const flowAnswerMs = 90_000 // it waits for messages for 60 s itself
+const outputCharsMax = 4000
 
 export interface Sent {
   acked: number
@@ -45,6 +51,39 @@ export class Talk {
       .map(([prefix, count]) => `${prefix}:${count}`)
       .join(',')
     return this.#run('receive', { ...options, expect })
+  }
+
+  /** Sends and receives until it is stopped; it ends with this process, however that ends. */
+  async flow(options: FlowOptions): Promise<Flow> {
+    const args = Object.entries(options).flatMap(([key, value]) => [`--${key}`, value])
+    const child = this.#java.start('conformance.Talk', ['flow', ...args])
+    const ended = new Promise<void>((resolve) => child.once('close', () => resolve()))
+    let output = ''
+    const keep = (text: string) => {
+      output = `${output}${text}`.slice(-outputCharsMax)
+    }
+    child.stderr.setEncoding('utf8').on('data', keep)
+    child.stdin.on('error', () => {}) // that it ended is told below
+    const waiting: ((report: FlowReport) => void)[] = []
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      if (line.startsWith('{')) waiting.shift()?.(JSON.parse(line))
+      else keep(`${line}\n`)
+    })
+    return {
+      async settle() {
+        const answer = new Promise<FlowReport>((resolve) => waiting.push(resolve))
+        child.stdin.write('settle\n')
+        const timeUp = sleep(flowAnswerMs, undefined, { ref: false })
+        const report = await Promise.race([answer, ended, timeUp])
+        if (!report) throw new Error(`the Java client that sends and receives all the time said nothing\n${output}`)
+        return report
+      },
+      async stop() {
+        child.stdin.end()
+        await Promise.race([ended, sleep(5000, undefined, { ref: false })])
+        child.kill('SIGKILL')
+      },
+    }
   }
 
   async #run<T>(verb: 'send' | 'receive', options: Record<string, unknown> & { seconds?: number }): Promise<T> {

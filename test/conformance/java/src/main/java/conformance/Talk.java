@@ -2,6 +2,9 @@ package conformance;
 
 import static conformance.World.bytes;
 
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Map;
@@ -26,6 +29,8 @@ import org.apache.rocketmq.common.message.MessageExt;
  *           it is acknowledged or the time is up
  *   receive --namesrv A --topic T --group G --expect P:N[,P:N…] [--seconds S (120)]    until all of them were received,
  *           and nothing more for a second: what a producer had to send twice may be there twice
+ *   flow    --namesrv A --topic T --group G --prefix P [--pauseMs N (20)]    sends and receives until stdin ends; each line on stdin
+ *           asks for a JSON line, told when everything that was acknowledged by then was received, or after S seconds (60)
  */
 public final class Talk {
 
@@ -36,7 +41,12 @@ public final class Talk {
         Map<String, String> flags = new HashMap<>();
         for (int i = 1; i + 1 < args.length; i += 2) flags.put(args[i].substring(2), args[i + 1]);
         long endNanos = System.nanoTime() + Long.parseLong(flags.getOrDefault("seconds", "120")) * 1_000_000_000L;
-        boolean complete = args[0].equals("send") ? send(flags, endNanos) : receive(flags, endNanos);
+        boolean complete = switch (args[0]) {
+            case "send" -> send(flags, endNanos);
+            case "receive" -> receive(flags, endNanos);
+            case "flow" -> flow(flags);
+            default -> throw new IllegalArgumentException(args[0]);
+        };
         System.out.flush();
         Runtime.getRuntime().halt(complete ? 0 : 1);
     }
@@ -74,8 +84,10 @@ public final class Talk {
 
     private static boolean receive(Map<String, String> flags, long endNanos) throws Exception {
         Set<String> missing = ConcurrentHashMap.newKeySet();
+        Set<String> prefixes = new HashSet<>();
         for (String part : flags.get("expect").split(",")) {
             String[] prefixAndCount = part.split(":");
+            prefixes.add(prefixAndCount[0]);
             for (int i = 0; i < Integer.parseInt(prefixAndCount[1]); i++) missing.add(prefixAndCount[0] + i);
         }
         int expected = missing.size();
@@ -87,9 +99,10 @@ public final class Talk {
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         consumer.subscribe(flags.get("topic"), "*");
         consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
-            lastAt.set(System.nanoTime());
             for (MessageExt message : messages) {
                 String text = World.text(message);
+                if (prefixes.stream().noneMatch(text::startsWith)) continue; // somebody else's, who may never stop
+                lastAt.set(System.nanoTime());
                 if (seen.computeIfAbsent(text, t -> new AtomicInteger()).incrementAndGet() > 1) repeated.incrementAndGet();
                 missing.remove(text);
             }
@@ -101,5 +114,100 @@ public final class Talk {
         System.out.printf("{\"expected\":%d,\"missing\":%d,\"repeated\":%d,\"someMissing\":%s}%n", expected, missing.size(), repeated.get(),
             Main.quoted(String.join(" ", missing.stream().sorted().limit(5).toList())));
         return missing.isEmpty();
+    }
+
+    /** What a flow was told by its producer: guarded by itself. */
+    private static final class Told {
+        int acked;
+        int refusals;
+        long longestMs;
+        String lastRefusal = "";
+    }
+
+    private static boolean flow(Map<String, String> flags) throws Exception {
+        String prefix = flags.get("prefix");
+        long pauseMs = Long.parseLong(flags.getOrDefault("pauseMs", "20"));
+        long settleNanos = Long.parseLong(flags.getOrDefault("seconds", "60")) * 1_000_000_000L;
+        Set<String> received = ConcurrentHashMap.newKeySet();
+        AtomicLong repeated = new AtomicLong();
+        DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(flags.get("group"));
+        consumer.setNamesrvAddr(flags.get("namesrv"));
+        consumer.setPollNameServerInterval(2000); // as a client that is to find brokers soon is set
+        consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
+        consumer.subscribe(flags.get("topic"), "*");
+        consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
+            for (MessageExt message : messages) {
+                String text = World.text(message);
+                if (text.startsWith(prefix) && !received.add(text)) repeated.incrementAndGet();
+            }
+            return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
+        });
+        consumer.start();
+        DefaultMQProducer producer = new DefaultMQProducer("flow");
+        producer.setNamesrvAddr(flags.get("namesrv"));
+        producer.setPollNameServerInterval(2000);
+        producer.start();
+        Told told = new Told();
+        Thread sender = new Thread(() -> send(producer, flags.get("topic"), prefix, pauseMs, told));
+        sender.setDaemon(true);
+        sender.start();
+        BufferedReader commands = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+        while (commands.readLine() != null) {
+            int acked;
+            synchronized (told) {
+                acked = told.acked;
+            }
+            long endNanos = System.nanoTime() + settleNanos;
+            int missing = 0;
+            String someMissing = "";
+            int from = 0; // all before it have been received
+            do {
+                while (from < acked && received.contains(prefix + from)) from++;
+                missing = 0;
+                StringBuilder some = new StringBuilder();
+                for (int i = from; i < acked; i++) {
+                    if (!received.contains(prefix + i) && missing++ < 5) some.append(' ').append(prefix).append(i);
+                }
+                someMissing = some.toString().trim();
+                if (missing > 0) Thread.sleep(50);
+            } while (missing > 0 && System.nanoTime() < endNanos);
+            synchronized (told) {
+                System.out.printf("{\"acked\":%d,\"missing\":%d,\"repeated\":%d,\"refusals\":%d,\"longestMs\":%d,\"someMissing\":%s,\"lastRefusal\":%s}%n",
+                    acked, missing, repeated.get(), told.refusals, told.longestMs, Main.quoted(someMissing), Main.quoted(told.lastRefusal));
+                told.longestMs = 0;
+                told.refusals = 0;
+                told.lastRefusal = "";
+            }
+            System.out.flush();
+        }
+        return true;
+    }
+
+    /** Sends one message after the other, each until it is acknowledged. */
+    private static void send(DefaultMQProducer producer, String topic, String prefix, long pauseMs, Told told) {
+        for (int i = 0; ; i++) {
+            long began = System.nanoTime();
+            for (boolean isAcked = false; !isAcked; ) {
+                String refusal = null;
+                try {
+                    SendResult result = producer.send(new Message(topic, bytes(prefix + i)));
+                    isAcked = result.getSendStatus() == SendStatus.SEND_OK;
+                    if (!isAcked) refusal = result.getSendStatus().name();
+                } catch (Exception e) {
+                    refusal = String.valueOf(e.getMessage());
+                }
+                synchronized (told) {
+                    if (isAcked) told.acked = i + 1;
+                    else told.refusals++;
+                    if (refusal != null) told.lastRefusal = refusal;
+                    told.longestMs = Math.max(told.longestMs, (System.nanoTime() - began) / 1_000_000L);
+                }
+                try {
+                    Thread.sleep(isAcked ? pauseMs : 200);
+                } catch (InterruptedException e) {
+                    return;
+                }
+            }
+        }
     }
 }

@@ -1,0 +1,73 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isLed } from '../failures/operator.ts'
+import { check, eventually } from '../harness/kube.ts'
+import type { Kubectl } from '../harness/kubectl.ts'
+import type { Case } from '../harness/stage.ts'
+
+const idleMs = 60_000
+
+/** Writes that an idle Kubernetes makes by itself, as resource/subresource, and the operator's Lease. */
+const idleWrites = new Set([
+  'leases', // the operator's one, and those of nodes and of the API server
+  'nodes/status', // kubelets
+  'serviceaccounts/token', // kubelets, for pods
+  'tokenreviews', // of who asks the kubelet or the operator's metrics
+  'subjectaccessreviews',
+  'apiservices/status',
+  'flowschemas/status',
+])
+
+/** While all clusters are there and nobody does anything. */
+export const idleness: Case[] = [
+  {
+    name: `nothing is written for ${idleMs / 1000} s when nothing happens, but the Lease`,
+    async run({ kube, operator }) {
+      await eventually('the operator is at work', 60_000, () => isLed(operator))
+      let before = await writes(kube)
+      await eventually('what was under way is over', 120_000, async () => {
+        await sleep(10_000) // time is what is looked for
+        const now = await writes(kube)
+        const more = difference(before, now)
+        before = now
+        return more.length === 0 || more.join(', ')
+      })
+      await sleep(idleMs)
+      const more = difference(before, await writes(kube))
+      check(more.length === 0, `no write, saw ${more.join(', ')}`)
+    },
+  },
+]
+
+/** When everything that was applied is deleted. */
+export const afterwards: Case[] = [
+  {
+    name: 'the operator logged no error that nothing explains',
+    async run({ operatorLog }) {
+      check(operatorLog.podCount >= 2, `the logs of all pods were heard, saw ${operatorLog.podCount}`)
+      const lines = operatorLog.unexpected()
+      check(lines.length === 0, `no line of level error, saw ${lines.length}:\n${lines.slice(0, 10).join('\n')}`)
+    },
+  },
+]
+
+/** How often the API server was asked to change something, by verb and resource. Source: its apiserver_request_total. */
+async function writes(kube: Kubectl): Promise<Map<string, number>> {
+  const counts = new Map<string, number>()
+  for (const line of (await kube.run(['get', '--raw', '/metrics'])).split('\n')) {
+    const [, labels, count] = /^apiserver_request_total\{(.*)\} (\S+)$/.exec(line) ?? []
+    if (labels === undefined) continue
+    const label = (name: string) => new RegExp(`(?:^|,)${name}="([^"]*)"`).exec(labels)?.[1] ?? ''
+    const resource = [label('resource'), label('subresource')].filter(Boolean).join('/')
+    if (!/^(POST|PUT|PATCH|APPLY|DELETE|DELETECOLLECTION)$/.test(label('verb')) || idleWrites.has(resource)) continue
+    const key = `${label('verb')} ${resource}`
+    counts.set(key, (counts.get(key) ?? 0) + Number(count))
+  }
+  return counts
+}
+
+function difference(before: Map<string, number>, after: Map<string, number>): string[] {
+  return [...after]
+    .map(([key, count]): [string, number] => [key, count - (before.get(key) ?? 0)])
+    .filter(([, more]) => more > 0)
+    .map(([key, more]) => `${more} × ${key}`)
+}

@@ -1,0 +1,70 @@
+import { check, eventually, isReady, type Kube, podUids } from '../harness/kube.ts'
+import { clusterOf } from '../harness/manifests.ts'
+import type { PortableCase } from '../harness/stage.ts'
+
+const brokers = 'rocketmq.alt/broker-set=mq-brokers'
+
+/** NameServers come and go; brokers and clients stay. */
+export const nameServers: PortableCase[] = [
+  {
+    name: 'a cluster with one NameServer and a group of two, messages through it from now on',
+    isBase: true,
+    async run(scene) {
+      const { kube } = scene
+      await kube.apply(...clusterOf('mq', 'orders', { slavesPerGroup: 1 }))
+      await isReady(kube, 'brokersets', 'mq-brokers', 180_000)
+      await isReady(kube, 'topics', 'mq-orders', 60_000)
+      await scene.startFlow('orders')
+    },
+  },
+  {
+    name: 'NameServers 1 to 3: the address comes when all of them exist, no broker restarts',
+    async run(scene) {
+      const { kube } = scene
+      const before = await podUids(kube, brokers)
+      await kube.patch('nameservers', 'mq', { spec: { replicas: 3 } })
+      const seen = await addressesUntil(kube, 3)
+      check(
+        seen.every((count) => count === 1 || count === 3),
+        `the address has one NameServer or all three, saw ${seen}`,
+      )
+      await isReady(kube, 'brokersets', 'mq-brokers', 120_000)
+      const { status } = await kube.find('brokersets', 'mq-brokers')
+      check(status.nameServers.split(';').length === 3, `brokers register at three, saw ${status.nameServers}`)
+      same(before, await podUids(kube, brokers))
+    },
+  },
+  {
+    name: 'NameServers 3 to 2: brokers leave the one that went, none restarts',
+    async run(scene) {
+      const { kube } = scene
+      const before = await podUids(kube, brokers)
+      await kube.patch('nameservers', 'mq', { spec: { replicas: 2 } })
+      await addressesUntil(kube, 2)
+      await isReady(kube, 'nameservers', 'mq', 60_000)
+      await isReady(kube, 'brokersets', 'mq-brokers', 120_000)
+      const { status } = await kube.find('brokersets', 'mq-brokers')
+      check(status.nameServers.split(';').length === 2, `brokers register at two, saw ${status.nameServers}`)
+      const pods = await kube.list('pods', 'rocketmq.alt/name-server=mq')
+      check(pods.filter(({ metadata }) => !metadata.deletionTimestamp).length === 2, 'two pods are left')
+      same(before, await podUids(kube, brokers))
+    },
+  },
+]
+
+/** Waits until status.address has so many NameServers. @returns how many it had meanwhile */
+async function addressesUntil(kube: Kube, count: number): Promise<number[]> {
+  const seen: number[] = []
+  await eventually(`the address has ${count} NameServers, and all of them are ready`, 120_000, async () => {
+    const { status } = await kube.find('nameservers', 'mq')
+    const now = status.address?.split(';').length ?? 0
+    if (seen.at(-1) !== now) seen.push(now)
+    return (now === count && status.readyReplicas >= count) || `it is ${status.address}, ${status.readyReplicas} ready`
+  })
+  return seen
+}
+
+function same(before: Map<string, string>, after: Map<string, string>): void {
+  const text = (uids: Map<string, string>) => JSON.stringify([...uids])
+  check(before.size > 0 && text(before) === text(after), `the same pods run, had ${text(before)}, have ${text(after)}`)
+}
