@@ -1,7 +1,7 @@
 import type { Doors } from '../base/doors.ts'
 import { type ConsumerConnection, readConsumerConnection } from '../remoting/body/connections.ts'
 import { type HaStatus, readHaStatus } from '../remoting/body/ha-status.ts'
-import { readKvTable, readTopicList } from '../remoting/body/lists.ts'
+import { readGroupList, readKvTable, readTopicList } from '../remoting/body/lists.ts'
 import type { QueueTable } from '../remoting/body/message-queue.ts'
 import { type ClusterInfo, readClusterInfo, readTopicRouteData, type TopicRouteData } from '../remoting/body/route.ts'
 import {
@@ -153,6 +153,13 @@ export class Admin {
     const extFields = topicRequest.encode({ topic })
     const { body } = await this.#cluster.call(brokerAddr, { code: RequestCode.GET_TOPIC_STATS_INFO, extFields })
     return readTopicStatsTable(body)
+  }
+
+  /** The groups that subscribe to a topic at one broker now, or have consumed it there. */
+  async topicConsumers(brokerAddr: string, topic: string): Promise<string[]> {
+    const extFields = topicRequest.encode({ topic })
+    const { body } = await this.#cluster.call(brokerAddr, { code: RequestCode.QUERY_TOPIC_CONSUME_BY_WHO, extFields })
+    return readGroupList(body)
   }
 
   // Consumer groups at one broker.

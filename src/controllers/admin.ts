@@ -20,6 +20,14 @@ export interface Unread {
   count: number
 }
 
+/** What is still to come and to be read in queues of a topic at one broker. */
+export interface TopicUnread {
+  /** Consumer groups that have not read all that is there. */
+  groups: string[]
+  /** The longest delay of messages that wait for their time at the broker, whatever their topic; 0: none waits. */
+  delayedMs: number
+}
+
 export interface GroupUse {
   clients: number
   topics: string[]
@@ -78,5 +86,11 @@ export interface MqAdmin {
    * @param peerAddrs the other brokers: they know of groups that have not come to this one yet
    */
   unread(brokerAddr: string, peerAddrs: readonly string[]): Promise<Unread[]>
+  /**
+   * Who still has to read queues of a topic there.
+   * @param firstQueue this queue and those after it
+   * @param peerAddrs the other brokers: they know of groups that have not come to this one yet
+   */
+  topicUnread(brokerAddr: string, topic: string, firstQueue: number, peerAddrs: readonly string[]): Promise<TopicUnread>
   close(): Promise<void>
 }

@@ -64,3 +64,17 @@ test('a member that is online is counted', async () => {
 test('a master without slaves says that nobody copies its log', async () => {
   expect(await admin.haStatus(brokerAddr)).toMatchObject({ master: true, inSyncSlaveNums: 0, haConnectionInfo: [] })
 })
+
+test('who has to read a part of a topic is told, until it is read', async () => {
+  await broker.client.createTopic('parts', 3)
+  await admin.createGroup(brokerAddr, { groupName: 'parted' })
+  await broker.client.send('parts', { queueId: 2 })
+  const commit = { topic: 'parts', consumerGroup: 'parted', queueId: 0, commitOffset: 0 }
+  await broker.client.call(RequestCode.UPDATE_CONSUMER_OFFSET, commit)
+
+  expect(await admin.topicUnread(brokerAddr, 'parts', 2, [])).toEqual({ groups: ['parted'], delayedMs: 0 })
+  expect(await admin.topicUnread(brokerAddr, 'parts', 3, [])).toEqual({ groups: [], delayedMs: 0 })
+
+  await broker.client.call(RequestCode.UPDATE_CONSUMER_OFFSET, { ...commit, queueId: 2, commitOffset: 1 })
+  expect((await admin.topicUnread(brokerAddr, 'parts', 2, [])).groups).toEqual([])
+})

@@ -2,7 +2,7 @@ import type { Doors } from '../base/doors.ts'
 import { Admin, type ClientTls, isRefusal, ResponseCode, subscriptionGroupConfig } from '../client/index.ts'
 import type { BrokerGroup, BrokerPlace, BrokerTopic, MqAdmin } from './admin.ts'
 import { SharedTables } from './shared-tables.ts'
-import { unreadAt } from './unread.ts'
+import { topicUnreadAt, unreadAt } from './unread.ts'
 
 const requestTimeoutMs = 3000
 const connectTimeoutMs = 2000
@@ -98,6 +98,8 @@ export function clientAdmin(doors: Doors, tls?: ClientTls): MqAdmin {
     setPermission: (brokerAddr, permission) =>
       at(brokerAddr).updateBrokerConfig(brokerAddr, { brokerPermission: String(permission) }),
     unread: (brokerAddr, peerAddrs) => unreadAt(brokerAddr, peerAddrs, at),
+    topicUnread: (brokerAddr, topic, firstQueue, peerAddrs) =>
+      topicUnreadAt(brokerAddr, { topic, firstQueue }, peerAddrs, at),
     async close() {
       await Promise.all([...admins.values()].map((admin) => admin.close()))
       admins.clear()

@@ -33,7 +33,7 @@ test('applied in the wrong order, all become ready, and nothing is written any m
   expect(isReady(cluster.get<NameServer>('nameservers', 'mq'))).toBe(true)
   expect(isReady(brokerSet())).toBe(true)
   expect([...cluster.brokers.values()].map(({ topics }) => topics.get('orders')?.readQueueNums)).toEqual([4, 4])
-  expect(topic()?.status).toMatchObject({ brokers: { desired: 2, synced: 2 }, queues: 8 })
+  expect(topic()?.status).toMatchObject({ brokers: { desired: 2, synced: 2 }, queues: { write: 8, read: 8 } })
 
   await nodeClock.sleep(100) // passes that were on their way
   const revision = cluster.revision()

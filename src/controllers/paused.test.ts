@@ -48,7 +48,7 @@ test('while a resource is paused nothing is changed, its status says what is, an
 
   await cluster.change('nameservers', 'mq', { spec: { replicas: 2 } })
   await cluster.change('brokersets', 'b', { spec: { groups: 1, config: { maxMessageSize: '1024' } } })
-  await cluster.change('topics', 'orders', { spec: { queues: { perBroker: 3 } } })
+  await cluster.change('topics', 'orders', { spec: { queues: { perBroker: 9 } } })
   await cluster.change('consumergroups', 'billing', { spec: { retry: { maxTimes: 3 } } })
   await cluster.eventually(() => all((_, type) => type('Ready')?.status === 'False'))
 
@@ -60,7 +60,7 @@ test('while a resource is paused nothing is changed, its status says what is, an
   expect([statefulSets(), cluster.brokers]).toEqual(before)
 
   for (const [kind, name] of names) await cluster.change(kind, name, { spec: { paused: false } })
-  await cluster.eventually(() => cluster.brokers.get('0')?.topics.get('orders')?.readQueueNums === 3)
+  await cluster.eventually(() => cluster.brokers.get('0')?.topics.get('orders')?.readQueueNums === 9)
   await cluster.eventually(() => cluster.brokers.get('0')?.groups.get('billing')?.retryMaxTimes === 3)
   await cluster.eventually(() => cluster.brokers.get('1')?.permission === 4)
   await cluster.eventually(() => cluster.get<NameServer>('nameservers', 'mq')?.status?.readyReplicas === 2)

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 import { OperatingError, ResponseCode } from '../client/index.ts'
-import { type LagSource, unreadAt } from './unread.ts'
+import { type LagSource, type TopicLagSource, topicUnreadAt, unreadAt } from './unread.ts'
 
 interface Broker {
   /** By group and topic, of its one queue: [maxOffset, consumerOffset]. */
@@ -61,4 +61,108 @@ test('a group that consumes the topic elsewhere and never came here has everythi
     { consumerGroup: 'billing', topic: 'orders', count: 7 },
   ])
   expect(await unread({ leaving: { groups: {}, topics: { orders: [9, 9] } }, peer })).toEqual([])
+})
+
+interface TopicBroker {
+  /** By group: [maxOffset, consumerOffset] of each queue of the topic. */
+  groups: Record<string, [number, number][]>
+  broadcasting?: string[]
+  /** [minOffset, maxOffset] of each queue. */
+  queues?: [number, number][]
+  info?: Record<string, string>
+}
+
+function topicUnread(brokers: Record<string, TopicBroker>, firstQueue: number) {
+  const [asked, ...peers] = Object.keys(brokers) as [string, ...string[]]
+  const source: TopicLagSource = {
+    topicConsumers: async (address) => Object.keys(brokers[address]!.groups),
+    async consumeStats(address, group) {
+      const offsetTable = brokers[address]!.groups[group]!.map(([brokerOffset, consumerOffset], queueId) => [
+        { topic: 'orders', brokerName: address, queueId },
+        { brokerOffset, consumerOffset },
+      ])
+      return { offsetTable } as never
+    },
+    async consumerConnection(address, group) {
+      if (brokers[address]!.broadcasting?.includes(group)) return { messageModel: 'BROADCASTING' } as never
+      throw new OperatingError('REQUEST_REFUSED', { responseCode: ResponseCode.CONSUMER_NOT_ONLINE })
+    },
+    async topicStats(address) {
+      const queues = brokers[address]!.queues ?? []
+      const offsetTable = queues.map(([minOffset, maxOffset], queueId) => [{ queueId }, { minOffset, maxOffset }])
+      return { offsetTable } as never
+    },
+    brokerRuntimeInfo: async (address) => new Map(Object.entries(brokers[address]!.info ?? {})),
+    brokerConfig: async () => new Map([['messageDelayLevel', '1s 5s 10m 2h']]),
+  }
+  return topicUnreadAt(asked, { topic: 'orders', firstQueue }, peers, () => source)
+}
+
+test('of a part of a topic only those count who are behind in these queues', async () => {
+  const groups: TopicBroker['groups'] = {
+    audit: [
+      [9, 9],
+      [9, 9],
+    ],
+    billing: [
+      [9, 1],
+      [9, 9],
+    ],
+    shipping: [
+      [9, 9],
+      [9, 8],
+    ],
+  }
+
+  expect((await topicUnread({ here: { groups } }, 1)).groups).toEqual(['shipping'])
+  expect((await topicUnread({ here: { groups } }, 0)).groups).toEqual(['billing', 'shipping'])
+})
+
+test('a group that broadcasts keeps its offsets itself', async () => {
+  const here = { groups: { news: [[9, 0]] as [number, number][] }, broadcasting: ['news'] }
+
+  expect((await topicUnread({ here }, 0)).groups).toEqual([])
+  expect((await topicUnread({ here: { ...here, broadcasting: [] } }, 0)).groups).toEqual(['news'])
+})
+
+test('a group that consumes the topic on another broker alone has everything to read here', async () => {
+  const peer: TopicBroker = { groups: { billing: [[5, 5]] } }
+
+  expect(
+    await topicUnread(
+      {
+        here: {
+          groups: {},
+          queues: [
+            [0, 3],
+            [4, 4],
+          ],
+        },
+        peer,
+      },
+      0,
+    ),
+  ).toMatchObject({ groups: ['billing'] })
+  expect(
+    await topicUnread(
+      {
+        here: {
+          groups: {},
+          queues: [
+            [0, 3],
+            [4, 4],
+          ],
+        },
+        peer,
+      },
+      1,
+    ),
+  ).toMatchObject({ groups: [] })
+})
+
+test('the longest delay of messages that wait', async () => {
+  const info = { scheduleMessageOffset_2: '3,4', scheduleMessageOffset_3: '5,8', scheduleMessageOffset_4: '7,7' }
+
+  expect((await topicUnread({ here: { groups: {}, info } }, 0)).delayedMs).toBe(600_000)
+  expect((await topicUnread({ here: { groups: {} } }, 0)).delayedMs).toBe(0)
 })

@@ -1,5 +1,5 @@
 import { type Admin, isRefusal, ResponseCode } from '../client/index.ts'
-import type { Unread } from './admin.ts'
+import type { TopicUnread, Unread } from './admin.ts'
 
 /** What is asked of a broker to find out. */
 export type LagSource = Pick<Admin, 'subscriptionGroups' | 'consumeStats' | 'topicStats' | 'brokerRuntimeInfo'>
@@ -46,11 +46,28 @@ async function lagsAt(brokerAddr: string, at: (brokerAddr: string) => LagSource)
   return lags
 }
 
-async function delayedAt(brokerAddr: string, at: (brokerAddr: string) => LagSource): Promise<number> {
-  return [...(await at(brokerAddr).brokerRuntimeInfo(brokerAddr))]
-    .filter(([name]) => name.startsWith('scheduleMessageOffset')) // one for each level: delivered,stored
-    .map(([, offsets]) => offsets.split(',').map(Number))
-    .reduce((sum, [delivered = 0, stored = 0]) => sum + Math.max(0, stored - delivered), 0)
+async function delayedAt(brokerAddr: string, at: (brokerAddr: string) => DelaySource): Promise<number> {
+  return [...(await delayedByLevel(brokerAddr, at)).values()].reduce((sum, count) => sum + count, 0)
+}
+
+type DelaySource = Pick<Admin, 'brokerRuntimeInfo'>
+
+const levelPrefix = 'scheduleMessageOffset_'
+
+/** How many messages wait for their time, by delay level. */
+async function delayedByLevel(
+  brokerAddr: string,
+  at: (brokerAddr: string) => DelaySource,
+): Promise<ReadonlyMap<number, number>> {
+  const info = [...(await at(brokerAddr).brokerRuntimeInfo(brokerAddr))]
+  return new Map(
+    info
+      .filter(([name]) => name.startsWith(levelPrefix))
+      .map(([name, offsets]): [number, number] => {
+        const [delivered = 0, stored = 0] = offsets.split(',').map(Number)
+        return [Number(name.slice(levelPrefix.length)), Math.max(0, stored - delivered)]
+      }),
+  )
 }
 
 async function storedAt(brokerAddr: string, topic: string, at: (brokerAddr: string) => LagSource): Promise<number> {
@@ -61,4 +78,86 @@ async function storedAt(brokerAddr: string, topic: string, at: (brokerAddr: stri
     if (isRefusal(error, ResponseCode.TOPIC_NOT_EXIST)) return 0
     throw error
   }
+}
+
+/** What is asked of a broker to find out who has to read a part of a topic. */
+export type TopicLagSource = Pick<
+  Admin,
+  'topicConsumers' | 'consumeStats' | 'consumerConnection' | 'topicStats' | 'brokerRuntimeInfo' | 'brokerConfig'
+>
+
+interface QueuesFrom {
+  topic: string
+  firstQueue: number
+}
+
+/**
+ * Who has not read all that lies in queues of a topic at one broker: the groups that consume it there, and those that
+ * consume it elsewhere and never came here. One that only broadcasts keeps its offsets itself and is not asked.
+ */
+export async function topicUnreadAt(
+  brokerAddr: string,
+  queues: QueuesFrom,
+  peerAddrs: readonly string[],
+  at: (brokerAddr: string) => TopicLagSource,
+): Promise<TopicUnread> {
+  const own = await at(brokerAddr).topicConsumers(brokerAddr, queues.topic)
+  const groups: string[] = []
+  for (const consumerGroup of own) {
+    const { offsetTable } = await at(brokerAddr).consumeStats(brokerAddr, consumerGroup, queues.topic)
+    const offsets = [...offsetTable].flatMap(([{ queueId }, row]) => (queueId >= queues.firstQueue ? [row] : []))
+    const isBehind = offsets.some(({ brokerOffset, consumerOffset }) => brokerOffset > consumerOffset)
+    const hasCommitted = [...offsetTable].some(([, { consumerOffset }]) => consumerOffset > 0)
+    if (!isBehind || (!hasCommitted && (await isBroadcasting(brokerAddr, consumerGroup, at)))) continue
+    groups.push(consumerGroup)
+  }
+  const elsewhere = new Set<string>()
+  for (const peerAddr of peerAddrs) {
+    for (const group of await at(peerAddr).topicConsumers(peerAddr, queues.topic)) {
+      if (own.includes(group) || elsewhere.has(group) || (await isBroadcasting(peerAddr, group, at))) continue
+      elsewhere.add(group)
+    }
+  }
+  if (elsewhere.size > 0 && (await isStored(brokerAddr, queues, at))) groups.push(...elsewhere)
+  return { groups, delayedMs: await longestDelayAt(brokerAddr, at) }
+}
+
+async function isBroadcasting(
+  brokerAddr: string,
+  consumerGroup: string,
+  at: (brokerAddr: string) => TopicLagSource,
+): Promise<boolean> {
+  try {
+    return (await at(brokerAddr).consumerConnection(brokerAddr, consumerGroup)).messageModel === 'BROADCASTING'
+  } catch (error) {
+    if (isRefusal(error, ResponseCode.CONSUMER_NOT_ONLINE)) return false
+    throw error
+  }
+}
+
+/** Whether anything lies in the queues. */
+async function isStored(
+  brokerAddr: string,
+  { topic, firstQueue }: QueuesFrom,
+  at: (brokerAddr: string) => TopicLagSource,
+): Promise<boolean> {
+  const { offsetTable } = await at(brokerAddr).topicStats(brokerAddr, topic)
+  return [...offsetTable].some(
+    ([{ queueId }, { minOffset, maxOffset }]) => queueId >= firstQueue && maxOffset > minOffset,
+  )
+}
+
+const unitMs: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+/** The delay of the longest level in which a message waits. Source: Apache RocketMQ 5, ScheduleMessageService#parseDelayLevel. */
+async function longestDelayAt(brokerAddr: string, at: (brokerAddr: string) => TopicLagSource): Promise<number> {
+  const waiting = [...(await delayedByLevel(brokerAddr, at))].flatMap(([level, count]) => (count > 0 ? [level] : []))
+  if (waiting.length === 0) return 0
+  const levels = ((await at(brokerAddr).brokerConfig(brokerAddr)).get('messageDelayLevel') ?? '').trim().split(/\s+/)
+  return Math.max(
+    ...waiting.map((level) => {
+      const [, count, unit = ''] = /^(\d+)([smhd])$/.exec(levels[level - 1] ?? '') ?? []
+      return count === undefined ? 2 * 3_600_000 : Number(count) * (unitMs[unit] as number) // unreadable: the longest by default
+    }),
+  )
 }

@@ -24,7 +24,7 @@ import { isSpeaker } from '../on-brokers/reconcile.ts'
 import { handsOver, isPodReady } from '../pods.ts'
 import { type BrokerSet, brokerPort, hostPort, namesrvPort } from '../resources.ts'
 import type { Shell } from '../shell.ts'
-import { wantedTopic } from '../topic/plan.ts'
+import { isPlacedOn, wantedTopic } from '../topic/wanted.ts'
 import type { Sight } from '../world.ts'
 import { clusterNameOf, groupName, liveSettingsOf, memberName, ordinalOf, settingsState } from './objects.ts'
 import { keptGroups } from './scale-in.ts'
@@ -137,7 +137,7 @@ export async function observe(desired: BrokerSet, shell: Shell): Promise<Observe
       const [syncs, settings, held, drain] = await Promise.all([
         observeSync(master, slaves, shell),
         Promise.all(found.map((member) => observeSettings(desired, member, drainingSince !== undefined, shell))),
-        isHoldable ? observeHeld(address, desired, shell) : undefined,
+        isHoldable ? observeHeld(brokerName, address, desired, shell) : undefined,
         retires && address !== undefined ? observeDrain(address, addressesOf(desired, brokerName), shell) : undefined,
       ])
       return {
@@ -357,7 +357,12 @@ function addressesOf({ status }: BrokerSet, except: string): string[] {
 }
 
 /** What a broker that waits to be let go lacks: topics and groups of resources, and the groups that another broker has. */
-async function observeHeld(brokerAddr: string, desired: BrokerSet, shell: Shell): Promise<ObservedGroup['held']> {
+async function observeHeld(
+  brokerName: string,
+  brokerAddr: string,
+  desired: BrokerSet,
+  shell: Shell,
+): Promise<ObservedGroup['held']> {
   try {
     if (!(await shell.admin.isHeld(brokerAddr))) return undefined
     const [has, hasGroups] = await Promise.all([shell.admin.topics(brokerAddr), shell.admin.groups(brokerAddr)])
@@ -373,7 +378,9 @@ async function observeHeld(brokerAddr: string, desired: BrokerSet, shell: Shell)
         subscriptionGroupConfig(wanted.groupName, { ...groups.get(wanted.groupName), ...wanted }),
       )
     }
-    const topics = speakers(allTopics, desired, topicSpec).map(wantedTopic)
+    const topics = speakers(allTopics, desired, topicSpec)
+      .filter((topic) => isPlacedOn(topic, brokerName))
+      .map(wantedTopic)
     return {
       topics: topics.filter(({ topicName }) => !has.has(topicName)),
       groups: [...groups.values()].filter(({ groupName }) => !hasGroups.has(groupName)),

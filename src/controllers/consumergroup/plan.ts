@@ -139,7 +139,10 @@ export function reportOf(
   reset: ResetPlan,
   lastReset: LastReset | undefined,
 ): Report<ConsumerGroupStatus> {
-  const done = steps.map((step) => ({ ...step, isCorrection: step.do === 'correctGroup' }))
+  const done = steps.map(({ do: deed, brokerName }) => ({
+    deed: deed === 'correctGroup' ? ('correct' as const) : ('make' as const),
+    brokerName,
+  }))
   const { status, readiness: ready, notes } = report(desired, observed, done, failures, words)
   const resetVerdicts = judgeReset(desired, reset, lastReset)
   return {

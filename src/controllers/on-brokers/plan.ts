@@ -22,6 +22,8 @@ export interface Place {
 export interface Asked<Has> extends Place {
   /** Its group is being drained: what it has is kept right, but nothing is made there any more. */
   isLeaving?: boolean
+  /** false: the thing is not to be there. */
+  isPlaced?: boolean
   /** undefined: it does not have it. */
   has: Has | undefined
   /** Why the broker could not be asked. */
@@ -33,6 +35,8 @@ export interface Observed<Resource, Broker> {
   /** Another resource that speaks for the same thing of the same brokers, and is older. */
   rival: Resource | undefined
   brokers: Broker[]
+  /** Numbers of the broker groups that are to have it; undefined: all, also those that come. */
+  placement?: readonly number[] | undefined
 }
 
 /** The name that clients and brokers use. */
@@ -47,17 +51,17 @@ export function unlike<Has>(
   isSame: (has: Has) => boolean,
 ): Asked<Has>[] {
   if (rival) return []
-  return brokers.filter(({ has, isLeaving, trouble }) => {
-    if (trouble !== undefined) return false
+  return brokers.filter(({ has, isLeaving, isPlaced = true, trouble }) => {
+    if (trouble !== undefined || !isPlaced) return false
     return has === undefined ? !isLeaving : !isSame(has)
   })
 }
 
 const failingMax = 8
 
-/** What a pass did: whether a step made the thing or changed it, and on which broker. */
+/** What a pass did: whether a step made the thing, changed it or took it away, and on which broker. */
 export interface Done {
-  isCorrection: boolean
+  deed: 'make' | 'correct' | 'remove'
   brokerName: string
 }
 
@@ -65,37 +69,48 @@ export interface Done {
  * What a pass found and did.
  * @param steps also those that failed; of a paused resource: those that were not done
  * @param failures of steps, by brokerName
+ * @param moving brokers that give something up, and have not done so yet
  * @returns the common part of the status, how ready it is, and what to tell
  */
 export function report(
   desired: Declared,
-  { brokerSet, brokers, rival }: Observed<Declared, Asked<unknown>>,
+  { brokerSet, brokers, rival, placement }: Observed<Declared, Asked<unknown>>,
   steps: readonly Done[],
   failures: ReadonlyMap<string, string>,
   words: Words,
+  moving: readonly string[] = [],
 ) {
-  const staying = brokers.filter(({ isLeaving }) => !isLeaving)
+  const staying = brokers.filter(({ isLeaving, isPlaced = true }) => !isLeaving && isPlaced)
   const failing = staying.flatMap(({ brokerName, trouble }) => {
     const reason = trouble ?? failures.get(brokerName)
     return reason === undefined ? [] : [{ broker: brokerName, reason: reason.slice(0, 1024) }]
   })
   const { paused } = desired.spec
   const undone = paused ? steps.filter(({ brokerName }) => staying.some((one) => one.brokerName === brokerName)) : []
-  const synced = rival ? 0 : staying.length - failing.length - undone.length
-  const count = Math.max(brokerSet?.spec.groups ?? 0, staying.length) // more, where some may not go
+  const isMoving = ({ brokerName }: Place) => moving.includes(brokerName) && !failures.has(brokerName)
+  const isUndone = ({ brokerName }: Place) => undone.some((step) => step.brokerName === brokerName)
+  const sated = staying.filter((one) => !isMoving(one) && !isUndone(one)).length
+  const synced = rival ? 0 : sated - failing.length
+  const groups = brokerSet?.spec.groups ?? 0
+  const count = placement?.length ?? Math.max(groups, staying.length) // more, where some may not go
+  const absent = brokerSet ? (placement ?? []).filter((index) => index >= groups) : []
   const done = paused ? [] : steps.filter(({ brokerName }) => !failures.has(brokerName))
-  const namesOf = (isCorrection: boolean) =>
-    done.filter((step) => step.isCorrection === isCorrection).map(({ brokerName }) => brokerName)
+  const namesOf = (deed: Done['deed']) => done.filter((step) => step.deed === deed).map(({ brokerName }) => brokerName)
   return {
     synced,
     status: {
       brokers: { desired: count, synced },
       ...(failing.length > 0 && { failing: failing.slice(0, failingMax) }),
     },
-    readiness: judge(desired, { brokerSet, rival }, { synced, count, failing, undone }, words),
+    readiness: judge(
+      desired,
+      { brokerSet, rival },
+      { synced, count, failing, undone, moving, movingHere: staying.filter(isMoving).length, absent },
+      words,
+    ),
     notes: [
-      ...noteOf(namesOf(false), `${words.kind}Created`, 'made on', words),
-      ...noteOf(namesOf(true), isDrift(desired) ? 'DriftCorrected' : `${words.kind}Updated`, 'changed on', words),
+      ...noteOf(namesOf('make'), `${words.kind}Created`, 'made on', words),
+      ...noteOf(namesOf('correct'), isDrift(desired) ? 'DriftCorrected' : `${words.kind}Updated`, 'changed on', words),
     ],
   }
 }
@@ -118,12 +133,18 @@ interface Findings {
   failing: readonly { broker: string; reason: string }[]
   /** Left as they are since the resource is paused. */
   undone: readonly Done[]
+  /** Brokers that give something up. */
+  moving: readonly string[]
+  /** How many of them keep the rest. */
+  movingHere: number
+  /** Groups of the placement that the BrokerSet does not have. */
+  absent: readonly number[]
 }
 
 function judge(
   desired: Declared,
   { brokerSet, rival }: Pick<Observed<Declared, never>, 'brokerSet' | 'rival'>,
-  { synced, count, failing, undone }: Findings,
+  { synced, count, failing, undone, moving, movingHere, absent }: Findings,
   { kind, thing }: Words,
 ): Readiness {
   if (rival) {
@@ -149,9 +170,16 @@ function judge(
     const message = `${have}; ${names.join(', ')} lack it or have it otherwise`
     return { status: 'False', reason: 'Paused', message }
   }
-  if (synced < count) {
-    const message = `${have}; the others do not serve yet`
-    return { status: synced > 0 ? 'False' : 'Unknown', reason: 'ClusterNotReady', message }
+  if (synced + movingHere < count) {
+    const others =
+      absent.length > 0
+        ? `BrokerSet ${brokerSet.metadata.name} has ${brokerSet.spec.groups} groups, so none of number ${absent.join(', ')}`
+        : 'the others do not serve yet'
+    return { status: synced > 0 ? 'False' : 'Unknown', reason: 'ClusterNotReady', message: `${have}; ${others}` }
+  }
+  if (moving.length > 0) {
+    const message = `${have} as wanted; ${moving.slice(0, failingMax).join(', ')} give up what is no longer wanted: see Draining`
+    return { status: 'False', reason: 'Draining', message }
   }
   return { status: 'True', reason: 'Synced', message: have }
 }

@@ -14,7 +14,7 @@ const deletionGraceMs = 120_000
 export async function observe<Resource extends Declared, Broker extends Asked<unknown>>(
   desired: Resource,
   sight: Sight<Resource>,
-  ask: (place: Place) => Promise<Broker>,
+  ask: (place: Place, peerAddrs: readonly string[]) => Promise<Broker>,
   shell: Shell,
 ): Promise<Observed<Resource, (Broker | (Place & { has: undefined; trouble: string })) & { isLeaving: boolean }>> {
   const brokerSet = brokerSetOf(desired, shell)
@@ -25,7 +25,9 @@ export async function observe<Resource extends Declared, Broker extends Asked<un
     serving.flatMap(({ name, state, address }) => {
       if (address === undefined) return []
       const place = { brokerName: name, brokerAddr: address }
-      const asked = ask(place).catch((error) => ({ ...place, has: undefined, trouble: messageOf(error) }))
+      const peers = (brokerSet?.status?.groupStatuses ?? []).filter((group) => group.name !== name)
+      const peerAddrs = peers.flatMap((group) => group.address ?? [])
+      const asked = ask(place, peerAddrs).catch((error) => ({ ...place, has: undefined, trouble: messageOf(error) }))
       return [asked.then((broker) => ({ ...broker, isLeaving: state === 'Draining' }))]
     }),
   )

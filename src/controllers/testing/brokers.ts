@@ -21,7 +21,9 @@ export interface PretendedBroker {
   settings: Map<string, string>
   /** brokerPermission of these. */
   permission: number
-  unread: Unread[]
+  unread: (Unread & { queueId?: number })[]
+  /** The longest delay of messages that wait for their time. */
+  delayedMs: number
   isFollowing: boolean
   lagBytes: number
 }
@@ -125,6 +127,11 @@ export function pretendBrokers(store: ObjectStore) {
       ofAddress(brokerAddr).permission = permission
     },
     unread: async (brokerAddr) => ofAddress(brokerAddr).unread,
+    topicUnread: async (brokerAddr, topic, firstQueue) => {
+      const { unread, delayedMs } = ofAddress(brokerAddr)
+      const inQueues = unread.filter((one) => one.topic === topic && (one.queueId ?? firstQueue) >= firstQueue)
+      return { groups: inQueues.map(({ consumerGroup }) => consumerGroup), delayedMs }
+    },
     close: async () => {},
   }
 
@@ -148,6 +155,7 @@ export function pretendBrokers(store: ObjectStore) {
           this.settings.set('brokerPermission', String(permission))
         },
         unread: [],
+        delayedMs: 0,
         isFollowing: true,
         lagBytes: 0,
       })

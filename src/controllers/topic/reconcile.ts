@@ -1,12 +1,15 @@
+import { messageOf } from '../../base/errors.ts'
 import { keyOf } from '../../kube/index.ts'
 import { clusterNameOf } from '../brokerset/objects.ts'
 import { keepFinalizer } from '../finalizer.ts'
-import { nameOnBrokers } from '../on-brokers/plan.ts'
+import { nameOnBrokers, type Place } from '../on-brokers/plan.ts'
 import { cleanUp, driftPollMs, observe, performOnEach, throwFailing } from '../on-brokers/reconcile.ts'
 import { writeStatus } from '../perform.ts'
 import { type BrokerSet, hostPort, namesrvPort, type Topic, topics } from '../resources.ts'
 import type { Reconcile, Shell } from '../shell.ts'
-import { plan, reportOf, words } from './plan.ts'
+import type { ObservedBroker } from './drain.ts'
+import { mayBeOver, plan, reportOf, type Step, words } from './plan.ts'
+import { isPlacedOn } from './wanted.ts'
 
 /** One pass over a Topic: on every serving broker as wanted, or gone from all of them and from the NameServers. */
 export const reconcileTopic: Reconcile<Topic> = async (desired, shell) => {
@@ -20,20 +23,31 @@ export const reconcileTopic: Reconcile<Topic> = async (desired, shell) => {
     return cleanUp(topics, desired, world.topics, deeds, words, shell)
   }
   await keepFinalizer(topics, desired, desired.spec.deletionPolicy === 'Delete', shell)
-  const observed = await observe(
-    desired,
-    world.topics,
-    async (place) => ({ ...place, has: (await admin.topics(place.brokerAddr)).get(topic) }),
-    shell,
-  )
-  const steps = plan(desired, observed)
-  const failures = await performOnEach(desired.spec.paused ? [] : steps, (step) =>
-    admin.createTopic(step.brokerAddr, step.topic),
-  )
-  const report = reportOf(desired, observed, steps, failures)
+  const nowMs = shell.clock.now()
+  const ask = async (place: Place, peerAddrs: readonly string[]): Promise<ObservedBroker> => {
+    const has = (await admin.topics(place.brokerAddr)).get(topic)
+    const broker = { ...place, has, isPlaced: isPlacedOn(desired, place.brokerName) }
+    const drain = mayBeOver(desired, broker, nowMs)
+    if (!drain) return broker
+    const unread = admin.topicUnread(place.brokerAddr, topic, drain.firstQueue, peerAddrs)
+    return { ...broker, unread: await unread.catch((error) => ({ trouble: messageOf(error) })) }
+  }
+  const seen = await observe(desired, world.topics, ask, shell)
+  const brokers = seen.brokers.map((one): ObservedBroker => ({ isPlaced: isPlacedOn(desired, one.brokerName), ...one }))
+  const observed = { ...seen, brokers, placement: desired.spec.placement?.groups }
+  const steps = plan(desired, observed, nowMs)
+  const failures = await performOnEach(desired.spec.paused ? [] : steps, (step) => perform(step, shell))
+  const { recheckAfterMs, ...report } = reportOf(desired, observed, steps, failures, nowMs)
   await writeStatus(topics, desired, report, shell)
   throwFailing(report.status)
-  return { recheckAfterMs: driftPollMs }
+  return { recheckAfterMs: recheckAfterMs ?? driftPollMs }
+}
+
+async function perform({ do: deed, brokerAddr, topic }: Step, { admin }: Shell): Promise<void> {
+  if (deed !== 'deleteTopic') return admin.createTopic(brokerAddr, topic)
+  // NameServers keep the route of a topic that a broker deletes; one of the other brokers must not lose theirs with it
+  await admin.createTopic(brokerAddr, { ...topic, perm: 0 })
+  await admin.deleteTopic(brokerAddr, topic.topicName)
 }
 
 function namesrvAddrsOf({ metadata, spec }: BrokerSet, { world }: Shell): readonly string[] {
