@@ -99,28 +99,30 @@ function refuse(code: number, remark: string): Response {
 /** Registrations of all brokers are read and merged one after the other, and a broker leaves in the same order. */
 function registerBroker(request: Request, server: NameServerState): Response | Promise<Response> {
   const header = registerBrokerRequest.decode(request.extFields)
-  return server.registrations.run(registering(request, header, server), request.body.length) ?? busy
+  const body = Buffer.from(request.body) // read in later turns, too
+  return server.registrations.run(registering(request, header, body, server), body.length) ?? busy
 }
 
 function* registering(
   request: Request,
   header: RegisterBrokerRequest,
+  bytes: Buffer,
   { routes, kvConfig, settings, clock, log, warnings, tellMinBrokerId }: NameServerState,
 ): Generator<void, Response> {
   const { clusterName, brokerName, brokerId, brokerAddr } = header
   const broker = { clusterName, brokerName, brokerId, brokerAddr }
   if (!request.connection.isOpen) return done // nobody waits for it, and nobody would notice the broker's end
-  const print = { crc32: crc32(request.body) & 0x7fff_ffff, bytes: request.body.length }
+  const print = { crc32: crc32(bytes) & 0x7fff_ffff, bytes: bytes.length }
   if (header.bodyCrc32 !== 0 && print.crc32 !== header.bodyCrc32) {
     warnings.warn(log, { brokerName, brokerAddr }, 'a registration arrived damaged')
     return refuse(ResponseCode.SYSTEM_ERROR, 'crc32 not match')
   }
-  const version = peekDataVersion(request.body)
+  const version = peekDataVersion(bytes)
   const isActingMasterKnown = header.enableActingMaster !== undefined
   const isMerged = version !== undefined && routes.hasMerged(broker, isActingMasterKnown, version, print)
   const body: RegistrationBody | Pick<RegistrationBody, 'dataVersion'> = isMerged
     ? { dataVersion: version }
-    : yield* registrationReader(request.body, { isCompressed: header.compressed, version: request.version })
+    : yield* registrationReader(bytes, { isCompressed: header.compressed, version: request.version })
   if (!request.connection.isOpen) return done
   const { topics, mappings, filterServers } = 'topics' in body ? body : asBefore
   const result = yield* routes.registering(

@@ -19,9 +19,9 @@ import { toSchedule } from '../schedule.ts'
 import type { Topic } from '../topics.ts'
 import { errorResponse } from './errors.ts'
 import { done, type Outcome, processor, type Response, refuse } from './processor.ts'
+import { isPlainUniqKey, SendAnswer } from './send-answer.ts'
 import { splitBatch } from './send-batch.ts'
 import { deadLetterTopic, isHalfMessage, isTransactional, queueToSend, topicToSend, unsupported } from './send-check.ts'
-import { isPlainUniqKey, SendAnswer } from './send-answer.ts'
 
 /** Stores one message, or a batch of one queue; answers when it is as safe as the broker's flushDiskType says. */
 export const sendMessage = processor(RequestCode.SEND_MESSAGE, sendMessageRequest, send)

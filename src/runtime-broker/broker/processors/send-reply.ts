@@ -52,7 +52,8 @@ async function push(header: SendMessageRequest, broker: Broker, request: Request
     storeTimestamp: now,
   })
   try {
-    const command = { code: RequestCode.PUSH_REPLY_MESSAGE_TO_CLIENT, extFields, body: request.body }
+    const body = Buffer.from(request.body) // it leaves at the end of the turn, when other bytes may have been read
+    const command = { code: RequestCode.PUSH_REPLY_MESSAGE_TO_CLIENT, extFields, body }
     const { code } = await connection.call(command, clientTimeoutMs)
     if (code === ResponseCode.SUCCESS) return undefined
   } catch (error) {
