@@ -97,6 +97,10 @@ export const walks: Record<string, Record<string, Walk>> = {
     ...onBrokers,
     topicName: { ...nameOnBrokers, invalid: [...nameOnBrokers.invalid, ...reserved.invalid] },
     'queues.perBroker': {},
+    'queues.write': { needs: { 'queues.read': 1024 } },
+    'queues.read': { needs: { 'queues.write': 1 } },
+    'placement.groups': { valid: [[0], [0, 63]], invalid: [[-1], [64]] },
+    ordered: flag,
     permission: {},
     messageType: {},
   },
@@ -190,8 +194,9 @@ export function valuesOf(schema: Schema, { valid = [], invalid = [] }: Walk): { 
   if (type === 'array') {
     refused.push('one')
     if (maxItems !== undefined && item !== undefined) {
-      taken.push(Array(maxItems).fill(item))
-      refused.push(Array(maxItems + 1).fill(item))
+      const many = (count: number) => Array.from({ length: count }, (_, at) => (isSet(schema) ? at : item))
+      taken.push(many(maxItems))
+      refused.push(many(maxItems + 1))
     }
     if (minItems !== undefined && minItems > 0) refused.push([])
   }
@@ -202,6 +207,11 @@ export function valuesOf(schema: Schema, { valid = [], invalid = [] }: Walk): { 
     refused.push(many(maxProperties + 1))
   }
   return { taken, refused }
+}
+
+/** Whether its items, all of them numbers, are to differ. */
+function isSet(schema: Schema): boolean {
+  return schema['x-kubernetes-list-type'] === 'set'
 }
 
 /** The spec with a value at a path, in the first item of each list on the way. undefined: without the field. */

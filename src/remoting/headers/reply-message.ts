@@ -11,7 +11,7 @@ export const pushReplyMessageRequest = headerCodec('ReplyMessageRequestHeader', 
   bornTimestamp: int64, // ms
   flag: int32,
   properties: optional(text),
-  reconsumeTimes: withDefault(int32, 0),
+  reconsumeTimes: optional(int32),
   unitMode: withDefault(bool, false),
   bornHost: text, // host:port of who answered
   storeHost: text,
