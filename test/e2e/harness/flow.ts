@@ -1,4 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { silentLog } from '../../../src/base/log.ts'
+import { nodeDoors } from '../../../src/base/node/index.ts'
 import { Producer, PushConsumer } from '../../../src/client/index.ts'
 
 const pauseMs = 20
@@ -41,19 +43,23 @@ export const ownFlow: OpenFlow = async ({ namesrv, topic, group, prefix }) => {
   const received = new Set<string>()
   let repeated = 0
   const common = { namesrvAddr: namesrv, routeRefreshMs }
-  const consumer = new PushConsumer({
-    ...common,
-    consumerGroup: group,
-    subscriptions: { [topic]: '*' },
-    consumeFrom: 'first',
-    onMessage({ body }) {
-      const text = body.toString()
-      if (received.has(text)) repeated++
-      else if (text.startsWith(prefix)) received.add(text)
+  const doors = nodeDoors(silentLog) // connections break all the time here: what counts is in the report
+  const consumer = new PushConsumer(
+    {
+      ...common,
+      consumerGroup: group,
+      subscriptions: { [topic]: '*' },
+      consumeFrom: 'first',
+      onMessage({ body }) {
+        const text = body.toString()
+        if (received.has(text)) repeated++
+        else if (text.startsWith(prefix)) received.add(text)
+      },
     },
-  })
+    doors,
+  )
   await consumer.start()
-  const producer = new Producer({ ...common, producerGroup: 'flow', mayCreateTopics: false })
+  const producer = new Producer({ ...common, producerGroup: 'flow', mayCreateTopics: false }, doors)
   let [acked, refusals, longestMs, lastRefusal] = [0, 0, 0, '']
   let isOver = false
   async function sendAll(): Promise<void> {

@@ -130,19 +130,13 @@ public final class Talk {
         long settleNanos = Long.parseLong(flags.getOrDefault("seconds", "60")) * 1_000_000_000L;
         Set<String> received = ConcurrentHashMap.newKeySet();
         AtomicLong repeated = new AtomicLong();
-        DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(flags.get("group"));
-        consumer.setNamesrvAddr(flags.get("namesrv"));
-        consumer.setPollNameServerInterval(2000); // as a client that is to find brokers soon is set
-        consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
-        consumer.subscribe(flags.get("topic"), "*");
-        consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
+        startConsumer(flags, (MessageListenerConcurrently) (messages, context) -> {
             for (MessageExt message : messages) {
                 String text = World.text(message);
                 if (text.startsWith(prefix) && !received.add(text)) repeated.incrementAndGet();
             }
             return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
-        });
-        consumer.start();
+        }, System.nanoTime() + settleNanos);
         DefaultMQProducer producer = new DefaultMQProducer("flow");
         producer.setNamesrvAddr(flags.get("namesrv"));
         producer.setPollNameServerInterval(2000);
@@ -181,6 +175,26 @@ public final class Talk {
             System.out.flush();
         }
         return true;
+    }
+
+    /** A consumer asks a NameServer as it starts, and fails where that does not answer in 3 s: on a busy machine, so again. */
+    private static void startConsumer(Map<String, String> flags, MessageListenerConcurrently listener, long endNanos) throws Exception {
+        for (;;) {
+            DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(flags.get("group"));
+            consumer.setNamesrvAddr(flags.get("namesrv"));
+            consumer.setPollNameServerInterval(2000); // as a client that is to find brokers soon is set
+            consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
+            consumer.subscribe(flags.get("topic"), "*");
+            consumer.registerMessageListener(listener);
+            try {
+                consumer.start();
+                return;
+            } catch (Exception e) {
+                if (System.nanoTime() > endNanos) throw e;
+                consumer.shutdown();
+                Thread.sleep(1000);
+            }
+        }
     }
 
     /** Sends one message after the other, each until it is acknowledged. */
