@@ -1,8 +1,9 @@
-import { check, eventually, isReady, type Kube, podUids } from '../harness/kube.ts'
+import { check, conditionOf, eventually, isReady, type Kube, podUids } from '../harness/kube.ts'
 import { clusterOf } from '../harness/manifests.ts'
 import type { PortableCase } from '../harness/stage.ts'
 
 const brokers = 'rocketmq.alt/broker-set=mq-brokers'
+const nameServer = 'rocketmq.alt/name-server=mq'
 
 /** NameServers come and go; brokers and clients stay. */
 export const nameServers: PortableCase[] = [
@@ -45,8 +46,28 @@ export const nameServers: PortableCase[] = [
       await isReady(kube, 'brokersets', 'mq-brokers', 120_000)
       const { status } = await kube.find('brokersets', 'mq-brokers')
       check(status.nameServers.split(';').length === 2, `brokers register at two, saw ${status.nameServers}`)
-      const pods = await kube.list('pods', 'rocketmq.alt/name-server=mq')
+      const pods = await kube.list('pods', nameServer)
       check(pods.filter(({ metadata }) => !metadata.deletionTimestamp).length === 2, 'two pods are left')
+      same(before, await podUids(kube, brokers))
+    },
+  },
+  {
+    name: 'NameServers roll one at a time when their settings change, no broker restarts',
+    async run({ kube }) {
+      const before = await podUids(kube, brokers)
+      const seen = new Map([...(await podUids(kube, nameServer))].map(([pod, uid]) => [pod, new Set([uid])]))
+      let fewest = seen.size
+      await kube.patch('nameservers', 'mq', { spec: { config: { scanNotActiveBrokerInterval: '4000' } } })
+      await eventually('both pods are new', 180_000, async () => {
+        const pods = await kube.list('pods', nameServer)
+        for (const { metadata } of pods) seen.get(metadata.name)?.add(metadata.uid)
+        const serving = pods.filter((pod) => conditionOf(pod, 'Ready')?.status === 'True').length
+        fewest = Math.min(fewest, serving)
+        return [...seen.values()].every((uids) => uids.size > 1) || `${serving} of ${seen.size} are ready`
+      })
+      await isReady(kube, 'nameservers', 'mq', 60_000)
+      check(fewest >= 1, 'one of two NameServers answered all the time')
+      await isReady(kube, 'brokersets', 'mq-brokers', 120_000)
       same(before, await podUids(kube, brokers))
     },
   },

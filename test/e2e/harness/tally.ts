@@ -44,6 +44,7 @@ export class Tally {
         say(`  FAILED: ${name}\n${error instanceof Error ? error.message : error}`)
         await diagnose(`failure-${this.#failureCount}`).catch((failure) => say(`  no diagnosis: ${failure}`))
         if (!isBase) continue
+        if (stage instanceof Scene) await stage.stopFlows()
         const left = wanted.length - index - 1
         if (left > 0) say(`the ${left} cases that stand on this one are not run, and count as failed`)
         this.failed += left
