@@ -16,6 +16,7 @@ import { podFailures } from './failures/pods.ts'
 import { afterwards, idleness } from './features/afterwards.ts'
 import { consumerGroups } from './features/consumer-group.ts'
 import { contract } from './features/contract.ts'
+import { effects } from './features/effects.ts'
 import { firstLight, installation } from './features/first-light.ts'
 import { many } from './features/many.ts'
 import { nameServers } from './features/name-servers.ts'
@@ -75,7 +76,7 @@ async function onKubernetes(): Promise<void> {
     await Promise.all([
       run(main, [...firstLight, ...consumerGroups, ...scale]),
       run(copied, replication),
-      run(named, nameServers),
+      run(named, [...nameServers, ...effects]),
       run(rolled, [nameServers[0]!, ...rolls]),
       run(crowd, many),
     ])
@@ -112,7 +113,7 @@ async function onLocalCluster(): Promise<void> {
       return new Scene(kube, ownFlow, manyCount.local)
     }
     const scenes = [await open('e2e-named'), await open('e2e-rolled'), await open('e2e-many')]
-    const tracks = [nameServers, [nameServers[0]!, ...rolls], many]
+    const tracks = [[...nameServers, ...effects], [nameServers[0]!, ...rolls], many]
     await Promise.all(
       tracks.map((cases, index) => {
         const scene = scenes[index]!
