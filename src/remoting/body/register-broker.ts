@@ -48,8 +48,10 @@ export function* registrationReader(
 ): Generator<void, RegistrationBody> {
   if (body.length === 0) return nothing
   if (isCompressed) return yield* compressedReader(body, version)
-  const text = body.toString('utf8')
+  const text = body.toString('utf8') // of a megabyte this, and the search, take as long as a step
+  yield
   const table = findTopicTable(text)
+  yield
   const topics: RegisteredTopic[] = []
   let rest = text
   if (table !== undefined) {

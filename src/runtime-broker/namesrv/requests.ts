@@ -120,6 +120,7 @@ function* registering(
   const version = peekDataVersion(bytes)
   const isActingMasterKnown = header.enableActingMaster !== undefined
   const isMerged = version !== undefined && routes.hasMerged(broker, isActingMasterKnown, version, print)
+  if (!isMerged && print.bytes > stepBytes) yield
   const body: RegistrationBody | Pick<RegistrationBody, 'dataVersion'> = isMerged
     ? { dataVersion: version }
     : yield* registrationReader(bytes, { isCompressed: header.compressed, version: request.version })
@@ -164,6 +165,8 @@ function* registering(
   }
 }
 
+/** Checking as many takes as long as another step. */
+const stepBytes = 256 * 1024
 const asBefore = { topics: undefined, mappings: new Map<string, never>(), filterServers: [] as string[] }
 
 function unregisterBroker(request: Request, server: NameServerState): Response | Promise<Response> {

@@ -9,6 +9,7 @@ import type {
 } from '../../remoting/body/route.ts'
 import type { TopicQueueMappingInfo } from '../../remoting/body/topic-queue-mapping.ts'
 import { Perm } from '../../remoting/codes.ts'
+import { TopicNames } from './topic-names.ts'
 
 /** One broker, as it names itself in requests. */
 export interface BrokerIdentity {
@@ -119,14 +120,14 @@ export const routeLimits: RouteLimits = { brokersMax: 4096, topicsMax: 2_000_000
 export class Routes {
   readonly #clusters = new Map<string, Set<string>>() // brokerNames by clusterName
   readonly #groups = new Map<string, Group>() // by brokerName
-  /** How many groups have a topic; its key is the one text that all of them share. */
-  readonly #names = new Map<string, { readonly name: string; groups: number }>()
+  readonly #names: TopicNames
   readonly #live = new Map<string, LiveBroker>() // by liveKey
   readonly #filterServers = new Map<string, string[]>() // by liveKey, where there are some
   readonly #limits: RouteLimits
 
   constructor(limits: RouteLimits = routeLimits) {
     this.#limits = limits
+    this.#names = new TopicNames(limits.topicsMax)
   }
 
   get brokerCount(): number {
@@ -256,7 +257,7 @@ export class Routes {
     for (const [clusterName, names] of this.#clusters) {
       if (names.delete(group.brokerName) && names.size === 0) this.#clusters.delete(clusterName)
     }
-    for (const topic of group.topics.keys()) this.#release(topic)
+    for (const topic of group.topics.keys()) this.#names.release(topic)
     return undefined
   }
 
@@ -287,8 +288,8 @@ export class Routes {
    * @returns undefined: no broker has the topic
    */
   routeOf(topic: string, supportsActingMaster = false): TopicRouteData | undefined {
-    const known = this.#names.get(topic)
-    if (known === undefined) return undefined
+    const groups = this.#names.groupsOf(topic)
+    if (groups === 0) return undefined
     const isActingShown = supportsActingMaster && !topic.startsWith(memberTopicPrefix)
     const brokerDatas: BrokerData[] = []
     const queueDatas: QueueData[] = []
@@ -301,7 +302,7 @@ export class Routes {
       queueDatas.push(queueData)
       const mapping = group.mappings.get(topic)
       if (mapping !== undefined) mappings = (mappings ?? new Map()).set(mapping.bname, mapping)
-      if (queueDatas.length === known.groups) break
+      if (queueDatas.length === groups) break
     }
     return {
       brokerDatas,
@@ -329,7 +330,7 @@ export class Routes {
   }
 
   topics(): string[] {
-    return [...this.#names.keys()]
+    return this.#names.list()
   }
 
   /** The topics whose first broker has these bits of TopicSysFlag set, and those others not. */
@@ -395,7 +396,7 @@ export class Routes {
     const perm = isActing ? wiped(topic.perm) : topic.perm
     const before = group.topics.get(topic.topicName)
     if (before !== undefined && isSameQueueData(before, topic, perm)) return true
-    const name = before === undefined ? this.#acquire(topic.topicName) : topic.topicName
+    const name = before === undefined ? this.#names.acquire(topic.topicName) : topic.topicName
     if (name === undefined) return false
     group.topics.set(name, queueDataOf(group, { ...topic, perm }))
     return true
@@ -405,7 +406,7 @@ export class Routes {
     if (!group.topics.delete(topic)) return
     group.mappings.delete(topic)
     group.edits++
-    this.#release(topic)
+    this.#names.release(topic)
   }
 
   #forgetTopicsExcept(group: Group, topics: readonly RegisteredTopic[]): void {
@@ -415,26 +416,8 @@ export class Routes {
       if (kept.has(topic)) continue
       group.topics.delete(topic)
       group.mappings.delete(topic)
-      this.#release(topic)
+      this.#names.release(topic)
     }
-  }
-
-  /** One more group has the topic. @returns the text that all of them share; undefined: there are too many */
-  #acquire(topic: string): string | undefined {
-    const known = this.#names.get(topic)
-    if (known !== undefined) {
-      known.groups++
-      return known.name
-    }
-    if (this.#names.size >= this.#limits.topicsMax) return undefined
-    const name = Buffer.from(topic).toString() // a copy: what was read is a view on the whole body and would keep it
-    this.#names.set(name, { name, groups: 1 })
-    return name
-  }
-
-  #release(topic: string): void {
-    const known = this.#names.get(topic)
-    if (known !== undefined && --known.groups === 0) this.#names.delete(topic)
   }
 
   #filterServersOf(brokerDatas: readonly BrokerData[]): ReadonlyMap<string, string[]> {
