@@ -347,3 +347,17 @@ test('bytes that do not follow on the slave’s log are not taken', async () => 
   expect(pair.slave.store.raw.maxOffset).toBe(0)
   expect(pair.haSlave.isFollowing).toBe(false)
 })
+
+test('a damaged sector of the master ends the link, not the master, until it can be read', async () => {
+  const pair = await new Pair().open()
+  await pair.master.appendAll(['before'])
+  await pair.until(() => pair.isCaughtUp)
+  pair.master.files.isDamaged = (path) => path.includes('/commitlog/')
+  const [sent] = await pair.master.appendAll(['damaged'])
+  expect(sent!.status).toBe('ok')
+  await pair.until(() => pair.said.includes('the log cannot be read for a slave'))
+
+  pair.master.files.isDamaged = () => false
+  await pair.until(() => pair.isCaughtUp, 10_000)
+  expect(await pair.slave.texts()).toEqual(['before', 'damaged'])
+})

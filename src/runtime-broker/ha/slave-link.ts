@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../../base/clock.ts'
-import { messageOf } from '../../base/errors.ts'
+import { isOperatingError, messageOf } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
 import type { Socket } from '../../base/network.ts'
 import { formatAddress } from '../../remoting/address.ts'
@@ -104,8 +104,8 @@ export class SlaveLink {
       const size = this.#nextPieceBytes()
       if (size <= 0) return // enough for this second
       bytes += size
-      if (raw.isHot(this.nextOffset)) this.#sendNow(size)
-      else void this.#sendLater(size)
+      if (!raw.isHot(this.nextOffset)) void this.#sendLater(size)
+      else if (!this.#sendNow(size)) return
     }
   }
 
@@ -124,10 +124,22 @@ export class SlaveLink {
     return Math.min(raw.maxOffset - this.nextOffset, segmentEnd - this.nextOffset, pieceBytesMax, allowed)
   }
 
-  /** Reads each frame's bytes to where they are sent from. */
-  #sendNow(size: number): void {
+  /** Reads each frame's bytes to where they are sent from. @returns false: they cannot be read, and the link is closed */
+  #sendNow(size: number): boolean {
     const { raw } = this.#parts
-    this.#send(size, (into, done) => raw.read(into, this.nextOffset + done))
+    try {
+      this.#send(size, (into, done) => raw.read(into, this.nextOffset + done))
+      return true
+    } catch (error) {
+      this.#cannotRead(error)
+      return false
+    }
+  }
+
+  #cannotRead(error: unknown): void {
+    if (!isOperatingError(error)) throw error
+    this.#log.error({ phyOffset: this.nextOffset, err: messageOf(error) }, 'the log cannot be read for a slave')
+    this.close()
   }
 
   async #sendLater(size: number): Promise<void> {
@@ -137,9 +149,7 @@ export class SlaveLink {
     try {
       await raw.readLater(body, this.nextOffset)
     } catch (error) {
-      this.#log.error({ phyOffset: this.nextOffset, err: messageOf(error) }, 'the log cannot be read for a slave')
-      this.close()
-      return
+      return this.#cannotRead(error)
     }
     if ((this.#state as string) === 'closed') return
     this.#state = 'idle'

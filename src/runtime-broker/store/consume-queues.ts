@@ -90,7 +90,7 @@ export class ConsumeQueues {
     let queue = this.#topics.get(topic)?.byId.get(queueId)
     if (queue === undefined) {
       const queues = this.#topicQueues(topic)
-      if (!Number.isInteger(queueId) || queueId < 0) throw new OperatingError('MESSAGE_ILLEGAL', { topic, queueId })
+      if (!isQueueName(topic, queueId)) throw new OperatingError('MESSAGE_ILLEGAL', { topic, queueId })
       queue = new ConsumeQueue(topic, queueId, `${this.#directory}/${topic}/${queueId}`, this.#shelf)
       queues.byId.set(queueId, queue)
       this.#count++
@@ -226,7 +226,7 @@ export class ConsumeQueues {
     let queues = this.#topics.get(topic)
     if (queues === undefined) {
       const topicBytes = Buffer.from(topic)
-      if (!/^[^/\0]+$/.test(topic) || /^\.\.?$/.test(topic) || topicBytes.length > topicBytesMax) {
+      if (!isTopicName(topic)) {
         throw new OperatingError('MESSAGE_ILLEGAL', { topic, topicBytes: topicBytes.length, topicBytesMax })
       }
       queues = { topicBytes, byId: new Map() }
@@ -304,4 +304,13 @@ export class ConsumeQueues {
   #turn(): Promise<void> {
     return new Promise((resolve) => this.#clock.endOfTurn(resolve))
   }
+}
+
+function isTopicName(topic: string): boolean {
+  return /^[^/\0]+$/.test(topic) && !/^\.\.?$/.test(topic) && Buffer.byteLength(topic) <= topicBytesMax
+}
+
+/** Whether both could name a directory. */
+export function isQueueName(topic: string, queueId: number): boolean {
+  return isTopicName(topic) && Number.isInteger(queueId) && queueId >= 0
 }

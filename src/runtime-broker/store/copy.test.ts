@@ -226,3 +226,21 @@ test('a gate that does not hold changes nothing', async () => {
   await master.clock.turn()
   expect(sent.status).toBe('ok')
 })
+
+test.each(['SYNC', 'ASYNC'] as const)(
+  'a copy that cannot be read for a while becomes readable after it, %s flush',
+  async (flush) => {
+    const { master } = await benches()
+    const slave = await new StoreBench({ isCopy: true, flush }).open()
+    await master.appendAll(texts(0, 2))
+    await copy(master, slave)
+    slave.files.isDamaged = (path) => path.includes('/commitlog/')
+    await master.appendAll(texts(2, 4))
+    await copy(master, slave)
+    expect(slave.warnings).toEqual(['what was copied cannot be read: trying again'])
+
+    slave.files.isDamaged = () => false
+    await slave.clock.advance(5000)
+    expect(bodies(await slave.readAll())).toEqual(texts(0, 4))
+  },
+)

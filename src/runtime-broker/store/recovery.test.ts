@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals'
+import { recordAt } from '../../remoting/message/index.ts'
 import { writeCheckpoint } from './checkpoint.ts'
 import { CommitLog } from './commit-log.ts'
 import { scanRecords } from './scan.ts'
@@ -353,4 +354,56 @@ test('a segment that is cut while it is read ends the log there', async () => {
   const end = await scanRecords(log, 0, true, () => {})
 
   expect(end).toBe(size)
+})
+
+test('records that name no queue are told, and keep nobody from the others', async () => {
+  const bench = await new StoreBench().open()
+  const sent = await bench.appendAll(['0', '1', '2'], { topic: 'at', queueId: 1 })
+  await bench.close()
+  const file = bench.files.open('/store/commitlog/00000000000000000000', 'existing')
+  file.write(Buffer.from('ffffffff', 'hex'), sent[0]!.phyOffset + recordAt.queueId)
+  file.write(Buffer.from('..'), sent[1]!.phyOffset + sent[1]!.size - 2 - 2) // before its properties' length
+  file.close()
+  bench.files.remove('/store/consumequeue')
+
+  await bench.reopen()
+
+  expect(bench.warnings.filter((text) => text.includes('names no queue'))).toHaveLength(2)
+  expect(await bench.texts('at', 1)).toEqual(['2'])
+})
+
+test.each([2 ** 40, 7])('one queue offset that is not so (%d) hides no more than it must', async (queueOffset) => {
+  const bench = await new StoreBench().open()
+  const texts = Array.from({ length: 20 }, (_, index) => `${index}`)
+  const sent = await bench.appendAll(texts)
+  await bench.close()
+  const bytes = Buffer.alloc(8)
+  bytes.writeBigInt64BE(BigInt(queueOffset))
+  const file = bench.files.open('/store/commitlog/00000000000000000000', 'existing')
+  file.write(bytes, sent[5]!.phyOffset + recordAt.queueOffset)
+  file.close()
+  bench.files.remove('/store/consumequeue')
+
+  await bench.reopen()
+
+  const found = await bench.texts()
+  const lost = queueOffset === 7 ? ['6', '7'] : ['5'] // it stands in the place of one of them
+  expect(found).toEqual(texts.filter((text) => !lost.includes(text)))
+  expect(bench.append().queueOffset).toBe(20)
+})
+
+test('a store that was stopped starts on a full disk, and can be read', async () => {
+  const bench = await new StoreBench().open()
+  await bench.appendAll(['before'])
+  await bench.close()
+  bench.files.writeFailure = 'ENOSPC'
+
+  await bench.reopen()
+  expect(await bench.texts()).toEqual(['before'])
+  const [refused] = await bench.appendAll(['refused'])
+  expect(refused!.status).toBe('failed')
+  bench.kill()
+  bench.files.writeFailure = undefined
+  await bench.reopen()
+  expect(await bench.texts()).toEqual(['before'])
 })

@@ -17,7 +17,7 @@ import type { Checkpoint } from './checkpoint.ts'
 import type { CommitLog } from './commit-log.ts'
 import type { ConsumeQueue } from './consume-queue.ts'
 import { unitBytes } from './consume-queue.ts'
-import type { ConsumeQueues } from './consume-queues.ts'
+import { type ConsumeQueues, isQueueName } from './consume-queues.ts'
 import type { DeletedTopics } from './deleted-topics.ts'
 import { isDiskFull } from './disk-guard.ts'
 import { type ScannedRecord, scanRecords } from './scan.ts'
@@ -207,6 +207,8 @@ export class RecoveryDispatch {
   readonly #parts: DispatchParts
   readonly #onUnit: ((queue: ConsumeQueue, tagsCode: number) => void) | undefined
   readonly #isWhole: boolean // the scan began at the log's first byte, so no queue can know better
+  /** Queue offsets far above those before: no checksum covers them, so one alone is not believed. */
+  readonly #doubted = new Map<ConsumeQueue, number>()
   count = 0
   storeTimestamp = 0
   /** A record's predecessor in its queue is neither in the queue nor in this scan. */
@@ -228,25 +230,50 @@ export class RecoveryDispatch {
     const topic = buffer.toString('utf8', layout.topicAt, layout.topicAt + layout.topicLength)
     if (deleted.has(topic, phyOffset)) return
     const queueOffset = readInt64(buffer, position + recordAt.queueOffset)
-    const queue = queues.findOrMake(topic, buffer.readInt32BE(position + recordAt.queueId))
-    if (queueOffset !== queue.maxOffset) {
-      const facts = { topic, queueId: queue.queueId, queueOffset, maxOffset: queue.maxOffset, phyOffset }
-      if (queueOffset > queue.maxOffset && !this.#isWhole) {
-        this.foundGap = true
-        return
-      }
-      if (queueOffset < queue.maxOffset && queueOffset > 0) {
-        log.warn(facts, 'a queue offset was given twice: the later message cannot be read') // Apache can do this
-        return
-      }
-      if (queue.maxOffset > queue.minOffset) log.warn(facts, 'a queue begins anew') // its topic was deleted and made again
-      queue.restart(queueOffset)
+    const queueId = buffer.readInt32BE(position + recordAt.queueId)
+    if (!isQueueName(topic, queueId) || queueOffset < 0) {
+      log.error({ topic, queueId, queueOffset, phyOffset }, 'a record names no queue: it stays in the log, unread')
+      return
     }
+    const queue = queues.findOrMake(topic, queueId)
+    if (queueOffset !== queue.maxOffset && !this.#makePlace(queue, queueOffset, phyOffset)) return
     const properties = buffer.toString('utf8', layout.propertiesAt, layout.propertiesAt + layout.propertiesLength)
     const tagsCode = this.#tagsCode(topic, properties)
     queue.push(phyOffset, layout.size, tagsCode)
     queue.nextOffset = queue.maxOffset
     this.#onUnit?.(queue, tagsCode)
+  }
+
+  /** Makes queueOffset the queue's next one, although it is not. @returns false: the record gets no unit */
+  #makePlace(queue: ConsumeQueue, queueOffset: number, phyOffset: number): boolean {
+    const { log } = this.#parts
+    const { topic, queueId, maxOffset, minOffset } = queue
+    const facts = { topic, queueId, queueOffset, maxOffset, phyOffset }
+    if (queueOffset > maxOffset && !this.#isWhole) {
+      this.foundGap = true
+      return false
+    }
+    if (queueOffset < maxOffset && queueOffset > 0) {
+      log.warn(facts, 'a queue offset was given twice: the later message cannot be read') // Apache can do this
+      return false
+    }
+    const isEmpty = maxOffset === minOffset
+    if (queueOffset > maxOffset && !isEmpty) {
+      // The scan saw all that was before it: either this record's offset is not so, or that of a few before it was not.
+      if (queueOffset - maxOffset <= filledUnitsMax) {
+        log.error(facts, 'a queue offset does not follow the one before: what lies between cannot be read')
+        while (queue.maxOffset < queueOffset) queue.push(phyOffset, noRecordSize, 0)
+        return true
+      }
+      if (this.#doubted.get(queue) !== queueOffset - 1) {
+        this.#doubted.set(queue, queueOffset)
+        log.error(facts, 'a queue offset does not follow the one before: the message cannot be read')
+        return false
+      }
+    }
+    if (!isEmpty) log.warn(facts, 'a queue begins anew') // its topic was deleted and made again
+    queue.restart(queueOffset)
+    return true
   }
 
   /** What the append gave the unit; see NewMessage.tagsCode. Source: Apache RocketMQ 5, CommitLog#checkMessageAndReturnSize. */
@@ -261,6 +288,10 @@ export class RecoveryDispatch {
 }
 
 const unknownLevelMs = 1000
+/** Units that a queue gets in the place of messages whose records say something else. */
+const filledUnitsMax = 64
+/** No record is so short: readers pass over a unit that says so. */
+const noRecordSize = 1
 
 /**
  * Cuts the log at its end: what lies behind in that segment becomes zero, later segments go. Bytes that are no zeroes

@@ -1,5 +1,5 @@
 import { assert } from '../../base/assert.ts'
-import type { Clock } from '../../base/clock.ts'
+import type { Clock, Timer } from '../../base/clock.ts'
 import { isOperatingError, OperatingError } from '../../base/errors.ts'
 import type { Files } from '../../base/files.ts'
 import type { Log } from '../../base/log.ts'
@@ -41,6 +41,8 @@ import type {
 
 /** After a write that failed, this passes before the next try. */
 const retryWriteMs = 1000
+/** After a read of what was copied that failed. */
+const retryReadMs = 5000
 /** How long a clean stop may make queue files safe; what is left then is read again from the log at the next start. */
 const closeSyncMs = 5000
 /** Appends that wait for an fsync; a disk that takes longer gets no more of them. */
@@ -84,6 +86,7 @@ export class Store implements MessageStore {
   readonly #failedWaiters: AppendWaiter[] = []
   readonly raw: RawLogView
   readonly #copied: CopiedRecords | undefined
+  #copiedRetry: Timer | undefined
   #isTurnScheduled = false
   #state: 'open' | 'closing' | 'closed' = 'open'
   /** Set after a write that failed; not before this time (monotonic ms) is the next one tried. */
@@ -497,7 +500,14 @@ export class Store implements MessageStore {
   /** Makes the records that a slave has in full below upTo readable. */
   #dispatchCopied(upTo: number): void {
     const copied = this.#copied!
-    copied.advance(upTo)
+    try {
+      copied.advance(upTo)
+      this.#copiedRetry?.cancel()
+      this.#copiedRetry = undefined
+    } catch (error) {
+      if (!isOperatingError(error, 'FILE_FAILED')) throw error
+      this.#lookAtCopiedAgain(error)
+    }
     const dispatchedTo = Math.min(copied.offset, upTo) // behind a blank record the segment's end may have to come yet
     if (dispatchedTo === this.#dispatchedTo) return
     this.#dispatchedTo = dispatchedTo
@@ -505,6 +515,19 @@ export class Store implements MessageStore {
     this.#dispatchedTimestamp = copied.storeTimestamp || this.#dispatchedTimestamp
     this.#putCount = copied.count
     this.#checkpointer.arm()
+  }
+
+  /** A slave's own log cannot be read: it may be the disk, and it may be for a while. */
+  #lookAtCopiedAgain(error: OperatingError): void {
+    if (this.#copiedRetry !== undefined) return
+    this.#logger.error({ err: error }, 'what was copied cannot be read: trying again')
+    this.#copiedRetry = this.#clock.after(retryReadMs, () => {
+      this.#copiedRetry = undefined
+      if (this.#state === 'open') {
+        this.#dispatchCopied(this.#isSyncFlush ? this.#log.flushedOffset : this.#log.writtenOffset)
+      }
+    })
+    this.#copiedRetry.unref()
   }
 
   #copiedRecords({ commitLog, queues, deleted, recovered, settings, log }: StoreParts): CopiedRecords {

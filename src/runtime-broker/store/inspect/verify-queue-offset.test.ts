@@ -47,7 +47,7 @@ test('the first and the last record of a queue may have a wrong queueOffset too'
   expect(findings.kept.map(({ kind, phyOffset }) => [kind, phyOffset])).toEqual(places.map((place) => ['field', place]))
 })
 
-test('before a start that believes a wrong queueOffset a copy is advised', async () => {
+test('before a start that leaves out a message whose queueOffset is wrong a copy is advised', async () => {
   const bench = await filled()
   bench.kill()
   overwriteLog(bench, phyOffsetOf(bench, 40) + queueOffsetAt, int64(4096))
@@ -59,7 +59,9 @@ test('before a start that believes a wrong queueOffset a copy is advised', async
 
   expect(report.nextStart.rebuildsQueues).toBe(true)
   expect(text).toMatch(/next start: all queues are made again from the log, .* Copy the directory first/)
-  expect(await bench.texts()).toEqual(['message 40']) // what the advice is about
+  const texts = await bench.texts()
+  expect(texts).toHaveLength(59)
+  expect(texts).not.toContain('message 40') // what the advice is about
 })
 
 test.each([
