@@ -3,8 +3,8 @@ import { createLog, nodeDoors } from '../../src/base/node/index.ts'
 import { Admin, Producer } from '../../src/client/index.ts'
 import { RemotingClient } from '../../src/remoting/client.ts'
 import { RequestCode, ResponseCode } from '../../src/remoting/codes.ts'
-import { sendMessageRequestV2 } from '../../src/remoting/headers/send-message.ts'
 import { readJson } from '../../src/remoting/json.ts'
+import { sendFields } from '../../src/remoting/testing/requests.ts'
 import { queueCount, topic } from '../crash/load.ts'
 import { readQueue } from '../crash/read-queue.ts'
 import { awaitInSync, differenceOfLogs } from '../crash/replica.ts'
@@ -119,18 +119,11 @@ async function awaitTables(remoting: RemotingClient, { slaveAddr }: Group): Prom
 }
 
 async function refusalOfSend(remoting: RemotingClient, { slaveAddr }: Group): Promise<string[]> {
-  const extFields = sendMessageRequestV2.encode({
-    producerGroup: 'replication',
-    topic,
-    defaultTopic: 'TBW102',
-    defaultTopicQueueNums: 4,
-    queueId: 0,
-    sysFlag: 0,
-    bornTimestamp: 1_700_000_000_000,
-    flag: 0,
-    properties: '',
-  })
-  const command = { code: RequestCode.SEND_MESSAGE_V2, extFields, body: Buffer.from('to a slave') }
+  const command = {
+    code: RequestCode.SEND_MESSAGE_V2,
+    extFields: sendFields({ topic }),
+    body: Buffer.from('to a slave'),
+  }
   const { code, remark } = await remoting.call(slaveAddr, command, 5_000)
   const expected = '[REJECTREQUEST]system busy, start flow control for a while'
   return code === ResponseCode.SYSTEM_BUSY && remark === expected ? [] : [`a slave answers a send ${code} ${remark}`]

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { RequestCode, ResponseCode } from '../../src/remoting/codes.ts'
-import { sendMessageRequestV2 } from '../../src/remoting/headers/send-message.ts'
+import { sendFields } from '../../src/remoting/testing/requests.ts'
 import { ourPeer, startCluster } from '../peers/cluster.ts'
 import { CrashLoad, type CrashReport, topic } from './load.ts'
 
@@ -125,18 +125,11 @@ async function fills(load: CrashLoad, rest: string): Promise<void> {
 }
 
 async function refusal(load: CrashLoad, brokerAddr: string, isRight: (remark: string) => boolean): Promise<string[]> {
-  const extFields = sendMessageRequestV2.encode({
-    producerGroup: 'crash',
-    topic,
-    defaultTopic: 'TBW102',
-    defaultTopicQueueNums: 4,
-    queueId: 0,
-    sysFlag: 0,
-    bornTimestamp: 1_700_000_000_000,
-    flag: 0,
-    properties: '',
-  })
-  const request = { code: RequestCode.SEND_MESSAGE_V2, extFields, body: Buffer.alloc(bodyBytesMin) }
+  const request = {
+    code: RequestCode.SEND_MESSAGE_V2,
+    extFields: sendFields({ topic }),
+    body: Buffer.alloc(bodyBytesMin),
+  }
   const { code, remark = '' } = await load.remoting.call(brokerAddr, request, 5_000)
   const isSame = code === ResponseCode.SERVICE_NOT_AVAILABLE && isRight(remark)
   return isSame ? [] : [`a send is answered ${code} ${remark}`]

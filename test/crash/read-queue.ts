@@ -1,7 +1,8 @@
 import type { RemotingClient } from '../../src/remoting/client.ts'
 import { RequestCode, ResponseCode } from '../../src/remoting/codes.ts'
-import { pullMessageRequest, pullMessageResponse } from '../../src/remoting/headers/pull-message.ts'
+import { pullMessageResponse } from '../../src/remoting/headers/pull-message.ts'
 import { decodeMessages, type StoredMessage } from '../../src/remoting/message/record.ts'
+import { pullFields } from '../../src/remoting/testing/requests.ts'
 
 const readTimeoutMs = 120_000
 
@@ -15,20 +16,7 @@ export async function readRecords(
   const records: Buffer[] = []
   const until = Date.now() + readTimeoutMs
   for (let queueOffset = 0; Date.now() < until; ) {
-    const extFields = pullMessageRequest.encode({
-      consumerGroup: 'crash-reader',
-      topic,
-      queueId,
-      queueOffset,
-      maxMsgNums: 32,
-      sysFlag: 4, // the subscription comes with the request
-      commitOffset: 0,
-      suspendTimeoutMillis: 0,
-      subVersion: 0,
-      subscription: '*',
-      expressionType: 'TAG',
-      maxMsgBytes: undefined,
-    })
+    const extFields = pullFields({ consumerGroup: 'crash-reader', topic, queueId, queueOffset })
     const answer = await remoting.call(brokerAddr, { code: RequestCode.PULL_MESSAGE, extFields }, 10_000)
     const { nextBeginOffset } = pullMessageResponse.decode(answer.extFields)
     if (answer.code === ResponseCode.SUCCESS) {

@@ -1,7 +1,6 @@
-import { PullSysFlag, RequestCode } from '../../src/remoting/codes.ts'
+import { RequestCode } from '../../src/remoting/codes.ts'
 import { encodeCommand } from '../../src/remoting/frame.ts'
-import { pullMessageRequest } from '../../src/remoting/headers/pull-message.ts'
-import { sendMessageRequestV2 } from '../../src/remoting/headers/send-message.ts'
+import { pullFields, sendFields } from '../../src/remoting/testing/requests.ts'
 import { floodTopic } from './corpus.ts'
 
 /** What a good client asks. */
@@ -13,17 +12,7 @@ export interface GoodRequest {
 
 /** Makes the topic where there is none. */
 export function sendRequest(topic: string, body: Buffer): GoodRequest {
-  const extFields = sendMessageRequestV2.encode({
-    producerGroup: 'witness',
-    topic,
-    defaultTopic: 'TBW102',
-    defaultTopicQueueNums: 1,
-    queueId: 0,
-    sysFlag: 0,
-    bornTimestamp: 1_700_000_000_000,
-    flag: 0,
-    properties: 'KEYS\u0001k\u0002',
-  })
+  const extFields = sendFields({ topic, defaultTopicQueueNums: 1, properties: 'KEYS\u0001k\u0002' })
   return { code: RequestCode.SEND_MESSAGE_V2, extFields, body }
 }
 
@@ -33,19 +22,7 @@ export function routeRequest(topic: string): GoodRequest {
 
 /** A small request with a large answer: the frame of a pull of floodTopic's message. */
 export function floodPull(opaque: number): Buffer {
-  const extFields = pullMessageRequest.encode({
-    consumerGroup: 'flood',
-    topic: floodTopic,
-    queueId: 0,
-    queueOffset: 0,
-    maxMsgNums: 1,
-    sysFlag: PullSysFlag.SUBSCRIPTION,
-    commitOffset: 0,
-    suspendTimeoutMillis: 0,
-    subVersion: 0,
-    subscription: '*',
-    expressionType: 'TAG',
-  })
+  const extFields = pullFields({ consumerGroup: 'flood', topic: floodTopic, maxMsgNums: 1 })
   const rest = { language: 'JAVA', version: 513, remark: undefined, body: Buffer.alloc(0) }
   return encodeCommand({ code: RequestCode.PULL_MESSAGE, flag: 0, opaque, extFields, ...rest })
 }

@@ -2,9 +2,10 @@ import { isOperatingError, messageOf } from '../../src/base/errors.ts'
 import { decompress } from '../../src/client/compression.ts'
 import { Admin } from '../../src/client/index.ts'
 import { RemotingClient } from '../../src/remoting/client.ts'
-import { PullSysFlag, RequestCode, ResponseCode } from '../../src/remoting/codes.ts'
-import { pullMessageRequest, pullMessageResponse } from '../../src/remoting/headers/pull-message.ts'
+import { RequestCode, ResponseCode } from '../../src/remoting/codes.ts'
+import { pullMessageResponse } from '../../src/remoting/headers/pull-message.ts'
 import { decodeMessages } from '../../src/remoting/message/index.ts'
+import { pullFields } from '../../src/remoting/testing/requests.ts'
 import { brokerPort, namesrvAddr } from './cluster.ts'
 import { type History, topic } from './history.ts'
 import type { SimProcess, World } from './world.ts'
@@ -21,19 +22,7 @@ export async function audit(world: World, process: SimProcess, queues: number, h
   const client = new RemotingClient({}, process.doors)
   const stored = new Map<string, { queueId: number; queueOffset: number }[]>()
   const pull = async (queueId: number, queueOffset: number) => {
-    const extFields = pullMessageRequest.encode({
-      consumerGroup: 'auditors',
-      topic,
-      queueId,
-      queueOffset,
-      maxMsgNums: 32,
-      sysFlag: PullSysFlag.SUBSCRIPTION,
-      commitOffset: 0,
-      suspendTimeoutMillis: 0,
-      subVersion: 0,
-      subscription: '*',
-      expressionType: 'TAG',
-    })
+    const extFields = pullFields({ consumerGroup: 'auditors', topic, queueId, queueOffset })
     for (;;) {
       try {
         return await client.call(`master:${brokerPort}`, { code: RequestCode.PULL_MESSAGE, extFields }, pullTimeoutMs)

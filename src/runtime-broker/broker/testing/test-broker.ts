@@ -9,10 +9,9 @@ import { writeHeartbeatData } from '../../../remoting/body/heartbeat.ts'
 import { RemotingClient } from '../../../remoting/client.ts'
 import { PullSysFlag, RequestCode } from '../../../remoting/codes.ts'
 import type { Command } from '../../../remoting/command.ts'
-import { pullMessageRequest } from '../../../remoting/headers/pull-message.ts'
-import { sendMessageRequestV2 } from '../../../remoting/headers/send-message.ts'
 import { decodeMessages, formatProperties, type StoredMessage, tagsCodeOf } from '../../../remoting/message/index.ts'
 import type { Request, Response } from '../../../remoting/server.ts'
+import { pullFields, sendFields } from '../../../remoting/testing/requests.ts'
 import { type BrokerSettings, brokerSettingsOf } from '../../../tunables/index.ts'
 import { propertiesOf, testMachine } from '../../../tunables/testing/settings.ts'
 import { type RunningBroker, startBroker } from '../broker.ts'
@@ -121,37 +120,14 @@ export class TestClient {
 
   send(topic: string, message: Partial<Sent> = {}): Promise<Command> {
     const { code = RequestCode.SEND_MESSAGE_V2, body = 'hello', properties = {}, ...header } = message
-    const extFields = sendMessageRequestV2.encode({
-      producerGroup: 'producers',
-      topic,
-      defaultTopic: 'TBW102',
-      defaultTopicQueueNums: 4,
-      queueId: 0,
-      sysFlag: 0,
-      bornTimestamp: 1_700_000_000_000,
-      flag: 0,
-      properties: formatProperties(Object.entries(properties)),
-      ...header,
-    })
+    const extFields = sendFields({ topic, properties: formatProperties(Object.entries(properties)), ...header })
     return this.call(code, extFields, body)
   }
 
   async pull(topic: string, asked: Partial<Asked> = {}): Promise<Pulled> {
     const { holdMs = 0, subscription = '*', isLite = true, ...header } = asked
     const sysFlag = (holdMs > 0 ? PullSysFlag.SUSPEND : 0) | (isLite ? PullSysFlag.SUBSCRIPTION : 0)
-    const extFields = pullMessageRequest.encode({
-      consumerGroup: 'consumers',
-      topic,
-      queueId: 0,
-      queueOffset: 0,
-      maxMsgNums: 32,
-      sysFlag,
-      commitOffset: 0,
-      suspendTimeoutMillis: holdMs,
-      subVersion: 0,
-      subscription,
-      ...header,
-    })
+    const extFields = pullFields({ topic, sysFlag, suspendTimeoutMillis: holdMs, subscription, ...header })
     const answer = await this.call(RequestCode.PULL_MESSAGE, extFields)
     const messages = decodeMessages(answer.body)
     return {
