@@ -94,6 +94,29 @@ export function producerUnit(
   return new Unit(world, 'producer', start, restartMs)
 }
 
+/** Consumes everything from its beginning, in a group of its own. */
+export function lateReaderUnit(world: World, history: History, seen: Set<string>): Unit {
+  const start = async ({ doors }: SimProcess): Promise<Program> => {
+    const consumer = new PushConsumer(
+      {
+        namesrvAddr,
+        consumerGroup: 'late-readers',
+        subscriptions: { [topic]: '*' },
+        consumeFrom: 'first',
+        onMessage({ body, properties }) {
+          const sent = history.recognize(body, properties)
+          if (typeof sent === 'string') world.problem(`the late reader got ${sent}`)
+          else seen.add(sent.key)
+        },
+      },
+      doors,
+    )
+    await consumer.start()
+    return { stop: () => consumer.close() }
+  }
+  return new Unit(world, 'late-reader', start, () => 1_000)
+}
+
 /** Consumes as a member of the one group. */
 export function consumerUnit(
   world: World,

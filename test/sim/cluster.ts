@@ -1,5 +1,5 @@
 import type { Doors } from '../../src/base/doors.ts'
-import { isOperatingError, messageOf } from '../../src/base/errors.ts'
+import { isOperatingError, messageOf, type OperatingError } from '../../src/base/errors.ts'
 import { startBroker } from '../../src/runtime-broker/broker/broker.ts'
 import { startNameServer } from '../../src/runtime-broker/namesrv/server.ts'
 import { brokerSettingsOf, type Machine as Host, namesrvSettingsOf, type Properties } from '../../src/tunables/index.ts'
@@ -26,6 +26,10 @@ export class Unit {
   nextDeath: SimProcess['dieAtChange']
   /** Told each time that it died. */
   onDeath: (death: Death) => void = () => {}
+  /** Told each time that it serves. */
+  onStarted: () => void = () => {}
+  /** How long it stays away after its next end; set by faults. */
+  nextRestartMs: number | undefined
   readonly #world: World
   readonly #start: (process: SimProcess) => Promise<Program>
   readonly #restartMs: () => number
@@ -54,7 +58,9 @@ export class Unit {
     process.onEnd = (death) => {
       this.running = undefined
       this.onDeath(death)
-      this.#world.timeline.after(this.#restartMs(), () => this.launch())
+      const restartMs = this.nextRestartMs ?? this.#restartMs()
+      this.nextRestartMs = undefined
+      this.#world.timeline.after(restartMs, () => this.launch())
     }
     process.run(() => {
       const starting = this.#start(process)
@@ -67,12 +73,13 @@ export class Unit {
           if (!process.isAlive) return
           this.running = running
           this.startCount++
+          this.onStarted()
         },
         (error: unknown) => {
           late.cancel()
           if (!process.isAlive) return
-          if (isFull(error)) {
-            this.#world.trace.add(this.name, 'does not start: its disk is full')
+          if (isOfDisk(error)) {
+            this.#world.trace.add(this.name, `does not start: ${error.message}`)
             this.#world.end(process, 'exit')
             return
           }
@@ -123,8 +130,9 @@ export class Unit {
   }
 }
 
-function isFull(error: unknown): boolean {
-  return isOperatingError(error, 'FILE_FAILED') && error.facts.code === 'ENOSPC'
+/** Only a disk that was made to fail says so. */
+function isOfDisk(error: unknown): error is OperatingError {
+  return isOperatingError(error, 'FILE_FAILED') && ['ENOSPC', 'EIO'].includes(String(error.facts.code))
 }
 
 export const namesrvAddr = 'namesrv:9876'
@@ -150,6 +158,7 @@ export function brokerUnit(world: World, scenario: Scenario, brokerId: number, r
       brokerRole: brokerId > 0 ? 'SLAVE' : scenario.brokerRole,
       flushDiskType: scenario.flushDiskType,
       syncFlushTimeout: scenario.syncFlushTimeout,
+      slaveReadEnable: scenario.readsFromSlave,
       inSyncReplicas: scenario.brokerRole === 'SYNC_MASTER' ? 2 : 1,
       storePathRootDir: storeDir,
       mappedFileSizeCommitLog: scenario.segmentBytes,

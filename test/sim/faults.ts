@@ -1,4 +1,4 @@
-import type { Unit } from './cluster.ts'
+import { storeDir, type Unit } from './cluster.ts'
 import { usualLatencyMs } from './doors/network.ts'
 import type { SeededRandom } from './doors/random.ts'
 import type { History } from './history.ts'
@@ -23,6 +23,10 @@ const fates = {
   partition: 5,
   slowDisk: 2,
   fullDisk: 2,
+  badWrites: 1,
+  badSyncs: 3,
+  badSector: 2,
+  masterAway: 2,
   slowNetwork: 1,
   clockJump: 1,
 } as const
@@ -32,6 +36,7 @@ const deck = Object.entries(fates).flatMap(([fate, weight]) => Array.from({ leng
 /** Messages of a queue that consumers may have been given, and that nobody else has heard of yet. */
 const unseenMax = 100
 const hourMs = 3_600_000
+const sectorBytes = 512
 const flushIntervalMs = 520 // flushIntervalCommitLog, and how late a timer may be
 
 /** What goes wrong, and what of it messages may be excused by. */
@@ -40,8 +45,10 @@ export class Faults {
   readonly #scenario: Scenario
   readonly #cast: Cast
   readonly #history: History
-  /** When the master's power was cut. */
-  readonly #cutsMs: number[] = []
+  /** When the master's power was cut, and since when what it flushed may not have reached the disk. */
+  readonly #cuts: { atMs: number; unflushedSinceMs: number }[] = []
+  /** When the master's syncs began to fail, until it was started again with a disk that syncs. */
+  #syncsFailSinceMs: number | undefined
   #slowestSyncMs: number
   /** When the slave's power was cut last. */
   #slaveCutMs = Number.NEGATIVE_INFINITY
@@ -61,6 +68,9 @@ export class Faults {
     cast.master.onDeath = (death) => {
       if (death === 'powerCut') this.#noteLoss()
     }
+    cast.master.onStarted = () => {
+      if (cast.master.machine.disk.memory.syncFailure === undefined) this.#syncsFailSinceMs = undefined
+    }
     history.onAck.push(() => {
       const death = this.#deathAtAck
       this.#deathAtAck = undefined
@@ -79,7 +89,12 @@ export class Faults {
    */
   mayHaveLost(sentAtMs: number, ackedAtMs: number): boolean {
     const unsafeMs = flushIntervalMs + 4 * this.#slowestSyncMs
-    return this.#cutsMs.some((cutMs) => sentAtMs <= cutMs && ackedAtMs > cutMs - unsafeMs)
+    return this.#cuts.some((cut) => sentAtMs <= cut.atMs && ackedAtMs > cut.unflushedSinceMs - unsafeMs)
+  }
+
+  /** Whether consumers may have read from the slave what the master lost since. */
+  mayHaveReadLost(): boolean {
+    return this.#scenario.readsFromSlave && this.#cuts.length > 0
   }
 
   /** Whether the slave may no longer have what it had then. */
@@ -150,7 +165,20 @@ export class Faults {
         this.#slowDisk(unit, random)
         break
       case 'fullDisk':
-        this.#fullDisk(unit, random)
+        this.#badWrites(unit, random, 'ENOSPC')
+        break
+      case 'badWrites':
+        this.#badWrites(unit, random, 'EIO')
+        break
+      case 'badSyncs':
+        this.#badSyncs(random.one(this.#brokers()), random)
+        break
+      case 'badSector':
+        this.#badSector(random.one(this.#brokers()), random)
+        break
+      case 'masterAway':
+        this.#cast.master.nextRestartMs = random.between(5_000, 30_000)
+        this.#cast.master.die(death)
         break
       case 'slowNetwork':
         this.#slowNetwork(random)
@@ -196,11 +224,45 @@ export class Faults {
   }
 
   /** Writes take a part, then fail. */
-  #fullDisk({ machine: { name, disk } }: Unit, random: SeededRandom): void {
-    disk.memory.writeFailure = 'ENOSPC'
-    this.#forAWhile(random.scaled(200, 10_000), `full disk of ${name}`, () => {
+  #badWrites({ machine: { name, disk } }: Unit, random: SeededRandom, failure: 'ENOSPC' | 'EIO'): void {
+    disk.memory.writeFailure = failure
+    this.#forAWhile(random.scaled(200, 10_000), `${failure} of ${name}`, () => {
       disk.memory.writeFailure = undefined
     })
+  }
+
+  /** Syncs fail, and what they were for is lost to the disk; then somebody looks after it and starts the broker again. */
+  #badSyncs(unit: Unit, random: SeededRandom): void {
+    const { name, disk } = unit.machine
+    disk.memory.syncFailure = 'EIO'
+    disk.hasFailedSyncs = true
+    if (unit === this.#cast.master) this.#syncsFailSinceMs ??= this.#world.timeline.nowMs
+    const end = random.one(['kill', 'kill', 'stop', 'powerCut'] as const)
+    this.#forAWhile(random.scaled(200, 10_000), `failing syncs of ${name}`, () => {
+      disk.memory.syncFailure = undefined
+      if (end === 'stop') unit.stop()
+      else unit.die(end)
+    })
+  }
+
+  /** Some bytes of the log cannot be read. */
+  #badSector(unit: Unit, random: SeededRandom): void {
+    const { name, disk } = unit.machine
+    const segments = disk.memory.list(`${storeDir}/commitlog`)
+    if (segments.length === 0) return
+    const segment = random.one(segments)
+    const start = random.int(segment.sizeBytes)
+    const end = start + random.one([1, 8, 64]) * sectorBytes
+    const damaged = `${storeDir}/commitlog/${segment.name}`
+    disk.memory.isDamaged = (path, position, bytes) => path === damaged && position < end && start < position + bytes
+    this.#forAWhile(random.scaled(200, 10_000), `damage of ${name} at ${segment.name}+${start}`, () => {
+      disk.memory.isDamaged = () => false
+    })
+  }
+
+  #brokers(): Unit[] {
+    const { master, slave } = this.#cast
+    return slave === undefined ? [master] : [master, master, slave]
   }
 
   #slowNetwork(random: SeededRandom): void {
@@ -232,8 +294,10 @@ export class Faults {
   }
 
   #noteLoss(): void {
-    this.#cutsMs.push(this.#world.timeline.nowMs)
-    if (this.#scenario.flushDiskType === 'SYNC_FLUSH') return // what consumers saw was safe
+    const { nowMs } = this.#world.timeline
+    this.#cuts.push({ atMs: nowMs, unflushedSinceMs: this.#syncsFailSinceMs ?? nowMs })
+    const { flushDiskType, readsFromSlave } = this.#scenario
+    if (flushDiskType === 'SYNC_FLUSH' && !readsFromSlave) return // what consumers saw was safe
     const { sent, consumedTo } = this.#history
     const note = (queueId: number, queueOffset: number) =>
       this.#skippableTo.set(queueId, Math.max(queueOffset + unseenMax, this.#skippableTo.get(queueId) ?? 0))

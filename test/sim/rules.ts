@@ -20,7 +20,7 @@ export function* lostMessages(scenario: Scenario, history: History, stored: Stor
     const where = places.map((place) => `${place.queueId}:${place.queueOffset}`).join(' ') || 'nowhere'
     yield `${sent.key} was acknowledged at ${atMs.toFixed(1)} with ${status} at ${queueId}:${queueOffset}, and is ${where}`
   }
-  if (scenario.flushDiskType !== 'SYNC_FLUSH') return
+  if (scenario.flushDiskType !== 'SYNC_FLUSH' || faults.mayHaveReadLost()) return
   for (const key of history.consumed.keys()) if (!stored.has(key)) yield `${key} was consumed, and is nowhere`
 }
 
@@ -65,14 +65,8 @@ export function brokenPromise(
 function keyAt({ segmentBytes }: Scenario, { disk: { memory } }: Machine, phyOffset: number, isSafe: boolean): string {
   const start = phyOffset - (phyOffset % segmentBytes)
   const path = `${storeDir}/commitlog/${offsetName(start)}`
-  const read = (into: Buffer, position: number) => {
-    if (isSafe) return memory.readSafe(path, into, position)
-    if (!memory.exists(path)) return 0
-    const file = memory.open(path, 'reading')
-    const count = file.read(into, position)
-    file.close()
-    return count
-  }
+  const read = (into: Buffer, position: number) =>
+    isSafe ? memory.readSafe(path, into, position) : memory.readLive(path, into, position)
   const size = Buffer.alloc(4)
   if (read(size, phyOffset - start) < size.length) return 'no file'
   const record = Buffer.alloc(Math.min(size.readInt32BE(0), segmentBytes))
@@ -102,9 +96,6 @@ export function slaveDifference(master: Machine, slave: Machine): string | undef
 /** Zeroes where there is no such file. */
 function contentOf({ disk }: Machine, path: string, sizeBytes: number): Buffer {
   const bytes = Buffer.alloc(sizeBytes)
-  if (!disk.memory.exists(path)) return bytes
-  const file = disk.memory.open(path, 'reading')
-  file.read(bytes, 0)
-  file.close()
+  disk.memory.readLive(path, bytes, 0)
   return bytes
 }

@@ -10,6 +10,8 @@ export interface Scenario {
   syncMs: readonly [number, number]
   segmentBytes: number
   consumeQueueFileBytes: number
+  /** Consumers may read from the slave while the master is away; in the end it stays away. */
+  readsFromSlave: boolean
   queues: number
   senders: number
   consumers: number
@@ -42,5 +44,6 @@ export function scenarioOf(random: SeededRandom): Scenario {
     cutsPowerAtTopic: random.is(0.15),
     faults: 1 + random.int(8),
     busyMs: random.between(15_000, 45_000),
+    readsFromSlave: hasSlave && random.is(0.5),
   }
 }

@@ -1,5 +1,5 @@
 import { audit, type Stored } from './audit.ts'
-import { adminUnit, consumerUnit, producerUnit } from './clients.ts'
+import { adminUnit, consumerUnit, lateReaderUnit, producerUnit } from './clients.ts'
 import { brokerUnit, namesrvUnit, Unit } from './cluster.ts'
 import { Faults } from './faults.ts'
 import { History } from './history.ts'
@@ -133,6 +133,16 @@ async function play(world: World): Promise<Outcome> {
     await timeline.run(timeline.nowMs + quietMsMax, () => problems.length > 0 || isSame())
     const difference = slaveDifference(master.machine, slave.machine)
     if (difference !== undefined) world.problem(difference)
+    else if (scenario.readsFromSlave) {
+      trace.add('world', 'loses its master')
+      master.retire()
+      const seen = new Set<string>()
+      lateReaderUnit(world, history, seen).launch()
+      const missing = () => [...stored!.keys()].filter((key) => !seen.has(key))
+      const hasAll = () => missing().length === 0
+      await until(hasAll, quietMsMax, 'reading all that there is from the slave alone')
+      if (!hasAll()) world.problem(`the late reader lacks ${missing().slice(0, 10)}`)
+    }
   }
   return outcome()
 }

@@ -63,6 +63,9 @@ export class SimProcess {
   }
 }
 
+/** What a broker says whose disk cannot sync. */
+const cannotFlush = 'the store cannot be flushed: new messages are refused until a restart'
+
 /** What no broker says whose files are as it left them. */
 const neverSaid = new Set([
   'a table cannot be read: trying its backup',
@@ -158,7 +161,8 @@ export class World {
       if (level !== 'debug' && level !== 'trace') this.trace.add(process.name, `${level} ${message} ${facts.join(' ')}`)
       const isBug = err instanceof Error && !isOperatingError(err) && !isOfTheDead(err)
       if (neverSaid.has(message)) this.problem(`${process.name} said: ${message} ${facts.join(' ')}`)
-      if (level === 'fatal' || (level !== 'debug' && isBug)) {
+      const mayBeFatal = message === cannotFlush && process.machine.disk.hasFailedSyncs
+      if ((level === 'fatal' && !mayBeFatal) || (level !== 'debug' && isBug)) {
         this.problem(
           `${process.name} logged ${level}: ${message} ${err instanceof Error ? err.stack : facts.join(' ')}`,
         )

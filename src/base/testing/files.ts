@@ -218,6 +218,11 @@ export class MemoryFiles implements Files {
     for (const path of this.#names.keys()) this.makeDirectory(parentOf(path))
   }
 
+  /** As OpenFile.read, of what readers see, damaged or not; 0 where there is no such file. */
+  readLive(path: string, into: Uint8Array, position: number): number {
+    return this.#names.get(path)?.live.read(into, position) ?? 0
+  }
+
   /** As OpenFile.read, of what would survive a power cut at its worst; 0 where nothing of the file would. */
   readSafe(path: string, into: Uint8Array, position: number): number {
     return this.#safeNames.get(path)?.safe.read(into, position) ?? 0

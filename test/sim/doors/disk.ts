@@ -20,6 +20,8 @@ export class Disk {
   readonly memory: MemoryFiles
   /** How long a sync takes, in ms: fastest and slowest. */
   syncMs: readonly [number, number] = [0.1, 8]
+  /** Its syncs failed at some time. */
+  hasFailedSyncs = false
   readonly #timeline: Timeline
   readonly #random: SeededRandom
 

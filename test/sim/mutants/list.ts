@@ -32,6 +32,24 @@ export const mutants: readonly Mutant[] = [
     replaceBy: 'if (clock !== undefined || this.#flushTimer !== undefined',
   },
   {
+    name: 'an fsync that failed is taken for one that succeeded',
+    file: 'src/runtime-broker/store/commit-log.ts',
+    find: 'for (const file of files) await file.sync()',
+    replaceBy: 'for (const file of files) await file.sync().catch(() => {})',
+  },
+  {
+    name: 'what an fsync failed for is not written again',
+    file: 'src/runtime-broker/store/recovery.ts',
+    find: 'if (unflushedFrom !== undefined) rewrite(',
+    replaceBy: 'if (unflushedFrom === -1) rewrite(',
+  },
+  {
+    name: 'a checkpoint believes a queue whose fsync failed',
+    file: 'src/runtime-broker/store/checkpointer.ts',
+    find: 'if (isSyncFailure(error)) flusher.fail(error)',
+    replaceBy: '',
+  },
+  {
     name: 'recovery cuts one record too much',
     file: 'src/runtime-broker/store/recovery.ts',
     find: 'let endOffset = await scanRecords(commitLog, from, parts.checkCrc, (record) => dispatch.take(record))',
@@ -96,6 +114,18 @@ export const mutants: readonly Mutant[] = [
     file: 'src/runtime-broker/ha/session.ts',
     find: 'if (!own.equals(theirs)) {',
     replaceBy: 'if (own.length !== theirs.length) {',
+  },
+  {
+    name: 'a read error of the log for a slave ends the master',
+    file: 'src/runtime-broker/ha/slave-link.ts',
+    find: '    if (!isOperatingError(error)) throw error\n    this.#log.error({ phyOffset',
+    replaceBy: '    if (isOperatingError(error)) throw error\n    this.#log.error({ phyOffset',
+  },
+  {
+    name: 'a slave sends its readers to the master that is away',
+    file: 'src/client/routes.ts',
+    find: 'group?.get(brokerId) ?? group?.get(0) ?? group?.values().next().value',
+    replaceBy: 'group?.get(brokerId) ?? group?.get(0)',
   },
   {
     name: 'a consumer commits what it has only pulled',
