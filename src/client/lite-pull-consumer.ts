@@ -136,7 +136,7 @@ export class LitePullConsumer implements AsyncIterable<ReceivedMessage> {
     if (this.#isClosed()) return
     this.#finishPolled()
     this.#state = 'closed'
-    this.#rebalancer?.close()
+    void this.#rebalancer?.close() // what it still assigns pulls nothing
     this.#heartbeats.stop()
     this.#wake()
     if (this.#commitsItself()) await this.#storeAll(this.#processQueues())

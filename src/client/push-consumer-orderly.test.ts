@@ -178,3 +178,27 @@ test('members of a broadcast consume in order without locks', async () => {
   await eventually(() => expect(received).toEqual(['0/0', '0/1', '0/2']))
   expect(broker.requestCodes).not.toContain(RequestCode.LOCK_BATCH_MQ)
 })
+
+test('a consumer that closes while it takes its queues leaves no lock behind', async () => {
+  const consumer = new PushConsumer(
+    {
+      namesrvAddr: cluster.namesrvAddr,
+      consumerGroup: 'G',
+      subscriptions: { orders: '*' },
+      orderly: true,
+      onMessage: note,
+    },
+    testDoors,
+  )
+  let closed: Promise<void> | undefined
+  broker.locks.set = function (key, clientId) {
+    closed ??= consumer.close()
+    return Map.prototype.set.call(this, key, clientId)
+  }
+
+  await consumer.start()
+  expect(closed).toBeDefined()
+  await closed
+
+  expect([...broker.locks]).toEqual([])
+})

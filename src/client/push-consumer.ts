@@ -160,11 +160,11 @@ export class PushConsumer {
     this.#state = 'closed'
     const { clock } = this.#cluster.doors
     for (const timer of this.#timers) timer.cancel()
-    this.#rebalancer.close()
+    const rebalanced = this.#rebalancer.close()
     this.#heartbeats.stop()
     const graceEnded = new AbortController()
     await Promise.race([
-      Promise.all([this.#dispatcher.stop(), ...[...this.#leaving.values()].map(({ left }) => left)]),
+      Promise.all([rebalanced, this.#dispatcher.stop(), ...[...this.#leaving.values()].map(({ left }) => left)]),
       clock.sleep(this.#options.closeGraceMs ?? 10_000, graceEnded.signal).catch(() => {}),
     ])
     graceEnded.abort()
@@ -358,6 +358,10 @@ export class PushConsumer {
   async #lock(wanted: readonly MessageQueue[]): Promise<readonly MessageQueue[]> {
     const free = wanted.filter((queue) => !this.#leaving.has(queueKey(queue)))
     const { granted, refused } = (await this.#locks?.lock(free)) ?? { granted: free, refused: [] }
+    if (this.#isClosed()) {
+      await this.#locks?.unlock(granted) // else nobody could consume them until the locks expire
+      return []
+    }
     if (refused.length > 0 || free.length < wanted.length) this.#rebalancer.soon(lockRetryMs)
     return granted
   }

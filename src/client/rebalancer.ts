@@ -44,10 +44,12 @@ export class Rebalancer {
     this.#periodTimer = this.#parts.cluster.doors.clock.every(rebalanceMs, () => void this.#now())
   }
 
-  close(): void {
+  /** Resolves when no run is under way any more. */
+  async close(): Promise<void> {
     this.#state = 'closed'
     this.#periodTimer?.cancel()
     this.#soonTimer?.cancel()
+    await this.#running
   }
 
   /** A run in delayMs, unless there is one before. */
