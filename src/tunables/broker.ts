@@ -206,6 +206,11 @@ export const brokerSchema = z.object({
     'Delay of each delay level; the first is level 1.',
   ),
 
+  enablePropertyFilter: setting(
+    z.boolean().default(false),
+    'Consumers may choose messages by an SQL92 expression over their properties.',
+    { live: true },
+  ),
   longPollingEnable: setting(
     z.boolean().default(true),
     'A pull at the end of its queue waits as long as its consumer allows; else for shortPollingTimeMills.',

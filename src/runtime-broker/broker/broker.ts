@@ -16,6 +16,7 @@ import { Clients } from './clients.ts'
 import { ConsumerOffsets } from './consumer-offsets.ts'
 import type { Broker } from './context.ts'
 import { DelayLevels } from './delay-levels.ts'
+import { Filters } from './filter/filter.ts'
 import { Groups } from './groups.ts'
 import { QueueLocks } from './locks.ts'
 import { metricsOf } from './metrics.ts'
@@ -103,6 +104,7 @@ export async function startBroker(given: BrokerSettings, doors: Doors): Promise<
     consumerOffsets,
     clients,
     pullHold,
+    filters: new Filters(),
     locks: new QueueLocks(clock),
     delayLevels,
     schedule,

@@ -6,6 +6,7 @@ import type { MessageStore } from '../store/index.ts'
 import type { Clients } from './clients.ts'
 import type { ConsumerOffsets } from './consumer-offsets.ts'
 import type { DelayLevels } from './delay-levels.ts'
+import type { Filters } from './filter/filter.ts'
 import type { Groups } from './groups.ts'
 import type { QueueLocks } from './locks.ts'
 import type { PullHold } from './pull-hold.ts'
@@ -30,6 +31,7 @@ export interface Broker {
   readonly consumerOffsets: ConsumerOffsets
   readonly clients: Clients
   readonly pullHold: PullHold
+  readonly filters: Filters
   readonly locks: QueueLocks
   readonly delayLevels: DelayLevels
   readonly schedule: Schedule

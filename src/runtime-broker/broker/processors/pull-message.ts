@@ -9,6 +9,9 @@ import { tagsCodeOf } from '../../../remoting/message/index.ts'
 import type { Request } from '../../../remoting/server.ts'
 import type { ReadResult, ReadStatus } from '../../store/index.ts'
 import type { Broker } from '../context.ts'
+import type { Filter } from '../filter/filter.ts'
+import { ExpressionError } from '../filter/lexer.ts'
+import { readFiltered } from '../filter/read.ts'
 import { errorResponse } from './errors.ts'
 import { groupMissing, processor, type Response, refuse, topicMissing } from './processor.ts'
 import { slaveAnswer, whichBroker } from './which-broker.ts'
@@ -18,6 +21,14 @@ export const pullMessage = processor(RequestCode.PULL_MESSAGE, pullMessageReques
 export const litePullMessage = processor(RequestCode.LITE_PULL_MESSAGE, pullMessageRequest, startPull)
 
 type Matcher = ((tagsCode: number) => boolean) | undefined
+
+/** Which messages the consumer wants. */
+interface Wanted {
+  readonly matches: Matcher
+  readonly filter?: Filter
+}
+
+const wantsAll: Wanted = { matches: undefined }
 
 /** Why a pull is forbidden, beside NO_PERMISSION. Source: Apache RocketMQ 5, ForbiddenType. */
 const Forbidden = { BROKER: 1, GROUP: 2, TOPIC: 3, BROADCASTING: 4 } as const
@@ -45,13 +56,13 @@ const answers: Record<ReadStatus, (queueOffset: number) => Answer> = {
 }
 
 function startPull(header: PullMessageRequest, broker: Broker, request: Request): Response | undefined {
-  const matches = checkPull(header, broker)
-  if (typeof matches === 'object') return matches
+  const wanted = checkPull(header, broker)
+  if ('code' in wanted) return wanted
   if ((header.sysFlag & PullSysFlag.COMMIT_OFFSET) !== 0) {
     broker.consumerOffsets.commit(header.topic, header.consumerGroup, header.queueId, header.commitOffset)
   }
   const mayHold = (header.sysFlag & PullSysFlag.SUSPEND) !== 0
-  pull({ header, broker, request, matches }, mayHold)
+  pull({ header, broker, request, wanted }, mayHold)
   return undefined
 }
 
@@ -59,14 +70,15 @@ interface Pull {
   readonly header: PullMessageRequest
   readonly broker: Broker
   readonly request: Request
-  readonly matches: Matcher
+  readonly wanted: Wanted
 }
 
 /** Reads once and answers, or holds the request: once only, so that a hold ends. */
 function pull(state: Pull, mayHold: boolean): void {
-  const { header, broker, request, matches } = state
+  const { header, broker, request, wanted } = state
   const { topic, queueId, consumerGroup, queueOffset } = header
   const { settings, store, consumerOffsets } = broker
+  const { matches, filter } = wanted
   const resetTo = consumerOffsets.takeReset(topic, consumerGroup, queueId)
   if (resetTo !== undefined) {
     request.answer(answer(moved('OFFSET_RESET'), rangeOf(header, broker, resetTo)))
@@ -76,7 +88,10 @@ function pull(state: Pull, mayHold: boolean): void {
     countMax: Math.max(1, Math.min(header.maxMsgNums, settings.maxTransferCountOnMessageInMemory)),
     bytesMax: Math.min(header.maxMsgBytes ?? Number.MAX_SAFE_INTEGER, settings.maxTransferBytesOnMessageInMemory),
   }
-  const read = store.read(topic, queueId, queueOffset, matches === undefined ? limits : { ...limits, matches })
+  const read =
+    filter === undefined
+      ? store.read(topic, queueId, queueOffset, matches === undefined ? limits : { ...limits, matches })
+      : readFiltered(store, header, queueOffset, limits, filter)
   if (!(read instanceof Promise)) finish(state, read, mayHold)
   else {
     read
@@ -109,12 +124,12 @@ function finish(state: Pull, read: ReadResult, mayHold: boolean): void {
 }
 
 function hold(state: Pull): void {
-  const { header, broker, request, matches } = state
+  const { header, broker, request, wanted } = state
   const { clock, settings, pullHold } = broker
   const holdMs = settings.longPollingEnable ? header.suspendTimeoutMillis : settings.shortPollingTimeMills
   const isHeld = pullHold.hold(header.topic, header.queueId, {
     queueOffset: header.queueOffset,
-    matches,
+    matches: wanted.matches,
     deadlineMs: clock.monotonicMs() + holdMs,
     isAlive: () => request.connection.isOpen,
     resume: () => {
@@ -133,7 +148,7 @@ function hold(state: Pull): void {
  * May this group pull from this queue, and which messages does it want?
  * Source: Apache RocketMQ 5, PullMessageProcessor#processRequest.
  */
-function checkPull(header: PullMessageRequest, broker: Broker): Matcher | Response {
+function checkPull(header: PullMessageRequest, broker: Broker): Wanted | Response {
   const { settings, groups, topics, clients } = broker
   const { topic: topicName, consumerGroup, queueId, sysFlag } = header
   const refusal = (code: number, remark: string, forbiddenType?: number): Response =>
@@ -163,9 +178,16 @@ function checkPull(header: PullMessageRequest, broker: Broker): Matcher | Respon
     return refusal(ResponseCode.INVALID_PARAMETER, remark)
   }
   if ((sysFlag & PullSysFlag.SUBSCRIPTION) !== 0) {
-    return isTagType(header.expressionType)
-      ? tagMatcher(tagsCodesOf(header.subscription ?? ''))
-      : refusal(ResponseCode.SYSTEM_ERROR, filterUnsupported(header.expressionType))
+    const { expressionType, subscription = '' } = header
+    if (isTagType(expressionType)) return wantedTags(tagsCodesOf(subscription))
+    // Apache takes what it cannot read for a wish for everything.
+    const filter = broker.filters.compile(subscription)
+    if (expressionType !== 'SQL92' || filter instanceof ExpressionError) {
+      return refusal(ResponseCode.SUBSCRIPTION_PARSE_FAILED, "parse the consumer's subscription failed")
+    }
+    return settings.enablePropertyFilter
+      ? { matches: undefined, filter }
+      : refusal(ResponseCode.SYSTEM_ERROR, filterUnsupported(expressionType))
   }
   const members = clients.consumerGroup(consumerGroup)
   if (members === undefined) {
@@ -182,10 +204,16 @@ function checkPull(header: PullMessageRequest, broker: Broker): Matcher | Respon
   if (subscription.data.subVersion < header.subVersion) {
     return refusal(ResponseCode.SUBSCRIPTION_NOT_LATEST, "the consumer's subscription not latest")
   }
-  if (!isTagType(subscription.data.expressionType)) {
-    return refusal(ResponseCode.SYSTEM_ERROR, filterUnsupported(subscription.data.expressionType))
+  const { expressionType, subString } = subscription.data
+  if (isTagType(expressionType)) return wantedTags(subscription.tagsCodes)
+  const filter = broker.filters.compile(subString)
+  if (expressionType !== 'SQL92' || filter instanceof ExpressionError) {
+    const remark = "The broker's consumer filter data is not exist!Your expression may be wrong!"
+    return refusal(ResponseCode.FILTER_DATA_NOT_EXIST, remark)
   }
-  return tagMatcher(subscription.tagsCodes)
+  return settings.enablePropertyFilter
+    ? { matches: undefined, filter }
+    : refusal(ResponseCode.SYSTEM_ERROR, filterUnsupported(expressionType))
 }
 
 function answer(
@@ -217,6 +245,6 @@ function tagsCodesOf(expression: string): ReadonlySet<number> {
   return new Set(tags.filter((tag) => tag !== '').map(tagsCodeOf))
 }
 
-function tagMatcher(tagsCodes: ReadonlySet<number>): Matcher {
-  return tagsCodes.size === 0 ? undefined : (tagsCode) => tagsCodes.has(tagsCode)
+function wantedTags(tagsCodes: ReadonlySet<number>): Wanted {
+  return tagsCodes.size === 0 ? wantsAll : { matches: (tagsCode) => tagsCodes.has(tagsCode) }
 }

@@ -141,15 +141,22 @@ export class TestClient {
 
   subscribe(
     topic: string,
-    { group = 'consumers', clientId = 'client-1', tags = [] as string[], subVersion = 1n } = {},
+    {
+      group = 'consumers',
+      clientId = 'client-1',
+      tags = [] as string[],
+      subVersion = 1n,
+      expressionType = 'TAG',
+      expression = '',
+    } = {},
   ) {
     const subscription = {
       topic,
-      subString: tags.length > 0 ? tags.join('||') : '*',
+      subString: expression || tags.join('||') || '*',
       tagsSet: tags,
       codeSet: tags.map(tagsCodeOf),
       subVersion,
-      expressionType: 'TAG',
+      expressionType,
       classFilterMode: false,
     }
     const consumer = {
@@ -195,6 +202,7 @@ interface Asked {
   maxMsgNums: number
   holdMs: number
   subscription: string
+  expressionType: string
   subVersion: number | bigint
   /** Brings its subscription along instead of relying on a heartbeat. */
   isLite: boolean
