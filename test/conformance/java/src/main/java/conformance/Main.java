@@ -52,7 +52,6 @@ public final class Main {
         cases.addAll(QueryCases.all());
         cases.addAll(AdminCases.all());
         cases.addAll(TransactionCases.all());
-        cases.addAll(TransactionCases.all());
         cases.addAll(FilterCases.all());
         cases.addAll(LineCases.all());
         cases.removeIf(c -> !only.matcher(prefix + c.name()).find() || skip.matcher(c.name()).find());
