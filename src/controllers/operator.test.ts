@@ -221,6 +221,57 @@ test('of two Topics that speak for one topic the other takes it over, messages a
   expect(deleted).toEqual([])
 })
 
+test('a Topic that takes nothing over leaves what is there, also when it is deleted', async () => {
+  await createAll(1)
+  const has = { ...cluster.brokers.get('0')!.topics.get('orders')!, topicName: 'by-hand', perm: 4 }
+  cluster.brokers.get('0')!.topics.set('by-hand', has)
+  await cluster.create('topics', 'by-hand', { brokerSetRef: { name: 'b' }, deletionPolicy: 'Delete' })
+  const get = () => cluster.get<Topic>('topics', 'by-hand')
+  await cluster.eventually(() => readyOf(get())?.reason === 'AdoptionConflict')
+  expect(cluster.brokers.get('0')?.topics.get('by-hand')).toEqual(has)
+
+  await cluster.change('topics', 'by-hand', { spec: { adoptionPolicy: 'Always' } })
+  await cluster.eventually(() => isReady(get()) && cluster.brokers.get('0')?.topics.get('by-hand')?.perm === 6)
+
+  await cluster.change('topics', 'by-hand', { spec: { adoptionPolicy: 'Never' } })
+  await cluster.eventually(() => get()?.status?.observedGeneration === get()?.metadata.generation && isReady(get()))
+
+  cluster.brokers.get('0')!.topics.set('other', { ...has, topicName: 'other' })
+  await cluster.create('topics', 'other', { brokerSetRef: { name: 'b' }, deletionPolicy: 'Delete' })
+  await cluster.eventually(() => readyOf(cluster.get<Topic>('topics', 'other'))?.reason === 'AdoptionConflict')
+  await cluster.remove('topics', 'other')
+  await cluster.eventually(() => cluster.get<Topic>('topics', 'other') === undefined)
+  expect(cluster.brokers.get('0')?.topics.has('other')).toBe(true)
+})
+
+test('a placement decides what a new group gets, too', async () => {
+  await cluster.create('topics', 'orders', { brokerSetRef: { name: 'b' }, placement: { groups: [0, 2] } })
+  await cluster.create('brokersets', 'b', { nameServerRef: { name: 'mq' } })
+  await cluster.create('nameservers', 'mq', {})
+  await cluster.eventually(() => topic()?.status?.brokers?.synced === 1)
+  await cluster.change('brokersets', 'b', { spec: { groups: 3 } })
+  await cluster.eventually(() => topic()?.status?.brokers?.synced === 2 && isReady(brokerSet()))
+
+  expect(['0', '1', '2'].map((index) => cluster.brokers.get(index)?.topics.has('orders'))).toEqual([true, false, true])
+  expect(cluster.brokers.get('2')?.registeredWith).toEqual(['orders'])
+})
+
+test('a deletion that a silent broker holds up says so, and until when', async () => {
+  await createAll(1, { deletionPolicy: 'Delete' })
+  const { deleteTopic } = cluster.admin
+  cluster.admin.deleteTopic = () => Promise.reject(new Error('it does not answer'))
+
+  await cluster.remove('topics', 'orders')
+  const deferred = () => topic()?.status?.conditions?.find(({ type }) => type === 'DeletionDeferred')
+  await cluster.eventually(() => deferred()?.status === 'True')
+  expect(deferred()?.message).toMatch(/it does not answer; the resource goes at .* all the same/)
+
+  cluster.admin.deleteTopic = deleteTopic
+  await cluster.change('topics', 'orders', { metadata: { annotations: { 'rocketmq.alt/restart-at': 'now' } } })
+  await cluster.eventually(() => topic() === undefined)
+  expect(cluster.brokers.get('0')?.topics.has('orders')).toBe(false)
+})
+
 test('a Topic whose brokers went before it goes too', async () => {
   await createAll(1, { deletionPolicy: 'Delete' })
   await cluster.remove('brokersets', 'b')

@@ -9,6 +9,7 @@ import {
   fixedOnBrokers,
   nameInUse,
   nameOnBrokers,
+  policies,
   readyColumns,
   statusOnBrokers,
 } from './on-brokers.ts'
@@ -98,6 +99,7 @@ export const consumerGroupSpec = z
         }),
       )
       .optional(),
+    ...policies('group'),
     paused,
     deletionPolicy: deletionPolicy('Whether the group goes from the brokers with this resource.'),
     deleteOffsets: z

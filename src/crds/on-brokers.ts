@@ -25,6 +25,27 @@ export function deletionPolicy(describes: string) {
   return z.enum(['Retain', 'Delete']).default('Retain').describe(describes)
 }
 
+/** @param thing as in "a topic that is there already" */
+export function policies(thing: string) {
+  return {
+    adoptionPolicy: z
+      .enum(['IfIdentical', 'Always', 'Never'])
+      .default('IfIdentical')
+      .describe(
+        `Whether a ${thing} that is there already becomes this resource's. IfIdentical: only if it is as the spec says. ` +
+          'Always: it is changed to that. Otherwise nothing is done, and Ready says AdoptionConflict. A resource that was ' +
+          'there before its brokers owns it from the start.',
+      ),
+    driftPolicy: z
+      .enum(['Correct', 'Report'])
+      .default('Correct')
+      .describe(
+        'What becomes of changes by hand. Correct: they are changed back. Report: they stay until the spec changes, and ' +
+          'Ready says Drifted; what is missing is made in any case.',
+      ),
+  }
+}
+
 /** brokerSetRef and the name are what they were when the resource was made. */
 export function fixedOnBrokers(nameField: string): CelRule[] {
   const given = (self: string) => `(has(${self}.${nameField}) ? ${self}.${nameField} : '')`
@@ -41,6 +62,16 @@ export function nameInUse(nameField: string): string {
 
 export function statusOnBrokers(thing: string) {
   return {
+    owner: z
+      .string()
+      .max(128)
+      .describe(`uid of the resource whose ${thing} it is: this one, or the older one that speaks for it.`)
+      .optional(),
+    syncedGeneration: z
+      .int()
+      .describe('Generation of the spec that all brokers had last.')
+      .meta({ format: 'int64' })
+      .optional(),
     brokers: z
       .object({
         desired: z.int32().describe(`Brokers that should have the ${thing}.`),

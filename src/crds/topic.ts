@@ -9,6 +9,7 @@ import {
   fixedOnBrokers,
   nameInUse,
   nameOnBrokers,
+  policies,
   readyColumns,
   statusOnBrokers,
 } from './on-brokers.ts'
@@ -80,6 +81,7 @@ export const topicSpec = z
       .boolean()
       .describe('Whether a broker that takes no messages refuses those of this topic. Default: true for FIFO.')
       .optional(),
+    ...policies('topic'),
     paused,
     deletionPolicy: deletionPolicy('Whether the topic and its messages go with this resource.'),
   })

@@ -391,10 +391,10 @@ async function observeHeld(
   }
 }
 
-/** Resources whose things the brokers of a set are to have. One that cannot be read says so itself, and holds up no broker. */
+/** Resources whose things the brokers of a set are to have: those that own them. One that cannot be read says so itself, and holds up no broker. */
 function speakers<R extends Declared>(sight: Sight<R>, brokerSet: BrokerSet, schema: z.ZodType<R['spec']>): R[] {
   return sight.by('brokerSet', keyOf(brokerSet)).flatMap((resource) => {
-    if (!isSpeaker(resource, sight)) return []
+    if (!isSpeaker(resource, sight) || resource.status?.owner !== resource.metadata.uid) return []
     const { success, data } = schema.safeParse(resource.spec)
     return success && !data.paused ? [{ ...resource, spec: data }] : []
   })

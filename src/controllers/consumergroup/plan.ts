@@ -1,10 +1,14 @@
+import { isDeepStrictEqual } from 'node:util'
+import { subscriptionGroupConfig } from '../../client/index.ts'
 import type { ConsumerGroupStatus, LastReset } from '../../crds/index.ts'
 import type { Note } from '../../kube/index.ts'
 import type { BrokerGroup, GroupUse } from '../admin.ts'
 import { pausable, readiness, type Verdict } from '../conditions.ts'
+import { type Ownership, ownershipOf } from '../on-brokers/ownership.ts'
 import {
   type Asked,
   nameOnBrokers,
+  notDeferred,
   type Observed as On,
   type Place,
   report,
@@ -27,6 +31,8 @@ export type Step = {
   brokerName: string
   brokerAddr: string
   group: Partial<BrokerGroup> & { groupName: string }
+  /** What is otherwise there. */
+  what?: string
 }
 
 /** What the resource says of the group; a broker keeps more of it, which stays as it is there. */
@@ -43,19 +49,39 @@ export function wantedGroup(desired: ConsumerGroup) {
   } satisfies Partial<BrokerGroup>
 }
 
+/** One with the defaults, as a broker makes it when its first consumer comes, is nobody's. */
+export function ownerOf(desired: ConsumerGroup, observed: Observed): Ownership {
+  const wanted = wantedGroup(desired)
+  return ownershipOf<BrokerGroup>(desired, observed, ({ has }) => {
+    const isDefault = isSame(has, subscriptionGroupConfig(wanted.groupName))
+    const differs = differences(has, wanted)
+    return isDefault || differs.length === 0 ? undefined : differs.join(', ')
+  })
+}
+
 /** Plans one pass: makes the group where it is missing and changes it back where it differs. */
 export function plan(desired: ConsumerGroup, observed: Observed): Step[] {
+  if (!ownerOf(desired, observed).isOwner) return []
   const wanted = wantedGroup(desired)
   return unlike(observed, (has) => isSame(has, wanted)).map(({ brokerName, brokerAddr, has }) => ({
     do: has ? 'correctGroup' : 'createGroup',
     brokerName,
     brokerAddr,
     group: { ...has, ...wanted },
+    ...(has && { what: differences(has, wanted).join(', ') }),
   }))
 }
 
 function isSame(has: BrokerGroup, wanted: Partial<BrokerGroup>): boolean {
-  return Object.entries(wanted).every(([field, value]) => has[field as keyof BrokerGroup] === value)
+  return differences(has, wanted).length === 0
+}
+
+/** What a broker has otherwise, as in "retryMaxTimes 3, not 16". */
+function differences(has: BrokerGroup, wanted: Partial<BrokerGroup>): string[] {
+  return Object.entries(wanted).flatMap(([field, value]) => {
+    const own = has[field as keyof BrokerGroup]
+    return isDeepStrictEqual(own, value) ? [] : [`${field} ${own}, not ${value}`]
+  })
 }
 
 /** Whether a reset is asked for, or was begun, that has not come to an end. */
@@ -92,6 +118,8 @@ export function planReset(
   const asked = desired.spec.resetOffset
   const last = desired.status?.lastReset
   if (!isResetDue(desired) || observed.rival) return { do: 'nothing' }
+  const { conflict } = ownerOf(desired, observed)
+  if (conflict !== undefined) return waits('AdoptionConflict', 'the group is not that of this resource: see Ready')
   if (last?.result === 'Running' && last.requestId !== asked?.requestId) return { do: 'giveUp' }
   if (!asked) return { do: 'nothing' }
   if (last?.requestId === asked.requestId) return { do: isOurs ? 'goOn' : 'giveUp' }
@@ -139,15 +167,17 @@ export function reportOf(
   reset: ResetPlan,
   lastReset: LastReset | undefined,
 ): Report<ConsumerGroupStatus> {
-  const done = steps.map(({ do: deed, brokerName }) => ({
+  const done = steps.map(({ do: deed, brokerName, what }) => ({
     deed: deed === 'correctGroup' ? ('correct' as const) : ('make' as const),
     brokerName,
+    ...(what !== undefined && { what }),
   }))
-  const { status, readiness: ready, notes } = report(desired, observed, done, failures, words)
+  const ownership = ownerOf(desired, observed)
+  const { status, readiness: ready, notes } = report(desired, observed, ownership, done, failures, words)
   const resetVerdicts = judgeReset(desired, reset, lastReset)
   return {
     status: { groupName: nameOnBrokers(desired), ...status, ...(lastReset && { lastReset }) },
-    verdicts: pausable(desired.spec.paused, [...readiness(ready), ...resetVerdicts]),
+    verdicts: pausable(desired.spec.paused, [...readiness(ready), ...resetVerdicts, notDeferred]),
     notes: [...notes, ...resetVerdicts.flatMap((verdict) => resetNote(desired, verdict, lastReset))],
   }
 }

@@ -1,5 +1,6 @@
 import { type ConsumerGroupStatus, consumerGroupSpec } from '../../crds/index.ts'
 import { keepFinalizer } from '../finalizer.ts'
+import { stepsToDo } from '../on-brokers/ownership.ts'
 import { nameOnBrokers, type Place } from '../on-brokers/plan.ts'
 import { cleanUp, driftPollMs, observe, performOnEach, throwFailing } from '../on-brokers/reconcile.ts'
 import { type Report, writeStatus } from '../perform.ts'
@@ -29,7 +30,7 @@ export const reconcileConsumerGroup: Reconcile<ConsumerGroup> = async (cached, s
   }
   const observed = await observe(desired, world.consumerGroups, ask, shell)
   const steps = plan(desired, observed)
-  const failures = await performOnEach(desired.spec.paused ? [] : steps, (step) =>
+  const failures = await performOnEach(stepsToDo(desired, steps), (step) =>
     admin.createGroup(step.brokerAddr, step.group),
   )
   const reset = planReset(desired, observed, steps, shell.resets.find(desired) !== undefined)

@@ -1,6 +1,7 @@
 import type { Note } from '../../kube/index.ts'
-import type { Readiness } from '../conditions.ts'
+import { type Readiness, type Verdict, verdict } from '../conditions.ts'
 import type { BrokerSet, ConsumerGroup, Topic } from '../resources.ts'
+import { isInForce, leavesDrift, type Ownership } from './ownership.ts'
 
 /** A resource for something that every broker of a BrokerSet is to have under one name. */
 export type Declared = Topic | ConsumerGroup
@@ -47,10 +48,9 @@ export function nameOnBrokers({ metadata, spec }: Pick<Declared, 'metadata' | 's
 
 /** Brokers that lack what is wanted, or have it otherwise; those that could not be asked are left alone. */
 export function unlike<Has>(
-  { rival, brokers }: Observed<Declared, Asked<Has>>,
+  { brokers }: Pick<Observed<Declared, Asked<Has>>, 'brokers'>,
   isSame: (has: Has) => boolean,
 ): Asked<Has>[] {
-  if (rival) return []
   return brokers.filter(({ has, isLeaving, isPlaced = true, trouble }) => {
     if (trouble !== undefined || !isPlaced) return false
     return has === undefined ? !isLeaving : !isSame(has)
@@ -59,10 +59,15 @@ export function unlike<Has>(
 
 const failingMax = 8
 
+/** Of a resource that is not being deleted. */
+export const notDeferred: Verdict = verdict('DeletionDeferred', false, 'NotDeleted', '')
+
 /** What a pass did: whether a step made the thing, changed it or took it away, and on which broker. */
 export interface Done {
   deed: 'make' | 'correct' | 'remove'
   brokerName: string
+  /** What the broker had otherwise, as in "perm 4, not 6". */
+  what?: string
 }
 
 /**
@@ -75,6 +80,7 @@ export interface Done {
 export function report(
   desired: Declared,
   { brokerSet, brokers, rival, placement }: Observed<Declared, Asked<unknown>>,
+  ownership: Ownership,
   steps: readonly Done[],
   failures: ReadonlyMap<string, string>,
   words: Words,
@@ -87,38 +93,49 @@ export function report(
   })
   const { paused } = desired.spec
   const undone = paused ? steps.filter(({ brokerName }) => staying.some((one) => one.brokerName === brokerName)) : []
+  const left = !paused && leavesDrift(desired) ? steps.filter(({ deed }) => deed !== 'make') : []
   const isMoving = ({ brokerName }: Place) => moving.includes(brokerName) && !failures.has(brokerName)
-  const isUndone = ({ brokerName }: Place) => undone.some((step) => step.brokerName === brokerName)
+  const isUndone = ({ brokerName }: Place) => [...undone, ...left].some((step) => step.brokerName === brokerName)
   const sated = staying.filter((one) => !isMoving(one) && !isUndone(one)).length
-  const synced = rival ? 0 : sated - failing.length
+  const synced = ownership.isOwner ? sated - failing.length : 0
   const groups = brokerSet?.spec.groups ?? 0
   const count = placement?.length ?? Math.max(groups, staying.length) // more, where some may not go
   const absent = brokerSet ? (placement ?? []).filter((index) => index >= groups) : []
-  const done = paused ? [] : steps.filter(({ brokerName }) => !failures.has(brokerName))
+  const done = paused ? [] : steps.filter((step) => !left.includes(step) && !failures.has(step.brokerName))
   const namesOf = (deed: Done['deed']) => done.filter((step) => step.deed === deed).map(({ brokerName }) => brokerName)
+  const movingHere = staying.filter(isMoving).length
+  const found = { synced, count, failing, undone, left, moving, movingHere, absent }
+  const ready = judge(desired, { brokerSet, rival }, ownership, found, words)
+  const { generation } = desired.metadata
+  const syncedGeneration = ready.status === 'True' ? generation : desired.status?.syncedGeneration
   return {
     synced,
     status: {
       brokers: { desired: count, synced },
       ...(failing.length > 0 && { failing: failing.slice(0, failingMax) }),
+      ...(ownership.owner !== undefined && { owner: ownership.owner }),
+      ...(syncedGeneration !== undefined && { syncedGeneration }),
     },
-    readiness: judge(
-      desired,
-      { brokerSet, rival },
-      { synced, count, failing, undone, moving, movingHere: staying.filter(isMoving).length, absent },
-      words,
-    ),
+    readiness: ready,
     notes: [
       ...noteOf(namesOf('make'), `${words.kind}Created`, 'made on', words),
-      ...noteOf(namesOf('correct'), isDrift(desired) ? 'DriftCorrected' : `${words.kind}Updated`, 'changed on', words),
+      ...noteOf(
+        namesOf('correct'),
+        isInForce(desired) ? 'DriftCorrected' : `${words.kind}Updated`,
+        'changed on',
+        words,
+      ),
+      ...warningOf(desired, ready),
     ],
   }
 }
 
-/** Whether all brokers had it as this spec says: then somebody changed it there. */
-function isDrift({ status, metadata }: Declared): boolean {
-  const ready = status?.conditions?.find(({ type }) => type === 'Ready')
-  return ready?.status === 'True' && ready.observedGeneration === metadata.generation
+const warned = ['ResourceConflict', 'AdoptionConflict', 'Drifted']
+
+/** What needs a person, when it is news. */
+function warningOf({ status }: Declared, { reason, message }: Readiness): Note[] {
+  const before = status?.conditions?.find(({ type }) => type === 'Ready')
+  return warned.includes(reason) && before?.reason !== reason ? [{ type: 'Warning', reason, message }] : []
 }
 
 function noteOf(brokerNames: readonly string[], reason: string, verb: string, { short }: Words): Note[] {
@@ -133,6 +150,8 @@ interface Findings {
   failing: readonly { broker: string; reason: string }[]
   /** Left as they are since the resource is paused. */
   undone: readonly Done[]
+  /** Left as they are since driftPolicy says so. */
+  left: readonly Done[]
   /** Brokers that give something up. */
   moving: readonly string[]
   /** How many of them keep the rest. */
@@ -144,12 +163,19 @@ interface Findings {
 function judge(
   desired: Declared,
   { brokerSet, rival }: Pick<Observed<Declared, never>, 'brokerSet' | 'rival'>,
-  { synced, count, failing, undone, moving, movingHere, absent }: Findings,
-  { kind, thing }: Words,
+  { conflict }: Ownership,
+  { synced, count, failing, undone, left, moving, movingHere, absent }: Findings,
+  { kind, thing, short }: Words,
 ): Readiness {
   if (rival) {
     const message = `${kind} ${rival.metadata.name} speaks for ${nameOnBrokers(desired)} already: delete one of the two`
     return { status: 'False', reason: 'ResourceConflict', message, isStalled: true }
+  }
+  if (conflict !== undefined) {
+    const message =
+      `the ${short} ${nameOnBrokers(desired)} was there before this resource; ${conflict}. ` +
+      'Nothing is done: let the spec say what is there, or set spec.adoptionPolicy to Always'
+    return { status: 'False', reason: 'AdoptionConflict', message, isStalled: true }
   }
   if (!brokerSet) {
     const message = `BrokerSet ${desired.spec.brokerSetRef.name} does not exist`
@@ -165,6 +191,14 @@ function judge(
     return { status: 'False', reason: 'BrokerError', message }
   }
   const have = `${synced} of ${count} broker groups have the ${thing}`
+  const [drifted] = left
+  if (drifted) {
+    const more = left.length > 1 ? ` (and ${left.length - 1} more)` : ''
+    const message =
+      `${have} as wanted; ${drifted.brokerName}: ${drifted.what ?? 'it is otherwise'}${more}, ` +
+      'and spec.driftPolicy Report leaves it: change it back, or the spec'
+    return { status: 'False', reason: 'Drifted', message, isStalled: true }
+  }
   if (undone.length > 0) {
     const names = undone.slice(0, failingMax).map(({ brokerName }) => brokerName)
     const message = `${have}; ${names.join(', ')} lack it or have it otherwise`

@@ -1,6 +1,8 @@
 import { messageOf, OperatingError } from '../../base/errors.ts'
-import { keyOf, type ResourceType } from '../../kube/index.ts'
+import { keyOf, type Note, type ResourceType } from '../../kube/index.ts'
+import { timeText, verdict } from '../conditions.ts'
 import { hasFinalizer, keepFinalizer } from '../finalizer.ts'
+import { writeStatus } from '../perform.ts'
 import type { BrokerSet } from '../resources.ts'
 import type { Shell } from '../shell.ts'
 import { claimOf, type Sight } from '../world.ts'
@@ -9,6 +11,7 @@ import type { Asked, Declared, Observed, Place, Words } from './plan.ts'
 export const driftPollMs = 60_000 // nobody tells when something is changed by hand
 /** How long a deletion waits for brokers that do not answer; then what they have is left where it is. */
 const deletionGraceMs = 120_000
+const deletionPollMs = 5_000
 
 /** Looks for the BrokerSet and asks each of its brokers that serve, also those that serve readers only and will leave. */
 export async function observe<Resource extends Declared, Broker extends Asked<unknown>>(
@@ -88,7 +91,8 @@ export function throwFailing({
 /**
  * Deletes the thing where its resource wants that, then lets the resource go. It never waits for what will not come: a
  * BrokerSet that is gone took everything with it, and brokers that stay silent are given a while, not for ever. A thing
- * that another resource speaks for, too, is that one's from now on, with all that is in it.
+ * that another resource speaks for, too, is that one's from now on, with all that is in it; one that was never this
+ * resource's stays.
  */
 export async function cleanUp<Resource extends Declared>(
   type: ResourceType,
@@ -97,25 +101,45 @@ export async function cleanUp<Resource extends Declared>(
   deeds: (brokerAddrs: readonly string[], brokerSet: BrokerSet) => Promise<unknown>[],
   { short }: Words,
   shell: Shell,
-): Promise<{ recheckAfterMs: undefined }> {
+): Promise<{ recheckAfterMs: number | undefined }> {
   if (!hasFinalizer(desired)) return { recheckAfterMs: undefined }
+  const { deletionPolicy } = desired.spec
   const brokerSet = brokerSetOf(desired, shell)
-  const isAlone = othersOf(desired, sight).length === 0
-  const isGoing = brokerSet?.metadata.deletionTimestamp !== undefined
-  if (desired.spec.deletionPolicy === 'Delete' && isAlone && !isGoing && brokerSet?.spec.hibernate) {
-    const message = `the ${short} stays on the volumes of BrokerSet ${brokerSet.metadata.name}, which hibernates`
-    shell.recorder.record(desired, { type: 'Warning', reason: 'Orphaned', message })
-  } else if (desired.spec.deletionPolicy === 'Delete' && isAlone && !isGoing) {
-    const brokerAddrs = (brokerSet?.status?.groupStatuses ?? []).flatMap(({ address }) => address ?? [])
-    const results = await Promise.allSettled(brokerSet ? deeds(brokerAddrs, brokerSet) : [])
-    const failed = results.find((result) => result.status === 'rejected')
-    const waitedMs = shell.clock.now() - Date.parse(desired.metadata.deletionTimestamp as string)
-    if (failed && waitedMs < deletionGraceMs) throw failed.reason
-    if (failed) {
-      const message = `the ${short} stays on brokers that do not answer: ${messageOf(failed.reason)}`
-      shell.recorder.record(desired, { type: 'Warning', reason: 'Orphaned', message })
+  const isOwner = desired.status?.owner === desired.metadata.uid && othersOf(desired, sight).length === 0
+  const orphaned = (why: string) => {
+    shell.recorder.record(desired, { type: 'Warning', reason: 'Orphaned', message: `the ${short} stays ${why}` })
+  }
+  if (deletionPolicy === 'Delete' && isOwner && brokerSet && brokerSet.metadata.deletionTimestamp === undefined) {
+    if (brokerSet.spec.hibernate) {
+      orphaned(`on the volumes of BrokerSet ${brokerSet.metadata.name}, which hibernates`)
+    } else {
+      const brokerAddrs = (brokerSet.status?.groupStatuses ?? []).flatMap(({ address }) => address ?? [])
+      const results = await Promise.allSettled(deeds(brokerAddrs, brokerSet))
+      const failed = results.find((result) => result.status === 'rejected')
+      const untilMs = Date.parse(desired.metadata.deletionTimestamp as string) + deletionGraceMs
+      if (failed && shell.clock.now() < untilMs) return defer(type, desired, messageOf(failed.reason), untilMs, shell)
+      if (failed) orphaned(`on brokers that do not answer: ${messageOf(failed.reason)}`)
     }
   }
   await keepFinalizer(type, desired, false, shell)
   return { recheckAfterMs: undefined }
+}
+
+/** Says why the resource is still there, and until when. */
+async function defer<Resource extends Declared>(
+  type: ResourceType,
+  desired: Resource,
+  trouble: string,
+  untilMs: number,
+  shell: Shell,
+): Promise<{ recheckAfterMs: number }> {
+  const message = `${trouble}; the resource goes at ${timeText(untilMs)} all the same`
+  const deferred = verdict('DeletionDeferred', true, 'BrokerError', message)
+  const conditions = desired.status?.conditions ?? []
+  const said = conditions.map(({ type, status, reason, message }) => ({ type, status, reason, message }))
+  const isNews = !said.some((one) => one.type === deferred.type && one.status === 'True')
+  const notes: Note[] = isNews ? [{ type: 'Warning', reason: 'DeletionDeferred', message }] : []
+  const verdicts = [...said.filter((one) => one.type !== deferred.type), deferred]
+  await writeStatus(type, desired, { status: desired.status ?? {}, verdicts, notes }, shell)
+  return { recheckAfterMs: Math.min(deletionPollMs, Math.max(0, untilMs - shell.clock.now())) }
 }

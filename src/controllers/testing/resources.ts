@@ -25,15 +25,18 @@ export function brokerSet(spec: object = {}, status?: BrokerSetStatus): BrokerSe
   return status ? { ...resource, status } : resource
 }
 
-export function topic(spec: object = {}): Topic {
+/** One that owns its topic. */
+export function topic(spec: object = {}, status: Topic['status'] = {}): Topic {
   const parsed = topicSpec.parse({ brokerSetRef: { name: 'b' }, ...spec })
-  return { apiVersion, kind: 'Topic', metadata: metadata('orders'), spec: parsed }
+  const owned = { owner: 'uid-orders', ...status }
+  return { apiVersion, kind: 'Topic', metadata: metadata('orders'), spec: parsed, status: owned }
 }
 
-export function consumerGroup(spec: object = {}, status?: ConsumerGroup['status']): ConsumerGroup {
+/** One that owns its group. */
+export function consumerGroup(spec: object = {}, status: ConsumerGroup['status'] = {}): ConsumerGroup {
   const parsed = consumerGroupSpec.parse({ brokerSetRef: { name: 'b' }, ...spec })
-  const resource = { apiVersion, kind: 'ConsumerGroup', metadata: metadata('billing'), spec: parsed }
-  return status ? { ...resource, status } : resource
+  const owned = { owner: 'uid-billing', ...status }
+  return { apiVersion, kind: 'ConsumerGroup', metadata: metadata('billing'), spec: parsed, status: owned }
 }
 
 export function pod(name: string, { ready = true, hash = '', ip = '10.0.0.1' } = {}): Pod {

@@ -29,7 +29,7 @@ class World {
   }
 
   get desired(): Topic {
-    return { ...topic(this.spec), ...(this.status && { status: this.status }) }
+    return topic(this.spec, this.status)
   }
 
   pass({ afterMs = 0, isAnswering = true } = {}): this {

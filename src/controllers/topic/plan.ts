@@ -2,11 +2,20 @@ import type { TopicDraining, TopicStatus } from '../../crds/index.ts'
 import type { Note } from '../../kube/index.ts'
 import type { BrokerTopic } from '../admin.ts'
 import { pausable, readiness, type Verdict } from '../conditions.ts'
-import { nameOnBrokers, type Observed as On, type Place, report, unlike, type Words } from '../on-brokers/plan.ts'
+import { leavesDrift, type Ownership, ownershipOf, stepsToDo } from '../on-brokers/ownership.ts'
+import {
+  nameOnBrokers,
+  notDeferred,
+  type Observed as On,
+  type Place,
+  report,
+  unlike,
+  type Words,
+} from '../on-brokers/plan.ts'
 import type { Report } from '../perform.ts'
 import type { Topic } from '../resources.ts'
 import { type Drain, drainingOf, drainOf, drainVerdict, type ObservedBroker, whatGoes } from './drain.ts'
-import { isSame, wantedTopic } from './wanted.ts'
+import { differences, isSame, wantedTopic } from './wanted.ts'
 
 export type Observed = On<Topic, ObservedBroker>
 
@@ -18,16 +27,27 @@ export interface Step extends Place {
   topic: BrokerTopic
   /** Begins to give something up, or ends it. */
   drain?: { drain: Drain; does: 'begin' | 'end' }
+  /** What is otherwise there. */
+  what?: string
 }
 
 const drainPollMs = 5_000 // nobody tells when a message is read
+
+export function ownerOf(desired: Topic, observed: Observed): Ownership {
+  const wanted = wantedTopic(desired)
+  return ownershipOf<BrokerTopic>(desired, observed, ({ has, isPlaced }) => {
+    if (!isPlaced) return 'spec.placement leaves this broker out'
+    return isSame(has, wanted) ? undefined : differences(has, wanted).join(', ')
+  })
+}
 
 /**
  * Plans one pass: makes the topic where it is missing and changes it back where it differs. What a broker is to give up
  * takes no more messages first, and goes when all are read.
  */
 export function plan(desired: Topic, observed: Observed, nowMs: number): Step[] {
-  if (observed.rival) return []
+  if (!ownerOf(desired, observed).isOwner) return []
+  if (leavesDrift(desired)) return driftOf(desired, observed)
   const wanted = wantedTopic(desired)
   const drains = drainsOf(desired, observed, nowMs)
   const stepsOfDrains = observed.brokers.flatMap(({ brokerName, brokerAddr, has }): Step[] => {
@@ -56,14 +76,27 @@ export function plan(desired: Topic, observed: Observed, nowMs: number): Step[] 
   return [...plainSteps, ...stepsOfDrains]
 }
 
+/** What would make it right again. Of these steps those alone are done that make what is missing: see stepsToDo. */
+function driftOf(desired: Topic, { brokers }: Observed): Step[] {
+  const wanted = wantedTopic(desired)
+  return brokers.flatMap(({ brokerName, brokerAddr, has, isLeaving, isPlaced, trouble }): Step[] => {
+    if (trouble !== undefined || isLeaving) return []
+    const place = { brokerName, brokerAddr }
+    if (!isPlaced) return has ? [{ do: 'deleteTopic', ...place, topic: has, what: 'it has the topic' }] : []
+    if (!has) return [{ do: 'createTopic', ...place, topic: wanted }]
+    const what = differences(has, wanted).join(', ')
+    return what === '' ? [] : [{ do: 'correctTopic', ...place, topic: wanted, what }]
+  })
+}
+
 /** Queues that are there go by a drain alone: a group that leaves its BrokerSet keeps them. */
 function targetOn(has: BrokerTopic, wanted: BrokerTopic): BrokerTopic {
   return { ...wanted, readQueueNums: Math.max(has.readQueueNums, wanted.readQueueNums) }
 }
 
-function drainsOf(desired: Topic, { rival, brokers }: Observed, nowMs: number): Drain[] {
-  if (rival) return []
-  return brokers.flatMap((broker) => drainOf(desired, broker, nowMs) ?? [])
+function drainsOf(desired: Topic, observed: Observed, nowMs: number): Drain[] {
+  if (!ownerOf(desired, observed).isOwner || leavesDrift(desired)) return []
+  return observed.brokers.flatMap((broker) => drainOf(desired, broker, nowMs) ?? [])
 }
 
 /**
@@ -79,23 +112,26 @@ export function reportOf(
   nowMs: number,
 ): Report<TopicStatus> & { recheckAfterMs: number | undefined } {
   const wanted = wantedTopic(desired)
-  const isDone = ({ brokerName }: Place) => !desired.spec.paused && !failures.has(brokerName)
-  const ended = steps.filter((step) => step.drain?.does === 'end' && isDone(step)).map(({ brokerName }) => brokerName)
+  const performed = stepsToDo(desired, steps).filter(({ brokerName }) => !failures.has(brokerName))
+  const ended = performed.filter((step) => step.drain?.does === 'end').map(({ brokerName }) => brokerName)
   const drains = drainsOf(desired, observed, nowMs).filter(({ brokerName }) => !ended.includes(brokerName))
   const silent = silentOf(desired, observed)
-  const done = steps.map(({ do: deed, brokerName, drain }) => ({
+  const done = steps.map(({ do: deed, brokerName, drain, what }) => ({
     deed: drain ? ('remove' as const) : deed === 'createTopic' ? ('make' as const) : ('correct' as const),
     brokerName,
+    ...(what !== undefined && { what }),
   }))
   const moving = [...drains.map(({ brokerName }) => brokerName), ...silent.map(({ broker }) => broker)]
-  const { synced, status, readiness: ready, notes } = report(desired, observed, done, failures, words, moving)
-  const begun = steps.filter((step) => step.drain?.does === 'begin').map(({ brokerName }) => brokerName)
+  const {
+    synced,
+    status,
+    readiness: ready,
+    notes,
+  } = report(desired, observed, ownerOf(desired, observed), done, failures, words, moving)
+  const begun = performed.filter((step) => step.drain?.does === 'begin').map(({ brokerName }) => brokerName)
   const draining = [
     ...drains
-      .filter(
-        ({ brokerName, sinceMs }) =>
-          sinceMs !== undefined || (begun.includes(brokerName) && isDone({ brokerName } as Place)),
-      )
+      .filter(({ brokerName, sinceMs }) => sinceMs !== undefined || begun.includes(brokerName))
       .map((drain) => drainingOf(drain, nowMs)),
     ...silent,
   ]
@@ -107,15 +143,16 @@ export function reportOf(
       ...status,
       ...(draining.length > 0 && { draining }),
     },
-    verdicts: pausable(desired.spec.paused, [...readiness(ready), drainSaid]),
-    notes: [...notes, ...drainNotes(desired, steps.filter(isDone), drainSaid, drains)],
+    verdicts: pausable(desired.spec.paused, [...readiness(ready), drainSaid, notDeferred]),
+    notes: [...notes, ...drainNotes(desired, performed, drainSaid, drains)],
     recheckAfterMs: moving.length > 0 ? drainPollMs : undefined,
   }
 }
 
 /** Brokers that were giving something up and cannot be asked now: their group is still there, so nothing is over. */
-function silentOf(desired: Topic, { brokerSet, brokers, rival }: Observed): TopicDraining[] {
-  if (rival) return []
+function silentOf(desired: Topic, observed: Observed): TopicDraining[] {
+  const { brokerSet, brokers } = observed
+  if (!ownerOf(desired, observed).isOwner) return []
   const isThere = (name: string) => brokerSet?.status?.groupStatuses?.some((group) => group.name === name) ?? false
   const isAnswering = (name: string) => brokers.some((one) => one.brokerName === name && one.trouble === undefined)
   return (desired.status?.draining ?? []).filter(({ broker }) => isThere(broker) && !isAnswering(broker))

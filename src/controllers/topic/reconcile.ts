@@ -2,6 +2,7 @@ import { messageOf } from '../../base/errors.ts'
 import { keyOf } from '../../kube/index.ts'
 import { clusterNameOf } from '../brokerset/objects.ts'
 import { keepFinalizer } from '../finalizer.ts'
+import { stepsToDo } from '../on-brokers/ownership.ts'
 import { nameOnBrokers, type Place } from '../on-brokers/plan.ts'
 import { cleanUp, driftPollMs, observe, performOnEach, throwFailing } from '../on-brokers/reconcile.ts'
 import { writeStatus } from '../perform.ts'
@@ -36,7 +37,7 @@ export const reconcileTopic: Reconcile<Topic> = async (desired, shell) => {
   const brokers = seen.brokers.map((one): ObservedBroker => ({ isPlaced: isPlacedOn(desired, one.brokerName), ...one }))
   const observed = { ...seen, brokers, placement: desired.spec.placement?.groups }
   const steps = plan(desired, observed, nowMs)
-  const failures = await performOnEach(desired.spec.paused ? [] : steps, (step) => perform(step, shell))
+  const failures = await performOnEach(stepsToDo(desired, steps), (step) => perform(step, shell))
   const { recheckAfterMs, ...report } = reportOf(desired, observed, steps, failures, nowMs)
   await writeStatus(topics, desired, report, shell)
   throwFailing(report.status)
