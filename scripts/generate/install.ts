@@ -115,6 +115,8 @@ const rulesInCluster = [
   // whose volumes belong to root, and whose may grow
   { apiGroups: ['storage.k8s.io'], resources: ['storageclasses'], verbs: ['list'] },
 ]
+// whose labels decide what may be referred to from there
+const rulesForAll = [{ apiGroups: [''], resources: ['namespaces'], verbs: ['get', 'list', 'watch'] }]
 
 function clusterRole(name: unknown, rules: unknown[]) {
   const metadata = { name, labels }
@@ -148,7 +150,7 @@ const permissions: Part[] = [
   {
     template: 'clusterrole',
     condition: 'eq .Values.watch.scope "All"',
-    objects: clusterRole(name, [...rulesInNamespaces, ...rulesInCluster]),
+    objects: clusterRole(name, [...rulesInNamespaces, ...rulesInCluster, ...rulesForAll]),
   },
   {
     template: 'clusterrole-storageclasses',

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { z } from 'zod'
 import type { Doors } from '../base/doors.ts'
 import { messageOf } from '../base/errors.ts'
@@ -32,6 +33,7 @@ import { hasFinalizer, keepFinalizer } from './finalizer.ts'
 import type { OperatorMetrics } from './metrics.ts'
 import { reconcileNameServer } from './nameserver/reconcile.ts'
 import { writeStatus } from './perform.ts'
+import { targetKey } from './references.ts'
 import { brokerSets, type ConsumerGroup, consumerGroups, nameServers, type Topic, topics } from './resources.ts'
 import type { Reconcile, Shell } from './shell.ts'
 import { reconcileTopic } from './topic/reconcile.ts'
@@ -45,6 +47,8 @@ export interface OperatorOptions {
   admin: MqAdmin
   /** [] means all of them. */
   namespaces: readonly string[]
+  /** Whether it may list and watch Namespaces: their labels decide who may refer to another one. */
+  readsNamespaces?: boolean
   runtimeImage: string
   metrics: OperatorMetrics
 }
@@ -65,7 +69,7 @@ export class Operator {
   constructor(options: OperatorOptions, doors: Pick<Doors, 'clock' | 'random' | 'log'>) {
     this.#options = options
     this.#doors = doors
-    this.#world = new World(options.client, options.namespaces, doors)
+    this.#world = new World(options.client, options.namespaces, doors, options.readsNamespaces)
     this.#settledBrokers = new SettledBrokers(doors.clock)
     this.#recorder = new EventRecorder(options.client, operatorName, doors)
     const world = this.#world
@@ -219,8 +223,8 @@ export class Operator {
       if (asksForMore(before, after)) queues.brokerSets.add(key)
       // it may sleep when all of them do, and says who has registered there
       for (const one of [before, after]) {
-        const name = one?.spec?.nameServerRef?.name
-        if (name !== undefined) queues.nameServers.add(`${one?.metadata.namespace}/${name}`)
+        const ref = one?.spec?.nameServerRef
+        if (one && ref?.name !== undefined) queues.nameServers.add(targetKey(one, ref))
       }
       for (const dependent of world.topics.by('brokerSet', key)) queues.topics.add(keyOf(dependent))
       for (const dependent of world.consumerGroups.by('brokerSet', key)) queues.consumerGroups.add(keyOf(dependent))
@@ -239,6 +243,13 @@ export class Operator {
       for (const other of world.consumerGroups.by('claim', claimOf(changed))) {
         queues.consumerGroups.add(keyOf(other))
       }
+    })
+    world.namespaces?.onChange(({ before, after }) => {
+      if (isDeepStrictEqual(before?.metadata.labels, after?.metadata.labels)) return
+      const { name } = ((after ?? before) as KubeObject).metadata
+      for (const dependent of world.brokerSets.by('abroad', name)) queues.brokerSets.add(keyOf(dependent))
+      for (const dependent of world.topics.by('abroad', name)) queues.topics.add(keyOf(dependent))
+      for (const dependent of world.consumerGroups.by('abroad', name)) queues.consumerGroups.add(keyOf(dependent))
     })
     for (const sight of world.children) {
       sight.onChange(({ before, after }) => {

@@ -13,7 +13,7 @@ import {
 import { parseFlags, UsageError } from '../base/usage.ts'
 import { openTls } from '../client/index.ts'
 import { definitions, operatorName, releaseImage, resourceType } from '../crds/index.ts'
-import { Election, findAccess, isRefused, KubeClient } from '../kube/index.ts'
+import { Election, findAccess, isRefused, KubeClient, namespaces as namespaceType } from '../kube/index.ts'
 import { clientAdmin } from './client-admin.ts'
 import { OperatorMetrics } from './metrics.ts'
 import { Operator } from './operator.ts'
@@ -62,10 +62,9 @@ export async function run(args: string[]): Promise<number> {
     ? await openTls(readTlsOptions(flags.tlsConfigFile, doors.files), doors, 'tls.client.')
     : undefined
   const admin = clientAdmin(doors, tls)
-  const operator = new Operator(
-    { client, admin, namespaces: flags.namespaces, runtimeImage: flags.runtimeImage, metrics },
-    doors,
-  )
+  const { namespaces, runtimeImage } = flags
+  const readsNamespaces = namespaces.length === 0 && (await mayReadNamespaces(client, log))
+  const operator = new Operator({ client, admin, namespaces, readsNamespaces, runtimeImage, metrics }, doors)
   const identity = `${process.env.POD_NAME ?? process.env.HOSTNAME ?? operatorName}_${doors.random.uuid()}`
   const election = flags.lease && new Election(client, { ...flags.lease, identity }, doors)
   const electionOver = new AbortController()
@@ -162,6 +161,19 @@ function parse(args: string[]) {
       'log-level': { type: 'string', default: 'info' },
     },
   })
+}
+
+/** A role of an earlier release does not let the operator read them; all but selectors of namespaces works without. */
+async function mayReadNamespaces(client: KubeClient, log: Log): Promise<boolean> {
+  try {
+    await client.listPage({ type: namespaceType }, { limit: 1 })
+    return true
+  } catch (error) {
+    if (!isRefused(error, 403)) throw error
+    const remedy = 'apply deploy/install.yaml again, or upgrade the release of the chart'
+    log.warn({ remedy }, 'may not read Namespaces: allowedNamespaces with a selector lets nobody in')
+    return false
+  }
 }
 
 /** Waits until the API server knows every custom resource. */

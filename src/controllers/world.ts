@@ -9,6 +9,7 @@ import {
   type KubeClient,
   type KubeObject,
   keyOf,
+  namespaces as namespaceType,
   type Pod,
   type PodDisruptionBudget,
   podDisruptionBudgets,
@@ -36,19 +37,30 @@ const ours = `${label.managedBy}=${operatorName}`
 /** Index of children by the uid of the resource that controls them. */
 const owner = { owner: (object: KubeObject) => [controllerOf(object)?.uid ?? ''] }
 
-/** The value under which an object refers to `name` in its own namespace. */
-function near(object: KubeObject, name: string | undefined): string[] {
-  return name === undefined ? [] : [`${object.metadata.namespace}/${name}`]
+/** The value under which an object refers to `name`, in its own namespace or another one. */
+function near(object: KubeObject, name: string | undefined, namespace = object.metadata.namespace): string[] {
+  return name === undefined ? [] : [`${namespace}/${name}`]
+}
+
+/** Index of what refers to another namespace: by its own, whose labels may decide whether it may. */
+function abroad({ metadata }: KubeObject, ref: { namespace?: string | undefined } | undefined): string[] {
+  return ref?.namespace === undefined || ref.namespace === metadata.namespace ? [] : [metadata.namespace ?? '']
 }
 
 /** What a Topic or a ConsumerGroup speaks for: one name on the brokers of one set. */
 export function claimOf(declared: Declared): string {
-  return `${declared.metadata.namespace}/${brokerSetNameOf(declared)}/${nameOnBrokers(declared)}`
+  const { namespace = declared.metadata.namespace, name } = brokerSetRefOf(declared) ?? {}
+  return `${namespace}/${name}/${nameOnBrokers(declared)}`
 }
 
 /** Also of a spec as another version may have had it: an index must take whatever the API server has. */
-function brokerSetNameOf({ spec }: { spec: { brokerSetRef?: { name?: string } } }): string | undefined {
-  return spec?.brokerSetRef?.name
+function brokerSetRefOf({ spec }: { spec: { brokerSetRef?: LooseRef } }): LooseRef | undefined {
+  return spec?.brokerSetRef
+}
+
+interface LooseRef {
+  name?: string
+  namespace?: string | undefined
 }
 
 /** All that the operator sees of Kubernetes: caches that follow the API server in some namespaces, or in all. */
@@ -63,9 +75,21 @@ export class World {
   readonly pods: Sight<Pod>
   readonly podDisruptionBudgets: Sight<PodDisruptionBudget>
   readonly #all: Sight<KubeObject>[]
+  readonly #seen: readonly string[]
+  /** undefined: this operator does not read them. */
+  readonly namespaces: Sight<KubeObject> | undefined
 
-  /** @param namespaces [] means all of them */
-  constructor(client: KubeClient, namespaces: readonly string[], doors: Pick<Doors, 'clock' | 'random' | 'log'>) {
+  /**
+   * @param namespaces [] means all of them
+   * @param readsNamespaces whether it may list and watch Namespaces, for their labels
+   */
+  constructor(
+    client: KubeClient,
+    namespaces: readonly string[],
+    doors: Pick<Doors, 'clock' | 'random' | 'log'>,
+    readsNamespaces = false,
+  ) {
+    this.#seen = namespaces
     const sight = <T extends KubeObject>(
       type: ResourceType,
       indexes: Record<string, (object: T) => readonly string[]>,
@@ -80,14 +104,20 @@ export class World {
       )
     this.nameServers = sight<NameServer>(nameServers, {})
     this.brokerSets = sight<BrokerSet>(brokerSets, {
-      nameServer: (brokerSet) => near(brokerSet, brokerSet.spec?.nameServerRef?.name),
+      nameServer: (brokerSet) => {
+        const { name, namespace }: LooseRef = brokerSet.spec?.nameServerRef ?? {}
+        return near(brokerSet, name, namespace)
+      },
+      abroad: (brokerSet) => abroad(brokerSet, brokerSet.spec?.nameServerRef),
     })
     this.topics = sight<Topic>(topics, {
-      brokerSet: (topic) => near(topic, brokerSetNameOf(topic)),
+      brokerSet: (topic) => near(topic, brokerSetRefOf(topic)?.name, brokerSetRefOf(topic)?.namespace),
+      abroad: (topic) => abroad(topic, brokerSetRefOf(topic)),
       claim: (topic) => [claimOf(topic)],
     })
     this.consumerGroups = sight<ConsumerGroup>(consumerGroups, {
-      brokerSet: (group) => near(group, brokerSetNameOf(group)),
+      brokerSet: (group) => near(group, brokerSetRefOf(group)?.name, brokerSetRefOf(group)?.namespace),
+      abroad: (group) => abroad(group, brokerSetRefOf(group)),
       claim: (group) => [claimOf(group)],
     })
     this.statefulSets = sight<StatefulSet>(statefulSets, owner, ours)
@@ -102,7 +132,9 @@ export class World {
       },
       ours,
     )
+    this.namespaces = readsNamespaces ? sight<KubeObject>(namespaceType, {}) : undefined
     this.#all = [
+      ...(this.namespaces ? [this.namespaces] : []),
       this.nameServers,
       this.brokerSets,
       this.topics,
@@ -117,6 +149,17 @@ export class World {
 
   find(type: ResourceType, meta: { namespace?: string; name: string }): KubeObject | undefined {
     return this.#all.find((sight) => sight.type === type)?.get(keyOf({ metadata: meta }))
+  }
+
+  /** Whether this operator looks at a namespace at all. */
+  isSeen(namespace: string): boolean {
+    return this.#seen.length === 0 || this.#seen.includes(namespace)
+  }
+
+  /** undefined: it may not read them, or there is no such namespace. */
+  labelsOfNamespace(name: string): Readonly<Record<string, string>> | undefined {
+    const namespace = this.namespaces?.get(keyOf({ metadata: { name, namespace: '' } }))
+    return namespace && (namespace.metadata.labels ?? {})
   }
 
   get children(): readonly Sight<KubeObject>[] {

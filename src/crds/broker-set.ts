@@ -2,14 +2,15 @@ import { z } from 'zod'
 import type { Definition } from './definition.ts'
 import {
   address,
+  allowedNamespaces,
   commonStatus,
   configMap,
   hibernate,
   image,
-  objectName,
   paused,
   podTemplate,
   quantity,
+  reference,
   resources,
   rules,
   scaleStatus,
@@ -93,10 +94,10 @@ const storage = z
 
 export const brokerSetSpec = z
   .object({
-    nameServerRef: z
-      .object({ name: objectName.describe('Name of a NameServer in the same namespace.') })
-      .describe('The NameServers where the brokers register. Exactly one of this and externalNameServers.')
-      .optional(),
+    nameServerRef: reference(
+      'NameServer',
+      'The NameServers where the brokers register. Exactly one of this and externalNameServers.',
+    ).optional(),
     externalNameServers: z
       .array(address)
       .min(1)
@@ -152,6 +153,7 @@ export const brokerSetSpec = z
     ).optional(),
     resources: resources.optional(),
     podTemplate: podTemplate.optional(),
+    allowedNamespaces: allowedNamespaces('Topics and ConsumerGroups'),
     paused,
     hibernate: hibernate(
       'Volumes stay with all messages, and false brings the brokers back with them; nothing is drained.',

@@ -100,6 +100,15 @@ test.each<[string, string, object, string]>([
   ['two counts of queues', 'Topic', { queues: { perBroker: 4, write: 4, read: 4 } }, 'either perBroker, or'],
   ['queues to write without those to read', 'Topic', { queues: { write: 4 } }, 'either perBroker, or'],
   ['queues that nobody may read', 'Topic', { queues: { write: 4, read: 3 } }, 'write is at most read'],
+  ['a selector without From', 'BrokerSet', { allowedNamespaces: { from: 'All', selector: {} } }, 'selector goes with'],
+  ['no selector', 'NameServer', { allowedNamespaces: { from: 'Selector' } }, 'selector goes with'],
+  [
+    'a selector that compares with nothing',
+    'BrokerSet',
+    { allowedNamespaces: { from: 'Selector', selector: { matchExpressions: [{ key: 'a', operator: 'In' }] } } },
+    'In and NotIn need values',
+  ],
+  ['a namespace with a dot', 'Topic', { brokerSetRef: { name: 'b', namespace: 'a.b' } }, 'match'],
   ['a placement nowhere', 'Topic', { placement: { groups: [] } }, '1'],
   ['a placement twice', 'Topic', { placement: { groups: [1, 1] } }, 'uplicate'],
   ['a group of RocketMQ itself', 'ConsumerGroup', { groupName: 'CID_RMQ_SYS_TRANS' }, 'keeps these for itself'],
@@ -133,6 +142,12 @@ test.each<[string, string, object, string]>([
   ['topicName', 'Topic', { topicName: 'other' }, 'topicName cannot be changed'],
   ['groupName', 'ConsumerGroup', { groupName: 'other' }, 'groupName cannot be changed'],
   ['brokerSetRef', 'Topic', { brokerSetRef: { name: 'other' } }, 'brokerSetRef cannot be changed'],
+  [
+    'the namespace of brokerSetRef',
+    'Topic',
+    { brokerSetRef: { name: 'mq-brokers', namespace: 'other' } },
+    'brokerSetRef cannot be changed',
+  ],
 ])('%s cannot be changed', (_, kind, spec, says) => {
   const old = sample(kind)
 

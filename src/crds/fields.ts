@@ -116,6 +116,67 @@ export const objectName = z
   .max(253)
   .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/)
 
+/** @param target kind that is referred to @param describes what the reference means */
+export function reference(target: string, describes: string) {
+  const name = objectName.describe(`Name of a ${target}.`)
+  const namespace = z
+    .string()
+    .max(63)
+    .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/)
+    .describe(`Its namespace, which its spec.allowedNamespaces must let in. Default: that of this resource.`)
+    .optional()
+  return z.object({ name, namespace }).describe(describes)
+}
+
+const labelSelector = z.object({
+  matchLabels: labelMap.describe('Labels that it has, all of them.').meta({ maxProperties: 32 }).optional(),
+  matchExpressions: z
+    .array(
+      z
+        .object({
+          key: z.string().max(317).describe('Key of a label.'),
+          operator: z
+            .enum(['In', 'NotIn', 'Exists', 'DoesNotExist'])
+            .describe('How its value is compared with values; NotIn holds without the label, too.'),
+          values: z.array(labelText).max(32).describe('For In and NotIn.').optional(),
+        })
+        .meta(
+          rules({
+            rule: "(self.operator in ['In', 'NotIn']) == (has(self.values) && self.values.size() > 0)",
+            message: 'In and NotIn need values, the others take none',
+          }),
+        ),
+    )
+    .max(32)
+    .describe('Conditions on its labels, all of which hold.')
+    .optional(),
+})
+export type LabelSelector = z.infer<typeof labelSelector>
+
+/** @param referrers kinds that refer to the resource */
+export function allowedNamespaces(referrers: string) {
+  return z
+    .object({
+      from: z
+        .enum(['Same', 'Selector', 'All'])
+        .describe('Same: none but its own. Selector: those with certain labels. All: every one.'),
+      selector: labelSelector
+        .describe(
+          'For Selector: labels of the namespaces. It needs an operator that looks at all namespaces; with another one it lets nobody in.',
+        )
+        .optional(),
+    })
+    .describe(`Other namespaces whose ${referrers} may refer to this. Default: none.`)
+    .meta(
+      rules({
+        rule: "(self.from == 'Selector') == has(self.selector)",
+        message: 'selector goes with from: Selector, and only with it',
+      }),
+    )
+    .optional()
+}
+export type AllowedNamespaces = NonNullable<z.infer<ReturnType<typeof allowedNamespaces>>>
+
 /** Kubernetes' condition, as kstatus reads it. Source: metav1.Condition. */
 export const condition = z.object({
   type: z.string().max(316).describe('What is said, such as Ready.'),

@@ -1,6 +1,16 @@
 import { z } from 'zod'
 import type { Definition } from './definition.ts'
-import { commonStatus, configMap, hibernate, image, paused, podTemplate, resources, scaleStatus } from './fields.ts'
+import {
+  allowedNamespaces,
+  commonStatus,
+  configMap,
+  hibernate,
+  image,
+  paused,
+  podTemplate,
+  resources,
+  scaleStatus,
+} from './fields.ts'
 
 /** Settings that follow from the resource itself. Paths are given as arguments, see src/controllers. */
 export const nameServerOwnedKeys = [
@@ -23,6 +33,7 @@ export const nameServerSpec = z.object({
   config: configMap(nameServerOwnedKeys, 'NameServer', 'A change restarts the pods one at a time.').optional(),
   resources: resources.optional(),
   podTemplate: podTemplate.optional(),
+  allowedNamespaces: allowedNamespaces('BrokerSets'),
   paused,
   hibernate: hibernate('Refused while a BrokerSet that is awake refers to it: then the pods stay, or come back.'),
 })

@@ -1,14 +1,12 @@
 import { z } from 'zod'
 import type { Definition } from './definition.ts'
-import { type CelRule, objectName } from './fields.ts'
+import { type CelRule, reference } from './fields.ts'
 
 // Fields and rules of resources for something that every broker of a BrokerSet is to have under one name.
 
 /** @param whose what the brokers have, as in "The brokers that have the topic: all groups" */
 export function brokerSetRef(whose: string) {
-  return z
-    .object({ name: objectName.describe('Name of a BrokerSet in the same namespace.') })
-    .describe(`The brokers that have ${whose}, those added later too. Cannot be changed.`)
+  return reference('BrokerSet', `The brokers that have ${whose}, those added later too. Cannot be changed.`)
 }
 
 /** The name that clients use, where it is not the resource's. */
@@ -48,10 +46,15 @@ export function policies(thing: string) {
 
 /** brokerSetRef and the name are what they were when the resource was made. */
 export function fixedOnBrokers(nameField: string): CelRule[] {
-  const given = (self: string) => `(has(${self}.${nameField}) ? ${self}.${nameField} : '')`
+  const given = (self: string, field: string) => `(has(${self}.${field}) ? ${self}.${field} : '')`
+  const isSame = (field: string) => `${given('self', field)} == ${given('oldSelf', field)}`
+  const namespace = ['self', 'oldSelf'].map((self) => given(`${self}.brokerSetRef`, 'namespace')).join(' == ')
   return [
-    { rule: 'self.brokerSetRef.name == oldSelf.brokerSetRef.name', message: 'brokerSetRef cannot be changed' },
-    { rule: `${given('self')} == ${given('oldSelf')}`, message: `${nameField} cannot be changed` },
+    {
+      rule: `self.brokerSetRef.name == oldSelf.brokerSetRef.name && ${namespace}`,
+      message: 'brokerSetRef cannot be changed',
+    },
+    { rule: isSame(nameField), message: `${nameField} cannot be changed` },
   ]
 }
 

@@ -72,6 +72,9 @@ export const persistentVolumeClaims: ResourceType = {
 }
 
 /** Cluster-wide. */
+export const namespaces: ResourceType = { apiVersion: 'v1', kind: 'Namespace', plural: 'namespaces' }
+
+/** Cluster-wide. */
 export const storageClasses: ResourceType = {
   apiVersion: 'storage.k8s.io/v1',
   kind: 'StorageClass',

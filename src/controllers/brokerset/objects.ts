@@ -61,7 +61,8 @@ export function clusterNameOf({ metadata, spec }: BrokerSet): string {
  */
 export function namesrvAddrOf({ metadata, spec }: BrokerSet): string {
   if (spec.externalNameServers) return spec.externalNameServers.join(';')
-  return `${headlessName(spec.nameServerRef?.name ?? '')}.${metadata.namespace}.svc:${namesrvPort}`
+  const { name = '', namespace = metadata.namespace } = spec.nameServerRef ?? {}
+  return `${headlessName(name)}.${namespace}.svc:${namesrvPort}`
 }
 
 export function setLabels(brokerSet: string): Record<string, string> {

@@ -22,6 +22,7 @@ import { wantedGroup } from '../consumergroup/plan.ts'
 import type { Declared } from '../on-brokers/plan.ts'
 import { isSpeaker } from '../on-brokers/reconcile.ts'
 import { handsOver, isPodReady } from '../pods.ts'
+import { follow, targetKey } from '../references.ts'
 import { type BrokerSet, brokerPort, hostPort, namesrvPort } from '../resources.ts'
 import type { Shell } from '../shell.ts'
 import { isPlacedOn, wantedTopic } from '../topic/wanted.ts'
@@ -301,24 +302,19 @@ async function listStorageClasses(shell: Shell): Promise<StorageClass[]> {
 }
 
 async function observeNameServers(desired: BrokerSet, shell: Shell): Promise<ObservedNameServers> {
-  const { spec, metadata } = desired
+  const { spec } = desired
   if (spec.externalNameServers) {
     const asked = await ask(spec.externalNameServers, desired, shell)
     const { length } = spec.externalNameServers
     return { address: spec.externalNameServers.join(';'), isUsable: true, expected: length, ...asked }
   }
-  const name = spec.nameServerRef?.name ?? ''
-  const key = keyOf({ metadata: { namespace: metadata.namespace ?? '', name } })
-  const nameServer = shell.world.nameServers.get(key)
-  if (!nameServer) {
-    return {
-      address: undefined,
-      isUsable: false,
-      expected: 0,
-      answers: [],
-      trouble: `NameServer ${name} does not exist`,
-    }
+  const ref = spec.nameServerRef ?? { name: '' }
+  const found = follow(desired, ref, shell.world.nameServers, shell.world)
+  if (found.is !== 'there') {
+    return { address: undefined, isUsable: false, expected: 0, answers: [], trouble: found.message }
   }
+  const { object: nameServer } = found
+  const key = targetKey(desired, ref)
   // by pod address: names are for those who live in the cluster, and the operator may run outside
   const pods = shell.world.pods.by('nameServer', key).filter((pod) => pod.metadata.deletionTimestamp === undefined)
   const addresses = pods.flatMap(({ status }) => (status?.podIP ? [hostPort(status.podIP, namesrvPort)] : []))
@@ -371,14 +367,14 @@ async function observeHeld(
     )
     const groups = new Map(peer?.address === undefined ? [] : await shell.admin.groups(peer.address))
     const { consumerGroups, topics: allTopics } = shell.world
-    for (const resource of speakers(consumerGroups, desired, consumerGroupSpec)) {
+    for (const resource of speakers(consumerGroups, desired, consumerGroupSpec, shell)) {
       const wanted = wantedGroup(resource)
       groups.set(
         wanted.groupName,
         subscriptionGroupConfig(wanted.groupName, { ...groups.get(wanted.groupName), ...wanted }),
       )
     }
-    const topics = speakers(allTopics, desired, topicSpec)
+    const topics = speakers(allTopics, desired, topicSpec, shell)
       .filter((topic) => isPlacedOn(topic, brokerName))
       .map(wantedTopic)
     return {
@@ -392,9 +388,14 @@ async function observeHeld(
 }
 
 /** Resources whose things the brokers of a set are to have: those that own them. One that cannot be read says so itself, and holds up no broker. */
-function speakers<R extends Declared>(sight: Sight<R>, brokerSet: BrokerSet, schema: z.ZodType<R['spec']>): R[] {
+function speakers<R extends Declared>(
+  sight: Sight<R>,
+  brokerSet: BrokerSet,
+  schema: z.ZodType<R['spec']>,
+  { world }: Shell,
+): R[] {
   return sight.by('brokerSet', keyOf(brokerSet)).flatMap((resource) => {
-    if (!isSpeaker(resource, sight) || resource.status?.owner !== resource.metadata.uid) return []
+    if (!isSpeaker(resource, sight, world)) return []
     const { success, data } = schema.safeParse(resource.spec)
     return success && !data.paused ? [{ ...resource, spec: data }] : []
   })

@@ -1,8 +1,9 @@
 import { label, misfitOf } from '../../crds/index.ts'
 import { isRefused, persistentVolumeClaims, pods } from '../../kube/index.ts'
-import { pausable, type Readiness } from '../conditions.ts'
+import { pausable, type Readiness, type Verdict } from '../conditions.ts'
 import { corrected, verdictsAfter } from '../failure.ts'
 import { performAll, performInKubernetes, writeStatus } from '../perform.ts'
+import { follow } from '../references.ts'
 import { type BrokerSet, brokerSets } from '../resources.ts'
 import type { Reconcile, Shell } from '../shell.ts'
 import { observe } from './observe.ts'
@@ -16,7 +17,8 @@ export const reconcileBrokerSet: Reconcile<BrokerSet> = async (desired, shell) =
   const observed = await observe(desired, shell)
   const { paused, config = {} } = desired.spec
   const misfit = misfitOf(config) // a broker with it would not start again
-  const isHalted = paused || misfit !== undefined
+  const refusal = refusalOf(desired, shell)
+  const isHalted = paused || misfit !== undefined || refusal !== undefined
   const { steps, status, settled, verdicts, notes, recheckAfterMs } = plan(
     { ...desired, spec: { ...desired.spec, paused: isHalted } },
     observed,
@@ -25,11 +27,29 @@ export const reconcileBrokerSet: Reconcile<BrokerSet> = async (desired, shell) =
   )
   const failure = await performAll(isHalted ? [] : steps, (step) => performStep(step, shell), shell.signal)
   if (!failure && !isHalted) for (const { brokerAddr, state } of settled) shell.settledBrokers.add(brokerAddr, state)
-  const found = misfit === undefined ? verdictsAfter(failure, verdicts) : corrected(invalid(misfit), verdicts)
+  const found = faultOf(misfit, refusal, failure, verdicts)
   const said = pausable(paused, found)
   await writeStatus(brokerSets, desired, { status, verdicts: said, notes: isHalted ? [] : notes }, shell)
   if (failure) throw failure
   return { recheckAfterMs }
+}
+
+function faultOf(
+  misfit: string | undefined,
+  refusal: string | undefined,
+  failure: unknown,
+  verdicts: readonly Verdict[],
+): readonly Verdict[] {
+  if (misfit !== undefined) return corrected(invalid(misfit), verdicts)
+  if (refusal === undefined) return verdictsAfter(failure, verdicts)
+  return corrected({ status: 'False', reason: 'NotAllowed', message: refusal, isStalled: true }, verdicts)
+}
+
+/** Why it may not use the NameServers that it names: nothing is changed then, what runs goes on running. */
+function refusalOf(desired: BrokerSet, { world }: Shell): string | undefined {
+  const { nameServerRef } = desired.spec
+  const reference = nameServerRef && follow(desired, nameServerRef, world.nameServers, world)
+  return reference?.is === 'notAllowed' ? reference.message : undefined
 }
 
 /** Nothing is done until it is mended: some of it would be done to a broker that cannot start again. */

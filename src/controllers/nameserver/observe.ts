@@ -1,6 +1,7 @@
 import { messageOf } from '../../base/errors.ts'
 import { keyOf, type Pod, type StatefulSet } from '../../kube/index.ts'
 import { isPodReady } from '../pods.ts'
+import { follow } from '../references.ts'
 import { hostPort, type NameServer, namesrvPort } from '../resources.ts'
 import type { Shell } from '../shell.ts'
 
@@ -34,7 +35,10 @@ export async function observe(desired: NameServer, shell: Shell): Promise<Observ
   const users = world.brokerSets
     .by('nameServer', key)
     .filter(({ metadata, spec }) => !spec.hibernate && metadata.deletionTimestamp === undefined)
-    .map(({ metadata }) => metadata.name)
+    .filter((one) => follow(one, one.spec.nameServerRef ?? { name: '' }, world.nameServers, world).is === 'there')
+    .map(({ metadata: { name, namespace } }) =>
+      namespace === desired.metadata.namespace ? name : `${namespace}/${name}`,
+    )
   return {
     statefulSet: world.statefulSets.get(key), // it has the NameServer's name
     members: await Promise.all(members),

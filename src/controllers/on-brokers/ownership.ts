@@ -17,11 +17,17 @@ export interface Ownership {
  */
 export function ownershipOf<Has>(
   desired: Declared,
-  { brokerSet, rival, brokers }: Pick<Observed<Declared, Asked<Has>>, 'brokerSet' | 'rival' | 'brokers'>,
+  {
+    brokerSet,
+    absence,
+    rival,
+    brokers,
+  }: Pick<Observed<Declared, Asked<Has>>, 'brokerSet' | 'absence' | 'rival' | 'brokers'>,
   faultOf: (broker: Asked<Has> & { has: Has }) => string | undefined,
 ): Ownership {
   const uid = desired.metadata.uid
   const { owner } = desired.status ?? {}
+  if (absence?.reason === 'NotAllowed') return { isOwner: false, owner }
   if (rival) {
     const isRivals = rival.status?.owner !== undefined && rival.status.owner === rival.metadata.uid
     return { isOwner: false, owner: isRivals ? rival.metadata.uid : undefined }

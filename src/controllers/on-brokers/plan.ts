@@ -33,6 +33,8 @@ export interface Asked<Has> extends Place {
 
 export interface Observed<Resource, Broker> {
   brokerSet: BrokerSet | undefined
+  /** Why there is none, if more is to be said than that it does not exist. */
+  absence?: { reason: 'ClusterNotReady' | 'NotAllowed'; message: string } | undefined
   /** Another resource that speaks for the same thing of the same brokers, and is older. */
   rival: Resource | undefined
   brokers: Broker[]
@@ -79,7 +81,7 @@ export interface Done {
  */
 export function report(
   desired: Declared,
-  { brokerSet, brokers, rival, placement }: Observed<Declared, Asked<unknown>>,
+  { brokerSet, absence, brokers, rival, placement }: Observed<Declared, Asked<unknown>>,
   ownership: Ownership,
   steps: readonly Done[],
   failures: ReadonlyMap<string, string>,
@@ -105,7 +107,7 @@ export function report(
   const namesOf = (deed: Done['deed']) => done.filter((step) => step.deed === deed).map(({ brokerName }) => brokerName)
   const movingHere = staying.filter(isMoving).length
   const found = { synced, count, failing, undone, left, moving, movingHere, absent }
-  const ready = judge(desired, { brokerSet, rival }, ownership, found, words)
+  const ready = judge(desired, { brokerSet, absence, rival }, ownership, found, words)
   const { generation } = desired.metadata
   const syncedGeneration = ready.status === 'True' ? generation : desired.status?.syncedGeneration
   return {
@@ -130,7 +132,7 @@ export function report(
   }
 }
 
-const warned = ['ResourceConflict', 'AdoptionConflict', 'Drifted']
+const warned = ['NotAllowed', 'ResourceConflict', 'AdoptionConflict', 'Drifted']
 
 /** What needs a person, when it is news. */
 function warningOf({ status }: Declared, { reason, message }: Readiness): Note[] {
@@ -162,13 +164,16 @@ interface Findings {
 
 function judge(
   desired: Declared,
-  { brokerSet, rival }: Pick<Observed<Declared, never>, 'brokerSet' | 'rival'>,
+  { brokerSet, absence, rival }: Pick<Observed<Declared, never>, 'brokerSet' | 'absence' | 'rival'>,
   { conflict }: Ownership,
   { synced, count, failing, undone, left, moving, movingHere, absent }: Findings,
   { kind, thing, short }: Words,
 ): Readiness {
+  if (absence?.reason === 'NotAllowed') return { status: 'False', ...absence, isStalled: true }
   if (rival) {
-    const message = `${kind} ${rival.metadata.name} speaks for ${nameOnBrokers(desired)} already: delete one of the two`
+    const isNear = rival.metadata.namespace === desired.metadata.namespace
+    const who = isNear ? `${kind} ${rival.metadata.name}` : `a ${kind} of another namespace` // which is not for all to know
+    const message = `${who} speaks for ${nameOnBrokers(desired)} already: delete one of the two`
     return { status: 'False', reason: 'ResourceConflict', message, isStalled: true }
   }
   if (conflict !== undefined) {
@@ -178,7 +183,7 @@ function judge(
     return { status: 'False', reason: 'AdoptionConflict', message, isStalled: true }
   }
   if (!brokerSet) {
-    const message = `BrokerSet ${desired.spec.brokerSetRef.name} does not exist`
+    const message = absence?.message ?? `BrokerSet ${desired.spec.brokerSetRef.name} does not exist`
     return { status: 'Unknown', reason: 'ClusterNotReady', message }
   }
   if (brokerSet.spec.hibernate) {

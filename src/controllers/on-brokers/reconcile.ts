@@ -1,11 +1,12 @@
 import { messageOf, OperatingError } from '../../base/errors.ts'
-import { keyOf, type Note, type ResourceType } from '../../kube/index.ts'
+import type { Note, ResourceType } from '../../kube/index.ts'
 import { timeText, verdict } from '../conditions.ts'
 import { hasFinalizer, keepFinalizer } from '../finalizer.ts'
 import { writeStatus } from '../perform.ts'
+import { follow, type Reference } from '../references.ts'
 import type { BrokerSet } from '../resources.ts'
 import type { Shell } from '../shell.ts'
-import { claimOf, type Sight } from '../world.ts'
+import { claimOf, type Sight, type World } from '../world.ts'
 import type { Asked, Declared, Observed, Place, Words } from './plan.ts'
 
 export const driftPollMs = 60_000 // nobody tells when something is changed by hand
@@ -20,7 +21,8 @@ export async function observe<Resource extends Declared, Broker extends Asked<un
   ask: (place: Place, peerAddrs: readonly string[]) => Promise<Broker>,
   shell: Shell,
 ): Promise<Observed<Resource, (Broker | (Place & { has: undefined; trouble: string })) & { isLeaving: boolean }>> {
-  const brokerSet = brokerSetOf(desired, shell)
+  const reference = brokerSetOf(desired, shell.world)
+  const brokerSet = reference.is === 'there' ? reference.object : undefined
   const serving = (brokerSet?.status?.groupStatuses ?? []).filter(
     ({ state }) => state === 'Serving' || state === 'Draining',
   )
@@ -34,26 +36,38 @@ export async function observe<Resource extends Declared, Broker extends Asked<un
       return [asked.then((broker) => ({ ...broker, isLeaving: state === 'Draining' }))]
     }),
   )
-  const rival = othersOf(desired, sight).find((other) => isOlder(other, desired))
-  return { brokerSet, rival, brokers }
+  const rival = othersOf(desired, sight, shell.world).find((other) => isOlder(other, desired))
+  return { brokerSet, absence: absenceOf(reference), rival, brokers }
 }
 
-function brokerSetOf({ metadata, spec }: Declared, { world }: Shell): BrokerSet | undefined {
-  const { namespace = '' } = metadata
-  return world.brokerSets.get(keyOf({ metadata: { namespace, name: spec.brokerSetRef.name } }))
+function brokerSetOf(declared: Declared, world: World): Reference<BrokerSet> {
+  return follow(declared, declared.spec.brokerSetRef, world.brokerSets, world)
 }
 
-/** The other resources that speak for the same thing of the same brokers, and stay. */
-function othersOf<Resource extends Declared>(desired: Resource, sight: Sight<Resource>): Resource[] {
+function absenceOf(reference: Reference<BrokerSet>): Observed<Declared, never>['absence'] {
+  if (reference.is === 'there') return undefined
+  const { is, message } = reference
+  return { reason: is === 'notAllowed' ? 'NotAllowed' : 'ClusterNotReady', message }
+}
+
+/** The other resources that speak for the same thing of the same brokers, may do so, and stay. */
+function othersOf<Resource extends Declared>(desired: Resource, sight: Sight<Resource>, world: World): Resource[] {
   return sight
     .by('claim', claimOf(desired))
     .filter(({ metadata }) => metadata.uid !== desired.metadata.uid && metadata.deletionTimestamp === undefined)
+    .filter((other) => brokerSetOf(other, world).is !== 'notAllowed')
 }
 
-/** Whether it is the oldest of those that speak for its thing, and stays. */
-export function isSpeaker<Resource extends Declared>(resource: Resource, sight: Sight<Resource>): boolean {
-  if (resource.metadata.deletionTimestamp !== undefined) return false
-  return !othersOf(resource, sight).some((other) => isOlder(other, resource))
+/** Whether the thing is its own, it may change it, is the oldest of those that speak for it, and stays. */
+export function isSpeaker<Resource extends Declared>(
+  resource: Resource,
+  sight: Sight<Resource>,
+  world: World,
+): boolean {
+  const { metadata, status } = resource
+  if (metadata.deletionTimestamp !== undefined || status?.owner !== metadata.uid) return false
+  if (brokerSetOf(resource, world).is === 'notAllowed') return false
+  return !othersOf(resource, sight, world).some((other) => isOlder(other, resource))
 }
 
 function isOlder(one: Declared, other: Declared): boolean {
@@ -104,8 +118,9 @@ export async function cleanUp<Resource extends Declared>(
 ): Promise<{ recheckAfterMs: number | undefined }> {
   if (!hasFinalizer(desired)) return { recheckAfterMs: undefined }
   const { deletionPolicy } = desired.spec
-  const brokerSet = brokerSetOf(desired, shell)
-  const isOwner = desired.status?.owner === desired.metadata.uid && othersOf(desired, sight).length === 0
+  const reference = brokerSetOf(desired, shell.world)
+  const brokerSet = reference.is === 'there' ? reference.object : undefined
+  const isOwner = desired.status?.owner === desired.metadata.uid && othersOf(desired, sight, shell.world).length === 0
   const orphaned = (why: string) => {
     shell.recorder.record(desired, { type: 'Warning', reason: 'Orphaned', message: `the ${short} stays ${why}` })
   }
@@ -121,6 +136,7 @@ export async function cleanUp<Resource extends Declared>(
       if (failed) orphaned(`on brokers that do not answer: ${messageOf(failed.reason)}`)
     }
   }
+  if (deletionPolicy === 'Delete' && isOwner && reference.is === 'notAllowed') orphaned(`there: ${reference.message}`)
   await keepFinalizer(type, desired, false, shell)
   return { recheckAfterMs: undefined }
 }

@@ -2,7 +2,14 @@ import { silentLog } from '../../base/log.ts'
 import { createHttpClient, listenHttp, nodeClock, nodeRandom } from '../../base/node/index.ts'
 import { found } from '../../base/testing/eventually.ts'
 import { apiVersion, customResourceDefinition, definitions } from '../../crds/index.ts'
-import { EventRecorder, KubeClient, type KubeObject, type Pod, type ResourceType } from '../../kube/index.ts'
+import {
+  EventRecorder,
+  KubeClient,
+  type KubeObject,
+  namespaces,
+  type Pod,
+  type ResourceType,
+} from '../../kube/index.ts'
 import { Catalog } from '../../local-cluster/api-server/catalog.ts'
 import { Registry } from '../../local-cluster/api-server/registry.ts'
 import { createApiHandler } from '../../local-cluster/api-server/server.ts'
@@ -24,9 +31,10 @@ const deadlineMs = 10_000
 /**
  * An operator on the local cluster's API server. Nothing runs in the pods: they become ready as soon as they exist, and
  * a broker that was let go counts as registered everywhere.
+ * @param looksEverywhere the operator looks at all namespaces, and at their labels; else at one
  * @param takesAnySpec the API server checks no spec, as if it had the definitions of another version
  */
-export async function startCluster({ leads = true, takesAnySpec = false } = {}) {
+export async function startCluster({ leads = true, takesAnySpec = false, looksEverywhere = false } = {}) {
   const doors = { clock: nodeClock, random: nodeRandom, log: silentLog }
   const store = new ObjectStore()
   const registry = new Registry(store, new Catalog(), doors)
@@ -61,25 +69,33 @@ export async function startCluster({ leads = true, takesAnySpec = false } = {}) 
     }
   }
 
-  const create = (type: ResourceType, name: string, spec: object) =>
+  const create = (type: ResourceType, name: string, spec: object, where: string) =>
     client.create(type, {
       apiVersion: type.apiVersion,
       kind: type.kind,
-      metadata: { name, namespace },
+      metadata: { name, namespace: where },
       spec,
     } as KubeObject)
   const maybeLoose = takesAnySpec ? loose : (definition: object) => definition
   const definitionType = { apiVersion: 'apiextensions.k8s.io/v1', plural: 'customresourcedefinitions', kind: '' }
   for (const definition of definitions)
     await client.create(definitionType, maybeLoose(customResourceDefinition(definition)) as never)
-  await client.create({ apiVersion: 'v1', kind: 'Namespace', plural: 'namespaces' }, {
-    apiVersion: 'v1',
-    kind: 'Namespace',
-    metadata: { name: namespace },
-  } as KubeObject)
+  const createNamespace = (name: string, labels: Record<string, string> = {}) =>
+    client.create(namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } } as KubeObject)
+  await createNamespace(namespace)
 
   const newOperator = (runtimeImage = 'localhost/mq:1') =>
-    new Operator({ client, admin, namespaces: [namespace], runtimeImage, metrics: new OperatorMetrics() }, doors)
+    new Operator(
+      {
+        client,
+        admin,
+        namespaces: looksEverywhere ? [] : [namespace],
+        readsNamespaces: looksEverywhere,
+        runtimeImage,
+        metrics: new OperatorMetrics(),
+      },
+      doors,
+    )
   let operator = newOperator()
   await operator.follow()
   if (leads) operator.lead()
@@ -88,8 +104,10 @@ export async function startCluster({ leads = true, takesAnySpec = false } = {}) 
     admin,
     brokers,
     client,
-    create: (kind: Kind, name: string, spec: object) => create(typeOf(kind), name, spec),
-    change: (kind: Kind, name: string, patch: object) => client.merge(typeOf(kind), { name, namespace }, patch),
+    createNamespace,
+    create: (kind: Kind, name: string, spec: object, where = namespace) => create(typeOf(kind), name, spec, where),
+    change: (kind: Kind, name: string, patch: object, where = namespace) =>
+      client.merge(typeOf(kind), { name, namespace: where }, patch),
     /** What a pass works with, besides the operator's own. */
     async newShell(): Promise<Shell & AsyncDisposable> {
       const world = new World(client, [namespace], doors)
@@ -113,11 +131,11 @@ export async function startCluster({ leads = true, takesAnySpec = false } = {}) 
         },
       }
     },
-    remove: (kind: Kind, name: string) => client.delete(typeOf(kind), { name, namespace }),
+    remove: (kind: Kind, name: string, where = namespace) => client.delete(typeOf(kind), { name, namespace: where }),
     /** Objects of one kind as they are now, the newest version of each. */
     list: (collection: string) => store.list(collection) as unknown as KubeObject[],
-    get: <T extends KubeObject>(kind: Kind, name: string) =>
-      store.get(`${apiVersion.split('/')[0]}/${kind}`, namespace, name) as unknown as T | undefined,
+    get: <T extends KubeObject>(kind: Kind, name: string, where = namespace) =>
+      store.get(`${apiVersion.split('/')[0]}/${kind}`, where, name) as unknown as T | undefined,
     revision: () => store.revision,
     lead: () => operator.lead(),
     /** Ends the operator in the middle of whatever it does, and starts another one, maybe of another version. */

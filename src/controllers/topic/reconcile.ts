@@ -1,11 +1,11 @@
 import { messageOf } from '../../base/errors.ts'
-import { keyOf } from '../../kube/index.ts'
 import { clusterNameOf } from '../brokerset/objects.ts'
 import { keepFinalizer } from '../finalizer.ts'
 import { stepsToDo } from '../on-brokers/ownership.ts'
 import { nameOnBrokers, type Place } from '../on-brokers/plan.ts'
 import { cleanUp, driftPollMs, observe, performOnEach, throwFailing } from '../on-brokers/reconcile.ts'
 import { writeStatus } from '../perform.ts'
+import { targetKey } from '../references.ts'
 import { type BrokerSet, hostPort, namesrvPort, type Topic, topics } from '../resources.ts'
 import type { Reconcile, Shell } from '../shell.ts'
 import type { ObservedBroker } from './drain.ts'
@@ -51,8 +51,9 @@ async function perform({ do: deed, brokerAddr, topic }: Step, { admin }: Shell):
   await admin.deleteTopic(brokerAddr, topic.topicName)
 }
 
-function namesrvAddrsOf({ metadata, spec }: BrokerSet, { world }: Shell): readonly string[] {
-  const nameServer = keyOf({ metadata: { namespace: metadata.namespace ?? '', name: spec.nameServerRef?.name ?? '' } })
+function namesrvAddrsOf(brokerSet: BrokerSet, { world }: Shell): readonly string[] {
+  const { spec } = brokerSet
+  const nameServer = targetKey(brokerSet, spec.nameServerRef ?? { name: '' })
   return (
     spec.externalNameServers ??
     world.pods
