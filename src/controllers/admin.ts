@@ -24,7 +24,7 @@ export interface Unread {
 export interface TopicUnread {
   /** Consumer groups that have not read all that is there. */
   groups: string[]
-  /** The longest delay of messages that wait for their time at the broker, whatever their topic; 0: none waits. */
+  /** How long it may take until the last message that waits at the broker, delayed or half, whatever its topic, is in its queue; 0: none waits. */
   delayedMs: number
 }
 

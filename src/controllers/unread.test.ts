@@ -70,6 +70,8 @@ interface TopicBroker {
   /** [minOffset, maxOffset] of each queue. */
   queues?: [number, number][]
   info?: Record<string, string>
+  /** Half messages that wait. */
+  half?: number
 }
 
 function topicUnread(brokers: Record<string, TopicBroker>, firstQueue: number) {
@@ -77,7 +79,9 @@ function topicUnread(brokers: Record<string, TopicBroker>, firstQueue: number) {
   const source: TopicLagSource = {
     topicConsumers: async (address) => Object.keys(brokers[address]!.groups),
     async consumeStats(address, group) {
-      const offsetTable = brokers[address]!.groups[group]!.map(([brokerOffset, consumerOffset], queueId) => [
+      const { groups, half = 0 } = brokers[address]!
+      const rows = group === 'CID_RMQ_SYS_TRANS' ? [[half, 0] as const] : groups[group]!
+      const offsetTable = rows.map(([brokerOffset, consumerOffset], queueId) => [
         { topic: 'orders', brokerName: address, queueId },
         { brokerOffset, consumerOffset },
       ])
@@ -160,9 +164,11 @@ test('a group that consumes the topic on another broker alone has everything to 
   ).toMatchObject({ groups: [] })
 })
 
-test('the longest delay of messages that wait', async () => {
+test('the longest delay of messages that wait, with the time that a transaction may take', async () => {
   const info = { scheduleMessageOffset_2: '3,4', scheduleMessageOffset_3: '5,8', scheduleMessageOffset_4: '7,7' }
 
   expect((await topicUnread({ here: { groups: {}, info } }, 0)).delayedMs).toBe(600_000)
   expect((await topicUnread({ here: { groups: {} } }, 0)).delayedMs).toBe(0)
+  expect((await topicUnread({ here: { groups: {}, half: 1 } }, 0)).delayedMs).toBe(6_000 + 16 * 30_000)
+  expect((await topicUnread({ here: { groups: {}, half: 1, info } }, 0)).delayedMs).toBe(600_000 + 486_000)
 })

@@ -149,15 +149,30 @@ async function isStored(
 
 const unitMs: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
-/** The delay of the longest level in which a message waits. Source: Apache RocketMQ 5, ScheduleMessageService#parseDelayLevel. */
+/** Where half messages lie and who has ended them. Source: Apache RocketMQ 5, TopicValidator and MixAll. */
+const halfTopic = 'RMQ_SYS_TRANS_HALF_TOPIC'
+const transactionGroup = 'CID_RMQ_SYS_TRANS'
+
+/** How long it may take until the last message that waits is where it belongs: its delay, its transaction, or both. */
 async function longestDelayAt(brokerAddr: string, at: (brokerAddr: string) => TopicLagSource): Promise<number> {
-  const waiting = [...(await delayedByLevel(brokerAddr, at))].flatMap(([level, count]) => (count > 0 ? [level] : []))
-  if (waiting.length === 0) return 0
-  const levels = ((await at(brokerAddr).brokerConfig(brokerAddr)).get('messageDelayLevel') ?? '').trim().split(/\s+/)
-  return Math.max(
-    ...waiting.map((level) => {
-      const [, count, unit = ''] = /^(\d+)([smhd])$/.exec(levels[level - 1] ?? '') ?? []
-      return count === undefined ? 2 * 3_600_000 : Number(count) * (unitMs[unit] as number) // unreadable: the longest by default
-    }),
-  )
+  const levels = [...(await delayedByLevel(brokerAddr, at))].flatMap(([level, count]) => (count > 0 ? [level] : []))
+  const { offsetTable } = await at(brokerAddr).consumeStats(brokerAddr, transactionGroup, halfTopic)
+  const hasHalf = [...offsetTable].some(([, { brokerOffset, consumerOffset }]) => brokerOffset > consumerOffset)
+  if (levels.length === 0 && !hasHalf) return 0
+  const settings = await at(brokerAddr).brokerConfig(brokerAddr)
+  const delayMs = Math.max(0, ...levels.map((level) => delayOf(level, settings.get('messageDelayLevel'))))
+  return delayMs + (hasHalf ? transactionMsMax(settings) : 0)
+}
+
+/** The delay of a level. Source: Apache RocketMQ 5, ScheduleMessageService#parseDelayLevel. */
+function delayOf(level: number, levels = ''): number {
+  const [, count, unit = ''] = /^(\d+)([smhd])$/.exec(levels.trim().split(/\s+/)[level - 1] ?? '') ?? []
+  return count === undefined ? 2 * 3_600_000 : Number(count) * (unitMs[unit] as number) // unreadable: the longest by default
+}
+
+/** After this time a half message has ended, or the broker gives it up. Defaults: those of Apache RocketMQ 5. */
+function transactionMsMax(settings: ReadonlyMap<string, string>): number {
+  const of = (key: string, preset: number) => Number(settings.get(key) ?? preset)
+  const checks = of('transactionCheckMax', 15) + 1 // asked in a period's middle
+  return of('transactionTimeOut', 6_000) + checks * of('transactionCheckInterval', 30_000)
 }

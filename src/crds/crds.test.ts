@@ -106,7 +106,7 @@ test.each<[string, string, object, string]>([
     'a selector that compares with nothing',
     'BrokerSet',
     { allowedNamespaces: { from: 'Selector', selector: { matchExpressions: [{ key: 'a', operator: 'In' }] } } },
-    'In and NotIn need values',
+    'with operator In',
   ],
   ['a namespace with a dot', 'Topic', { brokerSetRef: { name: 'b', namespace: 'a.b' } }, 'match'],
   ['a placement nowhere', 'Topic', { placement: { groups: [] } }, '1'],

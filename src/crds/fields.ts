@@ -143,7 +143,7 @@ const labelSelector = z.object({
         .meta(
           rules({
             rule: "(self.operator in ['In', 'NotIn']) == (has(self.values) && self.values.size() > 0)",
-            message: 'In and NotIn need values, the others take none',
+            message: 'with operator In and NotIn there are values, with the others none',
           }),
         ),
     )

@@ -52,7 +52,7 @@ export function fixedOnBrokers(nameField: string): CelRule[] {
   return [
     {
       rule: `self.brokerSetRef.name == oldSelf.brokerSetRef.name && ${namespace}`,
-      message: 'brokerSetRef cannot be changed',
+      message: 'brokerSetRef cannot be changed, neither its name nor its namespace',
     },
     { rule: isSame(nameField), message: `${nameField} cannot be changed` },
   ]

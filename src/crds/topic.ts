@@ -74,7 +74,7 @@ export const topicSpec = z
       .default('ReadWrite')
       .describe('What clients may do.'),
     messageType: z
-      .enum(['Normal', 'FIFO', 'Delay', 'Unspecified'])
+      .enum(['Normal', 'FIFO', 'Delay', 'Transaction', 'Unspecified'])
       .default('Normal')
       .describe('Kind of messages, kept as the topic attribute message.type.'),
     ordered: z

@@ -52,9 +52,40 @@ const pods: Record<string, Walk> = {
   hibernate: flag,
 }
 
+/** Fields of who may refer to a resource from another namespace. */
+const bySelector = { 'allowedNamespaces.from': 'Selector' }
+const oneExpression = [{ key: 'team', operator: 'Exists' }]
+const allowedNamespaces: Record<string, Walk> = {
+  'allowedNamespaces.from': { valid: ['Same', 'All'], invalid: ['Selector'] }, // without a selector
+  'allowedNamespaces.selector.matchLabels': {
+    valid: [{ team: 'a' }],
+    invalid: [{ team: 'x'.repeat(64) }],
+    needs: bySelector,
+  },
+  'allowedNamespaces.selector.matchExpressions': { valid: [oneExpression, []], needs: bySelector },
+  'allowedNamespaces.selector.matchExpressions[].key': {
+    valid: ['example.com/team'],
+    needs: { ...bySelector, 'allowedNamespaces.selector.matchExpressions': oneExpression },
+  },
+  'allowedNamespaces.selector.matchExpressions[].operator': {
+    valid: ['Exists', 'DoesNotExist'],
+    invalid: ['In', 'NotIn'], // without values
+    needs: { ...bySelector, 'allowedNamespaces.selector.matchExpressions': oneExpression },
+  },
+  'allowedNamespaces.selector.matchExpressions[].values': {
+    valid: [['a']],
+    invalid: [['x'.repeat(64)], []],
+    needs: { ...bySelector, 'allowedNamespaces.selector.matchExpressions': [{ key: 'team', operator: 'In' }] },
+  },
+}
+const namespace = { valid: ['other'], invalid: ['Other', 'a.b', ''] }
+
 /** Fields of what every broker of a BrokerSet has under one name. */
 const onBrokers: Record<string, Walk> = {
   'brokerSetRef.name': { ...name, keeps: 'fixed' },
+  'brokerSetRef.namespace': { ...namespace, keeps: 'fixed' },
+  adoptionPolicy: {},
+  driftPolicy: {},
   paused: flag,
   deletionPolicy: {},
 }
@@ -63,6 +94,7 @@ const onBrokers: Record<string, Walk> = {
 export const walks: Record<string, Record<string, Walk>> = {
   NameServer: {
     ...pods,
+    ...allowedNamespaces,
     replicas: {},
     config: {
       valid: [{ orderMessageEnable: 'true' }, {}],
@@ -71,7 +103,9 @@ export const walks: Record<string, Record<string, Walk>> = {
   },
   BrokerSet: {
     ...pods,
+    ...allowedNamespaces,
     'nameServerRef.name': name,
+    'nameServerRef.namespace': namespace,
     externalNameServers: {
       valid: [['mq.example.com:9876', '[::1]:9876']],
       invalid: [['mq.example.com'], ['mq:x']],
@@ -99,7 +133,7 @@ export const walks: Record<string, Record<string, Walk>> = {
     'queues.perBroker': {},
     'queues.write': { needs: { 'queues.read': 1024 } },
     'queues.read': { needs: { 'queues.write': 1 } },
-    'placement.groups': { valid: [[0], [0, 63]], invalid: [[-1], [64]] },
+    'placement.groups': { valid: [[0], [63, 2]], invalid: [[64], [1, 1]] },
     ordered: flag,
     permission: {},
     messageType: {},
@@ -194,7 +228,8 @@ export function valuesOf(schema: Schema, { valid = [], invalid = [] }: Walk): { 
   if (type === 'array') {
     refused.push('one')
     if (maxItems !== undefined && item !== undefined) {
-      const many = (count: number) => Array.from({ length: count }, (_, at) => (isSet(schema) ? at : item))
+      const isSet = schema['x-kubernetes-list-type'] === 'set' // of numbers, no two of which are alike
+      const many = (count: number) => Array.from({ length: count }, (_, index) => (isSet ? index : item))
       taken.push(many(maxItems))
       refused.push(many(maxItems + 1))
     }
@@ -207,11 +242,6 @@ export function valuesOf(schema: Schema, { valid = [], invalid = [] }: Walk): { 
     refused.push(many(maxProperties + 1))
   }
   return { taken, refused }
-}
-
-/** Whether its items, all of them numbers, are to differ. */
-function isSet(schema: Schema): boolean {
-  return schema['x-kubernetes-list-type'] === 'set'
 }
 
 /** The spec with a value at a path, in the first item of each list on the way. undefined: without the field. */

@@ -119,7 +119,9 @@ test('delayed messages that wait may belong to the queues that go', () => {
   world.unread = { groups: [], delayedMs: 600_000 }
 
   world.pass({ afterMs: quietMs })
-  expect(world.condition('Draining')?.message).toContain('delayed messages may come until 2026-01-01T00:11:35Z')
+  expect(world.condition('Draining')?.message).toContain(
+    'delayed messages, or those of transactions, may come until 2026-01-01T00:11:35Z',
+  )
   world.pass({ afterMs: 660_000 - 1 })
   expect(world.queues).toEqual([2, 8])
   world.pass({ afterMs: 1 })

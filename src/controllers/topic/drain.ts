@@ -9,7 +9,7 @@ import { isSame, wantedTopic } from './wanted.ts'
 
 /** Producers learn with their next route poll, every 30 s, that a queue takes no messages; until then they may still send. */
 export const quietMs = 35_000
-/** How late a delayed message may be delivered after its time. */
+/** How late a message that waited may be delivered after its time. */
 const deliverySlackMs = 60_000
 const blockersMax = 5
 
@@ -74,7 +74,9 @@ function blockersOf(unread: ObservedBroker['unread'], sinceMs: number, nowMs: nu
   const untilMs = sinceMs + quietMs + unread.delayedMs + deliverySlackMs
   return [
     ...readers.map((group) => `${group} has not read all of it`),
-    ...(unread.delayedMs > 0 && nowMs < untilMs ? [`delayed messages may come until ${timeText(untilMs)}`] : []),
+    ...(unread.delayedMs > 0 && nowMs < untilMs
+      ? [`delayed messages, or those of transactions, may come until ${timeText(untilMs)}`]
+      : []),
   ]
 }
 

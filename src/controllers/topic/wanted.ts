@@ -11,6 +11,7 @@ const messageTypes = {
   Normal: 'NORMAL',
   FIFO: 'FIFO',
   Delay: 'DELAY',
+  Transaction: 'TRANSACTION',
   Unspecified: 'UNSPECIFIED',
 } as const satisfies Record<TopicSpec['messageType'], string>
 
