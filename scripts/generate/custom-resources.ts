@@ -22,11 +22,11 @@ export function referencePage(definitions: readonly Definition[]): string {
     '# Custom resources',
     '',
     `All of them are \`${apiVersion}\` and live in a namespace; \`kubectl explain brokersets.spec\` says the same as this page, and`,
-    '`kubectl get rocketmq` lists them all. A reference names a resource of the same namespace, which may be made later.',
+    '`kubectl get rocketmq` lists them all. A reference names a resource that may be made later.',
     '',
     '`Ready` is the condition to wait for: `kubectl wait --for=condition=Ready brokerset/NAME`. `Reconciling` says that the operator',
     'is at work, `Stalled` that it waits for a person. Each carries a reason, a message and the generation that it speaks of.',
-    'What to write for what, and the events that tell of it: [lifecycle.md](lifecycle.md).',
+    'What to write for what, and the events that tell of it: [lifecycle.md](lifecycle.md), [topics.md](topics.md).',
     ...definitions.flatMap(page),
     '',
   ].join('\n')

@@ -1,5 +1,12 @@
 import { podHashOf } from '../../src/controllers/pods.ts'
-import { type BrokerSet, brokerSets, consumerGroups, nameServers, topics } from '../../src/controllers/resources.ts'
+import {
+  type BrokerSet,
+  brokerSets,
+  consumerGroups,
+  nameServers,
+  type Topic,
+  topics,
+} from '../../src/controllers/resources.ts'
 import { brokerKey, type PretendedBroker } from '../../src/controllers/testing/brokers.ts'
 import { annotation, apiVersion, label, liveBrokerSettings } from '../../src/crds/index.ts'
 import type { KubeObject, Pod, ResourceType, StatefulSet } from '../../src/kube/index.ts'
@@ -47,6 +54,7 @@ export async function runSeed(seed: number): Promise<Outcome> {
   let readsAgainMs = 0
   const asked = [{ askedMs: 0, groups: 2, slavesPerGroup: 1 }]
   const acceptedAtMs = new Map<string, number>() // by group: when its master took a message last
+  const routes = new Map<string, Map<number, number>>() // by group and queue: when it was writable last
 
   function witness(method: string, path: string): void {
     if (method !== 'DELETE') return
@@ -91,13 +99,51 @@ export async function runSeed(seed: number): Promise<Outcome> {
       const group = pod.metadata.labels?.[label.group]
       if (group === undefined || !pod.metadata.name.endsWith('-0') || !isReady(pod)) continue
       const broker = pretended.brokers.get(group) as PretendedBroker
-      let count = broker.unread[0]?.count ?? 0
-      if (!broker.isHeld && (broker.permission & 2) !== 0 && chance.is(0.7)) {
-        count += chance.int(4)
-        acceptedAtMs.set(group, nowMs)
+      const topic = broker.topics.get('orders')
+      const lastRouteMs = routes.get(group) ?? new Map<number, number>()
+      routes.set(group, lastRouteMs)
+      const writable = topic && (topic.perm & 2) !== 0 ? topic.writeQueueNums : 0
+      for (let queueId = 0; queueId < writable; queueId++) lastRouteMs.set(queueId, nowMs)
+      const unread = new Map(broker.unread.map(({ queueId = 0, count }) => [queueId, count]))
+      if (topic && !broker.isHeld && (broker.permission & 2) !== 0 && chance.is(0.7)) {
+        // some producers go by a route that is half a minute old
+        const known = [...lastRouteMs].flatMap(([queueId, seenMs]) =>
+          nowMs - seenMs < producerPollMs ? [queueId] : [],
+        )
+        const able = known.filter((queueId) => queueId < topic.readQueueNums)
+        if (able.length > 0) {
+          const queueId = chance.one(able)
+          unread.set(queueId, (unread.get(queueId) ?? 0) + chance.int(4))
+          acceptedAtMs.set(group, nowMs)
+        }
       }
-      if (nowMs > readsAgainMs && chance.is(0.5)) count = Math.max(0, count - chance.int(10))
-      broker.unread = count > 0 ? [{ consumerGroup: 'billing', topic: 'orders', count }] : []
+      for (const [queueId, count] of unread) {
+        if (nowMs > readsAgainMs && chance.is(0.5)) unread.set(queueId, Math.max(0, count - chance.int(10)))
+      }
+      broker.unread = [...unread].flatMap(([queueId, count]) =>
+        count > 0 ? [{ consumerGroup: 'billing', topic: 'orders', queueId, count }] : [],
+      )
+    }
+  }
+
+  /** No queue goes while somebody has to read it. */
+  function guardTopics(): void {
+    const { admin } = pretended
+    const { createTopic, deleteTopic } = admin
+    const goes = (brokerAddr: string, firstQueue: number) => {
+      const pod = stage.podAt(brokerAddr)
+      const broker = pod && pretended.brokers.get(brokerKey(pod))
+      const unread = broker?.unread.filter(({ queueId = 0 }) => queueId >= firstQueue) ?? []
+      if (unread.length > 0)
+        violated(`${pod?.metadata.name}: queues from ${firstQueue} on go with ${JSON.stringify(unread)} unread`)
+    }
+    admin.createTopic = async (brokerAddr, topic) => {
+      if (topic.topicName === 'orders') goes(brokerAddr, topic.readQueueNums)
+      await createTopic(brokerAddr, topic)
+    }
+    admin.deleteTopic = async (brokerAddr, topic) => {
+      goes(brokerAddr, 0)
+      await deleteTopic(brokerAddr, topic)
     }
   }
 
@@ -124,6 +170,7 @@ export async function runSeed(seed: number): Promise<Outcome> {
     await stage.act(stage.client.merge(type, { namespace, name }, patch))
   }
 
+  guardTopics()
   await stage.open()
   for (const [type, name, spec] of resources) {
     const object = { apiVersion, kind: type.kind, metadata: { namespace, name }, spec } as KubeObject
@@ -179,6 +226,10 @@ function wish({ chance }: Stage): [ResourceType, string, object] {
     (): [ResourceType, string, object] => [nameServers, 'mq', { spec: { replicas: chance.whole(1, 3) } }],
     (): [ResourceType, string, object] => [nameServers, 'mq', { spec: { hibernate: chance.is(0.5) } }],
     (): [ResourceType, string, object] => [topics, 'orders', { spec: { queues: { perBroker: chance.whole(1, 9) } } }],
+    (): [ResourceType, string, object] => {
+      const placement = chance.one([null, { groups: [0] }]) // a group that never goes
+      return [topics, 'orders', { spec: { placement } }]
+    },
   ])()
 }
 
@@ -203,6 +254,7 @@ function unsettledOf(stage: Stage): string[] {
       not.push(`${kind} ${name}: ${ready?.reason}: ${ready?.message}`)
   }
   const { spec } = store.get(`${apiVersion.split('/')[0]}/brokersets`, namespace, 'b') as unknown as BrokerSet
+  const { placement } = (store.get(`${apiVersion.split('/')[0]}/topics`, namespace, 'orders') as unknown as Topic).spec
   const groups = statefulSets(stage).filter(({ metadata }) => metadata.name !== 'mq')
   if (groups.length < spec.groups || (groups.length > spec.groups && spec.scaleIn?.policy !== 'Refuse')) {
     not.push(`there are ${groups.length} groups, not ${spec.groups}`)
@@ -221,7 +273,9 @@ function unsettledOf(stage: Stage): string[] {
         if (broker?.settings.get(key) !== value)
           not.push(`${name} has ${key}=${broker?.settings.get(key)}, not ${value}`)
       }
-      if (name.endsWith('-0') && !broker?.topics.has('orders')) not.push(`${name} has no topic`)
+      const isPlaced = placement?.groups.includes(Number(group.metadata.labels?.[label.group])) ?? true
+      if (name.endsWith('-0') && isPlaced !== broker?.topics.has('orders'))
+        not.push(`${name} has ${isPlaced ? 'no' : 'the'} topic`)
     }
   }
   return not
