@@ -1,11 +1,8 @@
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { type Item, runLabel, say } from './kube.ts'
 import type { Kubectl } from './kubectl.ts'
 
-const install = join(import.meta.dirname, '../../../deploy/install.yaml')
 const kinds = ['nameservers', 'brokersets', 'topics', 'consumergroups'].map((kind) => `${kind}.rocketmq.alt`)
-const namespaces = ['rocketmq-operator', 'messaging', 'contract', 'contract-fields', 'contract-going']
+const contracts = ['contract', 'contract-fields', 'contract-going']
 const goneMs = 180_000
 
 /** Removes what a run that was cut off, or told to keep it, has left. Where there was none it touches nothing. */
@@ -31,9 +28,9 @@ export async function removeLeftovers(kube: Kubectl): Promise<void> {
     for (const { metadata } of items)
       await kube.in(metadata.namespace).patch(kind, metadata.name, { metadata: { finalizers: [] } })
   }
-  const all = [...left, ...namespaces]
-  await run('delete', 'namespace', ...all, '--ignore-not-found', `--timeout=${goneMs / 1000}s`)
-  if (existsSync(install)) await run('delete', '-f', install, '--ignore-not-found', `--timeout=${goneMs / 1000}s`)
-  await run('delete', 'clusterrole,clusterrolebinding', '-l', 'app.kubernetes.io/part-of=rocketmq-operator')
+  const ours = ['-l', 'app.kubernetes.io/part-of=rocketmq-operator']
+  await run('delete', 'clusterrole,clusterrolebinding,crd', ...ours, `--timeout=${goneMs / 1000}s`)
   await run('delete', 'crd', 'widgets.contract.rocketmq.alt', '--ignore-not-found')
+  // last, for by them the next run sees that it has to do this
+  await run('delete', 'namespace', ...left, ...contracts, '--ignore-not-found', `--timeout=${goneMs / 1000}s`)
 }
