@@ -4,6 +4,7 @@ import { type JavaProject, prepareJava } from '../../conformance/java.ts'
 import type { Flow, FlowOptions, FlowReport } from './flow.ts'
 import { say } from './kube.ts'
 
+const flowStartMs = 240_000 // a Java that starts beside fifty other processes
 const flowAnswerMs = 90_000 // it waits for messages for 60 s itself
 const outputCharsMax = 4000
 
@@ -69,14 +70,17 @@ export class Talk {
       if (line.startsWith('{')) waiting.shift()?.(JSON.parse(line))
       else keep(`${line}\n`)
     })
+    async function answer(timeoutMs: number): Promise<FlowReport> {
+      const line = new Promise<FlowReport>((resolve) => waiting.push(resolve))
+      const report = await Promise.race([line, ended, sleep(timeoutMs, undefined, { ref: false })])
+      if (!report) throw new Error(`the Java client that sends and receives all the time said nothing\n${output}`)
+      return report
+    }
+    await answer(flowStartMs)
     return {
-      async settle() {
-        const answer = new Promise<FlowReport>((resolve) => waiting.push(resolve))
+      settle() {
         child.stdin.write('settle\n')
-        const timeUp = sleep(flowAnswerMs, undefined, { ref: false })
-        const report = await Promise.race([answer, ended, timeUp])
-        if (!report) throw new Error(`the Java client that sends and receives all the time said nothing\n${output}`)
-        return report
+        return answer(flowAnswerMs)
       },
       async stop() {
         child.stdin.end()

@@ -18,40 +18,48 @@ export class Tally {
    * Runs the wanted cases of a track in order, and what they stand on. After each of them what was sent meanwhile must have
    * been received.
    * @param diagnose tells what a person needs to see; what is kept goes into the folder of that name
+   * @param standing others that stand on these
    * @returns whether those that others stand on passed
    */
   async track<S extends object>(
     stage: S,
     cases: Case<S>[],
     diagnose: (folder: string) => Promise<void>,
+    standing: Case<S>[] = [],
   ): Promise<boolean> {
     const isWanted = ({ name }: Case<S>) => this.#wanted.test(name)
-    if (!cases.some(isWanted)) return true
+    if (![...cases, ...standing].some(isWanted)) return true
     const wanted = cases.filter((one) => one.isBase || isWanted(one))
+    const where = stage instanceof Scene ? `${stage.kube.namespace}: ` : ''
     for (const [index, { name, isBase, run }] of wanted.entries()) {
       const started = Date.now()
-      say(name)
+      say(`${where}${name}`)
       try {
         await run(stage)
         if (stage instanceof Scene) await stage.settle()
         this.passed++
         const seconds = (Date.now() - started) / 1000
         this.#slow.push({ name, seconds })
-        say(`  passed (${seconds.toFixed(1)} s): ${name}`)
+        say(`  passed (${seconds.toFixed(1)} s): ${where}${name}`)
       } catch (error) {
         this.failed++
         this.#failureCount++
-        say(`  FAILED: ${name}\n${error instanceof Error ? error.message : error}`)
+        say(`  FAILED: ${where}${name}\n${error instanceof Error ? error.message : error}`)
         await diagnose(`failure-${this.#failureCount}`).catch((failure) => say(`  no diagnosis: ${failure}`))
         if (!isBase) continue
         if (stage instanceof Scene) await stage.stopFlows()
-        const left = wanted.length - index - 1
-        if (left > 0) say(`the ${left} cases that stand on this one are not run, and count as failed`)
-        this.failed += left
+        this.skip(wanted.slice(index + 1))
         return false
       }
     }
     return true
+  }
+
+  /** Cases that stand on one that failed. */
+  skip<S>(cases: Case<S>[]): void {
+    const left = cases.filter(({ name }) => this.#wanted.test(name))
+    if (left.length > 0) say(`not run, and counted as failed: ${left.map(({ name }) => name).join('; ')}`)
+    this.failed += left.length
   }
 
   /** Something failed that no case was about. */

@@ -29,8 +29,8 @@ import org.apache.rocketmq.common.message.MessageExt;
  *           it is acknowledged or the time is up
  *   receive --namesrv A --topic T --group G --expect P:N[,P:N…] [--seconds S (120)]    until all of them were received,
  *           and nothing more for a second: what a producer had to send twice may be there twice
- *   flow    --namesrv A --topic T --group G --prefix P [--pauseMs N (20)]    sends and receives until stdin ends; each line on stdin
- *           asks for a JSON line, told when everything that was acknowledged by then was received, or after S seconds (60)
+ *   flow    --namesrv A --topic T --group G --prefix P [--pauseMs N (20)]    sends and receives until stdin ends; {} says that it
+ *           has begun, each line on stdin asks for a JSON line, told when everything that was acknowledged by then was received, or after S seconds (60)
  */
 public final class Talk {
 
@@ -145,6 +145,8 @@ public final class Talk {
         Thread sender = new Thread(() -> send(producer, flags.get("topic"), prefix, pauseMs, told));
         sender.setDaemon(true);
         sender.start();
+        System.out.println("{}"); // it has begun
+        System.out.flush();
         BufferedReader commands = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         while (commands.readLine() != null) {
             int acked;
