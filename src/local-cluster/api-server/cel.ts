@@ -16,7 +16,11 @@ const environment = new Environment()
     list.every((item, index) => index === 0 || (list[index - 1] as typeof item) <= item),
   )
 
-type Program = (context: { self: unknown; oldSelf?: unknown }) => unknown
+interface Context {
+  self: unknown
+  oldSelf?: unknown
+}
+type Program = (context: Context) => unknown
 
 const programs = new Map<string, Program>() // one for each rule of each CRD, so as many as people wrote
 
@@ -53,7 +57,9 @@ export function ruleProblems(schema: Schema, path = ''): Cause[] {
  */
 export function checkRules(schema: Schema, value: unknown, old: unknown, path = ''): Cause[] {
   if (value === undefined || value === null) return []
-  const problems = (schema['x-kubernetes-validations'] ?? []).flatMap((rule) => broken(rule, schema, value, old, path))
+  const rules = schema['x-kubernetes-validations'] ?? []
+  const context = rules.length === 0 ? undefined : { self: celValue(schema, value), oldSelf: celValue(schema, old) }
+  const problems = rules.flatMap((rule) => broken(rule, context!, value, path))
   if (isObject(value)) {
     for (const [key, field] of Object.entries(value)) {
       const property =
@@ -77,13 +83,10 @@ export function checkRules(schema: Schema, value: unknown, old: unknown, path = 
   return problems
 }
 
-function broken(rule: ValidationRule, schema: Schema, value: unknown, old: unknown, path: string): Cause[] {
+function broken(rule: ValidationRule, both: Context, value: unknown, path: string): Cause[] {
   const isTransition = /\boldSelf\b/.test(rule.rule)
-  if (isTransition && old === undefined) return []
-  const context = {
-    self: celValue(schema, value),
-    ...(isTransition && { oldSelf: celValue(schema, old) }),
-  }
+  if (isTransition && both.oldSelf === undefined) return []
+  const context = isTransition ? both : { self: both.self }
   const field = `${path}${rule.fieldPath ?? ''}`
   const kind = Array.isArray(value) ? 'array' : typeof value
   const shown = typeof value === 'object' ? `"${kind}"` : JSON.stringify(value)

@@ -26,29 +26,42 @@ const unowned = new Set(
   ].map(textOf),
 )
 
+const unownedDepthMax = 2
+
 /** All leaves of an object: scalars, empty and atomic values, and the items of lists that have identities. */
 export function fieldsOf(object: unknown, shape: Shape): Fields {
   const fields: Fields = new Map()
-  collect(object, shape, [], fields)
+  collect(object, shape, [], '', fields)
   return fields
 }
 
-function collect(value: unknown, shape: Shape, path: Path, fields: Fields): void {
-  const text = textOf(path)
-  if (unowned.has(text)) return
-  const isLeaf = () => fields.set(text, { path, value })
+/** @param text of path */
+function collect(value: unknown, shape: Shape, path: Path, text: string, fields: Fields): void {
+  if (path.length <= unownedDepthMax && unowned.has(text)) return
   if (Array.isArray(value)) {
-    if (shape.list === 'atomic' || value.length === 0) return void isLeaf()
-    for (const item of value) {
-      const below = [...path, elementOf(item, shape.list)]
-      fields.set(textOf(below), { path: below, value: shape.list === 'set' ? item : presence })
-      if (shape.list !== 'set') collect(item, shape.item(), below, fields)
+    const { list } = shape
+    if (list === 'atomic' || value.length === 0) {
+      fields.set(text, { path, value })
+      return
     }
-  } else if (isObject(value)) {
-    const entries = Object.entries(value)
-    if (path.length > 0 && (shape.isAtomicMap || entries.length === 0)) return void isLeaf()
-    for (const [key, field] of entries) collect(field, shape.field(key), [...path, `f:${key}`], fields)
-  } else isLeaf()
+    const itemShape = shape.item()
+    for (const item of value) {
+      const element = elementOf(item, list)
+      const below = [...path, element]
+      const belowText = textBelow(text, element)
+      fields.set(belowText, { path: below, value: list === 'set' ? item : presence })
+      if (list !== 'set') collect(item, itemShape, below, belowText, fields)
+    }
+  } else if (isObject(value) && (path.length === 0 || (!shape.isAtomicMap && Object.keys(value).length > 0))) {
+    for (const key of Object.keys(value)) {
+      const element = `f:${key}`
+      collect(value[key], shape.field(key), [...path, element], textBelow(text, element), fields)
+    }
+  } else fields.set(text, { path, value })
+}
+
+function textBelow(text: string, element: string): string {
+  return text === '' ? element : `${text}\n${element}`
 }
 
 /** Stands for "this item is in the list", whatever else is in the item. */
@@ -72,16 +85,19 @@ export function toFieldsV1(fields: Iterable<Path>): JsonObject {
   return tree
 }
 
-export function fromFieldsV1(tree: unknown, path: Path = []): Map<string, Path> {
+export function fromFieldsV1(tree: unknown): Map<string, Path> {
   const paths = new Map<string, Path>()
-  if (!isObject(tree)) return paths
-  const keys = Object.keys(tree)
-  if (path.length > 0 && (keys.length === 0 || keys.includes('.'))) paths.set(textOf(path), path)
-  for (const key of keys) {
-    if (key === '.') continue
-    for (const [text, below] of fromFieldsV1(tree[key], [...path, key])) paths.set(text, below)
-  }
+  collectPaths(tree, [], '', paths)
   return paths
+}
+
+function collectPaths(tree: unknown, path: Path, text: string, paths: Map<string, Path>): void {
+  if (!isObject(tree)) return
+  const keys = Object.keys(tree)
+  if (path.length > 0 && (keys.length === 0 || keys.includes('.'))) paths.set(text, path)
+  for (const key of keys) {
+    if (key !== '.') collectPaths(tree[key], [...path, key], textBelow(text, key), paths)
+  }
 }
 
 /** Who a write is from. */

@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util'
 import { OperatingError } from '../../base/errors.ts'
 
 /** A JSON object whose fields nobody has checked. */
@@ -103,8 +102,15 @@ export function copyOf<T>(value: T): T {
   return copy as T
 }
 
+/** Of JSON values. */
 export function isEqual(a: unknown, b: unknown): boolean {
-  return isDeepStrictEqual(a, b)
+  if (Object.is(a, b)) return true
+  if (Array.isArray(a)) {
+    return Array.isArray(b) && a.length === b.length && a.every((item, index) => isEqual(item, b[index]))
+  }
+  if (!isObject(a) || !isObject(b)) return false
+  const keys = Object.keys(a)
+  return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && isEqual(a[key], b[key]))
 }
 
 /** JSON with the keys of objects in order: equal values have equal texts. */

@@ -37,13 +37,22 @@ function listShape(name: string, inContainer: boolean): Shape['list'] {
   return mergeKeys[name] ?? 'atomic'
 }
 
+const builtinShapes = new Map<string, Shape>() // one for each name that means something, and one for all others
+
 function builtinAt(name: string, inContainer: boolean): Shape {
-  return {
-    list: listShape(name, inContainer),
-    isAtomicMap: atomicMaps.has(name),
-    field: (key) => builtinAt(key, inContainer),
-    item: () => builtinAt('', inContainer || name === 'containers' || name === 'initContainers'),
+  const isNamed = name === 'ports' || name in mergeKeys || sets.has(name) || atomicMaps.has(name)
+  const key = `${isNamed ? name : ''} ${inContainer}`
+  let shape = builtinShapes.get(key)
+  if (shape === undefined) {
+    shape = {
+      list: listShape(name, inContainer),
+      isAtomicMap: atomicMaps.has(name),
+      field: (below) => builtinAt(below, inContainer),
+      item: () => builtinAt('', inContainer || name === 'containers' || name === 'initContainers'),
+    }
+    builtinShapes.set(key, shape)
   }
+  return shape
 }
 
 function schemaAt(schema: Schema | undefined): Shape {

@@ -29,6 +29,7 @@ export function keyOf(namespace: string | undefined, name: string): string {
 export class ObjectStore {
   #revision: number
   readonly #collections = new Map<string, Map<string, KubeObject>>()
+  readonly #sorted = new Map<string, readonly KubeObject[]>() // collections as they are now, where somebody asked
   readonly #changes: Change[] = []
   readonly #listeners = new Set<(change: Change) => void>()
 
@@ -52,8 +53,10 @@ export class ObjectStore {
   /** Sorted by namespace and name; as of a revision when one is given. @throws KUBE_REFUSED 410 when that is forgotten */
   list(collection: string, revision?: number): KubeObject[] {
     const now = this.#collections.get(collection) ?? new Map<string, KubeObject>()
-    const then = revision === undefined || revision >= this.#revision ? now : this.#asOf(collection, revision, now)
-    return [...then.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, object]) => object)
+    if (revision !== undefined && revision < this.#revision) return sorted(this.#asOf(collection, revision, now))
+    let objects = this.#sorted.get(collection)
+    if (objects === undefined) this.#sorted.set(collection, (objects = sorted(now)))
+    return [...objects]
   }
 
   collections(): string[] {
@@ -127,8 +130,13 @@ export class ObjectStore {
   }
 
   #tell(change: Change): void {
+    this.#sorted.delete(change.collection)
     this.#changes.push(change)
     if (this.#changes.length > changesMax * 1.1) this.#changes.splice(0, this.#changes.length - changesMax)
     for (const listener of this.#listeners) listener(change)
   }
+}
+
+function sorted(objects: ReadonlyMap<string, KubeObject>): KubeObject[] {
+  return [...objects.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, object]) => object)
 }

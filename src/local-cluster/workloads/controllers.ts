@@ -4,6 +4,7 @@ import type { Log } from '../../base/log.ts'
 import { isEqual, type KubeObject, objectAt } from '../api-server/object.ts'
 import type { Registry } from '../api-server/registry.ts'
 import type { Resource } from '../api-server/resource.ts'
+import type { Change } from '../api-server/store.ts'
 import { collectGarbage } from './garbage.ts'
 import type { Pod, Service, StatefulSet } from './objects.ts'
 import { endpointsObject, endpointsOf } from './services.ts'
@@ -18,11 +19,13 @@ const eventsMax = 2_000 // the oldest go first
 
 /**
  * What kube-controller-manager does for the kinds that are served: one pass over all objects at the end of each turn of
- * the event loop that changed something, until a pass changes nothing. A local cluster is small enough for that.
+ * the event loop that changed something of concern, until a pass changes nothing. A local cluster is small enough for that.
  */
 export function startControllers(registry: Registry, doors: { clock: Clock; log: Log }): { stop(): void } {
   let isScheduled = false
   let isStopped = false
+  const all = { workloads: true, owners: true }
+  let concern = { ...all }
   const schedule = () => {
     if (isScheduled || isStopped) return
     isScheduled = true
@@ -32,17 +35,24 @@ export function startControllers(registry: Registry, doors: { clock: Clock; log:
     isScheduled = false
     if (isStopped) return
     try {
-      for (let passes = 0; passes < passesMax; passes++) {
-        const before = registry.store.revision
-        runPass(registry, doors.log)
-        if (registry.store.revision === before) break
+      for (let passes = 0; passes < passesMax && (concern.workloads || concern.owners); passes++) {
+        const { workloads, owners } = concern
+        concern = { workloads: false, owners: false }
+        if (workloads) syncWorkloads(registry, doors.log)
+        if (owners) collectGarbage(registry)
       }
+      if (concern.workloads || concern.owners) schedule()
     } catch (error) {
       doors.log.error({ err: error }, 'a pass of the controllers failed')
+      concern = { ...all }
       doors.clock.after(retryMs, schedule).unref()
     }
   }
-  const stop = registry.store.listen(schedule)
+  const stop = registry.store.listen((change) => {
+    concern.workloads ||= isOfWorkloads(change)
+    concern.owners ||= isOfOwners(change)
+    if (concern.workloads || concern.owners) schedule()
+  })
   const expiry = doors.clock.every(eventCheckMs, () => expireEvents(registry, doors.clock.now()))
   schedule()
   return {
@@ -54,7 +64,29 @@ export function startControllers(registry: Registry, doors: { clock: Clock; log:
   }
 }
 
-function runPass(registry: Registry, log: Log): void {
+const workloads = new Set([
+  'apps/statefulsets',
+  '/pods',
+  '/services',
+  '/endpoints',
+  '/persistentvolumeclaims',
+  '/namespaces',
+])
+
+/** Whether a change may ask for something of the workloads, or for the next object of a namespace that is being emptied. */
+function isOfWorkloads({ collection, type, object }: Change): boolean {
+  return workloads.has(collection) || type === 'DELETED' || object.metadata.deletionTimestamp !== undefined
+}
+
+/** Whether owners and what they own may not fit each other any more. */
+function isOfOwners({ type, object: { metadata }, previous }: Change): boolean {
+  if (type === 'DELETED' || metadata.deletionTimestamp !== undefined) return true
+  return (
+    metadata.ownerReferences !== undefined && !isEqual(metadata.ownerReferences, previous?.metadata.ownerReferences)
+  )
+}
+
+function syncWorkloads(registry: Registry, log: Log): void {
   const kinds = new Kinds(registry)
   const pods = registry.store.list('/pods') as Pod[]
   for (const set of registry.store.list('apps/statefulsets') as StatefulSet[])
@@ -62,7 +94,6 @@ function runPass(registry: Registry, log: Log): void {
   for (const service of registry.store.list('/services') as Service[]) syncEndpoints(registry, kinds, service, pods)
   for (const claim of registry.store.list('/persistentvolumeclaims')) bindClaim(registry, kinds, claim)
   for (const namespace of registry.store.list('/namespaces')) emptyNamespace(registry, kinds, namespace)
-  collectGarbage(registry)
 }
 
 function expireEvents(registry: Registry, nowMs: number): void {

@@ -108,7 +108,13 @@ function statusOf(set: StatefulSet, pods: readonly Pod[], revision: string): Rec
   }
 }
 
-function revisionOf({ metadata, spec }: StatefulSet): string {
+/** Named after the template's digest, which is not taken again for a generation that was seen before. */
+function revisionOf({ metadata, spec, status }: StatefulSet): string {
+  const { observedGeneration, updateRevision } = (status ?? {}) as {
+    observedGeneration?: number
+    updateRevision?: string
+  }
+  if (updateRevision !== undefined && observedGeneration === metadata.generation) return updateRevision
   const hash = createHash('sha256').update(canonicalText(spec.template)).digest('hex').slice(0, 10)
   return `${metadata.name}-${hash}`
 }
