@@ -24,7 +24,6 @@ export class OperatorMetrics {
   readonly #depthOf = new Map<string, () => number>()
 
   constructor() {
-    collectDefaultMetrics({ register: this.#registry })
     const depthOf = this.#depthOf
     new Gauge({
       name: 'rocketmq_operator_queue_resources',
@@ -35,6 +34,12 @@ export class OperatorMetrics {
         for (const [kind, depth] of depthOf) this.set({ kind }, depth())
       },
     })
+  }
+
+  /** Counts for the process, too: memory, CPU, event loop. Once a process: what observes it never ends. */
+  addProcess(): this {
+    collectDefaultMetrics({ register: this.#registry })
+    return this
   }
 
   pass(kind: string, elapsedMs: number, hasFailed: boolean): void {

@@ -57,7 +57,7 @@ export async function run(args: string[]): Promise<number> {
   const http = createHttpClient()
   const access = await findAccess(flags.kubeconfig, process.env, doors.files, doors.clock)
   const client = new KubeClient(access, http, operatorName)
-  const metrics = new OperatorMetrics()
+  const metrics = new OperatorMetrics().addProcess()
   const tls = flags.isTls
     ? await openTls(readTlsOptions(flags.tlsConfigFile, doors.files), doors, 'tls.client.')
     : undefined
