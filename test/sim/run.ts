@@ -53,7 +53,8 @@ async function all(): Promise<number> {
   const seeds = seedsFrom(Number(flags.seeds ?? 100))
   let failed = 0
   let done = 0
-  await runSeeds(seeds, { workers, args: flags.mutant === undefined ? [] : ['--mutant', flags.mutant] }, (outcome) => {
+  const args = flags.mutant === undefined ? [] : ['--mutant', flags.mutant]
+  await runSeeds<Outcome>(seeds, { workers, args }, (outcome) => {
     if (outcome.problems.length > 0) {
       failed++
       report(outcome)
@@ -72,7 +73,7 @@ async function allMutants(): Promise<number> {
   for (const { name } of mutants) {
     let tried = 0
     let found: Outcome | undefined
-    await runSeeds(seeds, { workers, args: ['--mutant', name] }, (outcome) => {
+    await runSeeds<Outcome>(seeds, { workers, args: ['--mutant', name] }, (outcome) => {
       tried++
       if (outcome.problems.length > 0) found ??= outcome
       return found === undefined

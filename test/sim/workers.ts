@@ -1,21 +1,27 @@
 import { type ChildProcess, fork } from 'node:child_process'
-import type { Outcome } from './seed.ts'
+
+export interface WorkerOptions {
+  workers: number
+  /** Of the workers, besides --worker. */
+  args: readonly string[]
+  /** Takes seeds as messages when it is started with --worker, and answers each with its outcome; default: run.ts here. */
+  program?: string
+}
 
 /**
  * Runs seeds in other processes, several at a time, each seed once.
- * @param args of the workers, besides --worker
  * @param onOutcome false: no more seeds, please
  */
-export function runSeeds(
+export function runSeeds<Outcome>(
   seeds: readonly number[],
-  { workers, args }: { workers: number; args: readonly string[] },
+  { workers, args, program = `${import.meta.dirname}/run.ts` }: WorkerOptions,
   onOutcome: (outcome: Outcome) => boolean,
 ): Promise<void> {
   const waiting = [...seeds]
   const work = () =>
     new Promise<void>((resolve, reject) => {
       const execArgv = ['--no-warnings']
-      const child: ChildProcess = fork(`${import.meta.dirname}/run.ts`, ['--worker', ...args], { execArgv })
+      const child: ChildProcess = fork(program, ['--worker', ...args], { execArgv })
       const next = () => {
         const seed = waiting.shift()
         if (seed === undefined) child.disconnect()

@@ -60,6 +60,7 @@ export class ManualClock implements Clock {
   async turn(): Promise<void> {
     await settled()
     const tasks = this.#endOfTurn
+    if (tasks.length === 0) return
     this.#endOfTurn = []
     for (const task of tasks) task()
     await settled()
@@ -86,8 +87,13 @@ export class ManualClock implements Clock {
   }
 
   #next(untilMs: number): Waiting | undefined {
-    const due = [...this.#waiting].filter(({ atMs }) => atMs <= untilMs)
-    return due.sort((a, b) => a.atMs - b.atMs || a.order - b.order)[0]
+    let first: Waiting | undefined
+    for (const one of this.#waiting) {
+      if (one.atMs > untilMs) continue
+      const sooner = first === undefined || one.atMs - first.atMs || one.order - first.order
+      if (sooner === true || sooner < 0) first = one
+    }
+    return first
   }
 
   #pass(ms: number): void {
