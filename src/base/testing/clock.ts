@@ -60,7 +60,6 @@ export class ManualClock implements Clock {
   async turn(): Promise<void> {
     await settled()
     const tasks = this.#endOfTurn
-    if (tasks.length === 0) return
     this.#endOfTurn = []
     for (const task of tasks) task()
     await settled()
