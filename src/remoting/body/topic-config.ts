@@ -43,6 +43,15 @@ export function readTopicConfig(value: unknown, name?: string): TopicConfig {
   }
 }
 
+/** Body of UPDATE_AND_CREATE_TOPIC_LIST. Source: Apache RocketMQ 5, CreateTopicListRequestBody. */
+export function readTopicConfigList(body: Buffer): TopicConfig[] {
+  return Fields.of('CreateTopicListRequestBody', body).list('topicConfigList', (item) => readTopicConfig(item))
+}
+
+export function writeTopicConfigList(topicConfigList: readonly TopicConfig[]): string {
+  return writeJson({ topicConfigList })
+}
+
 /** Body of GET_ALL_TOPIC_CONFIG; the mappings of static topics are left out. */
 export interface TopicConfigTable {
   dataVersion: DataVersion

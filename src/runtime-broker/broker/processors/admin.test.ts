@@ -99,6 +99,33 @@ test('attributes change one by one, and only as far as this release honours them
   expect(config.attributes).toEqual({ 'message.type': 'FIFO' })
 })
 
+test('many topics are created and changed at once, or none of them', async () => {
+  const set = (...topicConfigList: object[]) =>
+    call(RequestCode.UPDATE_AND_CREATE_TOPIC_LIST, {}, JSON.stringify({ topicConfigList }))
+  const configOf = async (topic: string) => JSON.parse((await call(RequestCode.GET_TOPIC_CONFIG, { topic })).text)
+  const queues = { readQueueNums: 3, writeQueueNums: 3 }
+
+  const many = [
+    { topicName: 'bulk-0', ...queues, attributes: { '+message.type': 'FIFO', '+reserve.time': '5' } },
+    { topicName: 'bulk-1', ...queues },
+  ]
+  expect((await set(...many)).code).toBe(ResponseCode.SUCCESS)
+  expect(await configOf('bulk-0')).toMatchObject({
+    ...queues,
+    attributes: { 'message.type': 'FIFO', 'reserve.time': '5' },
+  })
+  expect(await configOf('bulk-1')).toMatchObject(queues)
+
+  const other = { topicName: 'bulk-1', readQueueNums: 5, writeQueueNums: 5 }
+  expect(await set(other, { topicName: 'TBW102' })).toMatchObject({ code: ResponseCode.INVALID_PARAMETER })
+  expect(await set(other, { topicName: 'no spaces' })).toMatchObject({ code: ResponseCode.INVALID_PARAMETER })
+  expect(await configOf('bulk-1')).toMatchObject(queues)
+
+  expect((await set(other, { ...many[0], attributes: { '-reserve.time': '' } })).code).toBe(ResponseCode.SUCCESS)
+  expect(await configOf('bulk-1')).toMatchObject({ readQueueNums: 5 })
+  expect((await configOf('bulk-0')).attributes).toEqual({ 'message.type': 'FIFO' })
+})
+
 test('a deleted topic is gone with its messages and offsets', async () => {
   await broker.client.createTopic('doomed')
   await broker.client.send('doomed')

@@ -29,7 +29,14 @@ import { sendBatchMessage, sendMessage, sendMessageV2 } from './send-message.ts'
 import { sendReply, sendReplyV2 } from './send-reply.ts'
 import { slaveRefusal } from './slave-refusals.ts'
 import { deleteGroup, getAllGroups, getGroup, updateGroup } from './subscription-group.ts'
-import { deleteTopic, getAllTopicConfig, getSystemTopicList, getTopicConfig, updateTopic } from './topic-config.ts'
+import {
+  deleteTopic,
+  getAllTopicConfig,
+  getSystemTopicList,
+  getTopicConfig,
+  updateTopic,
+  updateTopics,
+} from './topic-config.ts'
 import { getTopicStats, queryTopicConsumers } from './topic-stats.ts'
 import { unregisterClient } from './unregister-client.ts'
 import { viewMessage } from './view-message.ts'
@@ -64,6 +71,7 @@ const processors: readonly Processor[] = [
   queryMessage,
   // topics
   updateTopic,
+  updateTopics,
   deleteTopic,
   getTopicConfig,
   getAllTopicConfig,

@@ -20,6 +20,7 @@ const refusals: ReadonlyMap<number, (broker: Broker) => Response | undefined> = 
   [RequestCode.END_TRANSACTION, () => refuse(ResponseCode.SLAVE_NOT_AVAILABLE, 'a slave ends no transactions')],
   // Apache's slave changes its table, and forgets that when it next copies its master's.
   [RequestCode.UPDATE_AND_CREATE_TOPIC, () => mastersTable],
+  [RequestCode.UPDATE_AND_CREATE_TOPIC_LIST, () => mastersTable],
   [RequestCode.DELETE_TOPIC_IN_BROKER, () => mastersTable],
   [RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, () => mastersTable],
   [RequestCode.DELETE_SUBSCRIPTIONGROUP, () => mastersTable],

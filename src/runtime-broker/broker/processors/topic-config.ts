@@ -1,5 +1,10 @@
 import { writeTopicList } from '../../../remoting/body/lists.ts'
-import { type TopicConfig, topicConfig, writeTopicConfigTable } from '../../../remoting/body/topic-config.ts'
+import {
+  readTopicConfigList,
+  type TopicConfig,
+  topicConfig,
+  writeTopicConfigTable,
+} from '../../../remoting/body/topic-config.ts'
 import { RequestCode, ResponseCode } from '../../../remoting/codes.ts'
 import { type CreateTopicRequest, createTopicRequest } from '../../../remoting/headers/create-topic.ts'
 import { topicRequest } from '../../../remoting/headers/topic.ts'
@@ -38,6 +43,33 @@ export const updateTopic = processor(
   },
 )
 
+/**
+ * Creates and changes many topics, all or none; answered when they are on disk. Attributes are changes, as in a single one:
+ * `+key` and a value, or `-key`.
+ */
+export const updateTopics = bodyProcessor(RequestCode.UPDATE_AND_CREATE_TOPIC_LIST, async (broker, { body }) => {
+  const { topics, log, announceTopic } = broker
+  const changed: TopicConfig[] = []
+  for (const config of readTopicConfigList(body)) {
+    const { topicName: topic } = config
+    const known = topics.find(topic)?.config
+    const fault = topicNameFault(topic) ?? countFault(config)
+    if (fault !== undefined) return refuse(ResponseCode.INVALID_PARAMETER, fault)
+    if (topics.isSystem(topic)) return isSystem(topic)
+    const changes = Object.entries(config.attributes).map(([key, value]) =>
+      key.startsWith('-') ? key : `${key}=${value}`,
+    )
+    const attributes = changedAttributes(known?.attributes ?? {}, changes.join(','), known === undefined)
+    if (typeof attributes === 'string') return refuse(ResponseCode.SYSTEM_ERROR, attributes)
+    const wanted = { ...config, attributes }
+    if (known === undefined || !isSame(known, wanted)) changed.push(wanted)
+  }
+  // one write of the table and one word to each NameServer for all of them: they are put within a turn
+  await Promise.all(changed.flatMap((config) => [announceTopic(config.topicName), topics.put(config)]))
+  if (changed.length > 0) log.info({ topics: changed.length }, 'topics created or changed')
+  return done
+})
+
 /** Forgets a topic, its queues and what groups consumed of it. */
 export const deleteTopic = processor(RequestCode.DELETE_TOPIC_IN_BROKER, topicRequest, async ({ topic }, broker) => {
   if (topic.trim() === '') return refuse(ResponseCode.INVALID_PARAMETER, 'The specified topic is blank.')
@@ -67,7 +99,11 @@ function isSystem(topic: string): Response {
   return refuse(ResponseCode.INVALID_PARAMETER, `The topic[${topic}] is conflict with system topic.`)
 }
 
-function countFault({ readQueueNums, writeQueueNums, perm }: CreateTopicRequest): string | undefined {
+function countFault({
+  readQueueNums,
+  writeQueueNums,
+  perm,
+}: Pick<CreateTopicRequest, 'readQueueNums' | 'writeQueueNums' | 'perm'>): string | undefined {
   for (const count of [readQueueNums, writeQueueNums]) {
     if (count < 0 || count > queueCountMax) return `a topic has from 0 to ${queueCountMax} queues, not ${count}`
   }
