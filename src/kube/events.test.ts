@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals'
 import { silentLog } from '../base/log.ts'
 import { nodeRandom } from '../base/node/random.ts'
 import { ManualClock } from '../base/testing/clock.ts'
-import { EventRecorder } from './events.ts'
+import { EventRecorder, type Note } from './events.ts'
 import type { KubeObject } from './object.ts'
 import { MemoryApi } from './testing/memory-api.ts'
 
@@ -16,7 +16,8 @@ function start() {
   const clock = new ManualClock()
   const api = new MemoryApi()
   const recorder = new EventRecorder(api.client('test'), 'test', { clock, random: nodeRandom, log: silentLog })
-  const note = (message: string, reason = 'Drained') => recorder.record(about, { type: 'Normal', reason, message })
+  const note = (message: string, reason = 'Drained', type: Note['type'] = 'Normal') =>
+    recorder.record(about, { type, reason, message })
   const events = () => [...api.objects.values()].map(({ reason, message, count }) => `${reason} ${message} ×${count}`)
   return { clock, api, note, events }
 }
@@ -62,4 +63,19 @@ test('one reason with ever new messages comes down to one more event', async () 
 
   expect(events()).toHaveLength(11)
   expect(events().at(-1)).toMatch(/^Drained \(combined from similar events\): /)
+})
+
+test('of very many events a few are written, and warnings are not kept out by them', async () => {
+  const { clock, note, events } = start()
+  for (let at = 0; at < 1000; at++) {
+    note('made', `Made${at}`)
+    await clock.advance(1)
+  }
+  expect(events()).toHaveLength(109)
+
+  note('all read', 'DrainBlocked', 'Warning')
+  await clock.advance(10_000)
+  note('made', 'Made1000')
+  await clock.turn()
+  expect(events()).toHaveLength(111)
 })

@@ -12,6 +12,8 @@ export interface Note {
 
 const underWayMax = 50 // more are dropped: events are a courtesy, never a burden
 const rememberedMax = 1000
+/** Events that may be written at once, and then so many a second; each for those of one type: ten thousand topics tell less of each. */
+const burst = { most: 100, perSecond: 10 }
 const silentMs = 600_000 // the same note about the same object is not written again sooner
 const togetherMs = 600_000 // notes of one reason about one object within this long …
 const togetherFrom = 10 // … share one event from this many on
@@ -35,12 +37,15 @@ export class EventRecorder {
   readonly #component: string
   readonly #written = new Map<string, Written>() // by what was said; the one used longest ago first
   readonly #bursts = new Map<string, { sinceMs: number; count: number }>() // by object and reason
+  readonly #allowances: Record<Note['type'], { left: number; atMs: number }>
   #underWay = 0
 
   constructor(client: KubeClient, component: string, doors: Pick<Doors, 'clock' | 'random' | 'log'>) {
     this.#client = client
     this.#component = component
     this.#doors = doors
+    const full = () => ({ left: burst.most, atMs: doors.clock.monotonicMs() })
+    this.#allowances = { Normal: full(), Warning: full() }
   }
 
   record(about: KubeObject, note: Note): void {
@@ -54,7 +59,7 @@ export class EventRecorder {
       written.count++
       if (nowMs - written.writtenMs < silentMs) return
     }
-    if (this.#underWay >= underWayMax) return
+    if (this.#underWay >= underWayMax || !this.#mayWrite(note.type, nowMs)) return
     const name = written?.name ?? `${about.metadata.name}.${this.#doors.random.bytes(8).toString('hex')}`
     const count = written?.count ?? 1
     remember(this.#written, said, { name, count, writtenMs: nowMs })
@@ -67,6 +72,16 @@ export class EventRecorder {
         ),
       )
       .finally(() => this.#underWay--)
+  }
+
+  #mayWrite(type: Note['type'], nowMs: number): boolean {
+    const allowance = this.#allowances[type]
+    const earned = ((nowMs - allowance.atMs) / 1000) * burst.perSecond
+    allowance.left = Math.min(burst.most, allowance.left + earned)
+    allowance.atMs = nowMs
+    if (allowance.left < 1) return false
+    allowance.left--
+    return true
   }
 
   /** How many notes of one reason about one object came within togetherMs, this one among them. */
