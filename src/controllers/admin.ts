@@ -50,6 +50,8 @@ export interface MqAdmin {
   brokers(namesrvAddr: string): Promise<BrokerPlace[]>
   /** All topics of a broker, the system's too, by name. */
   topics(brokerAddr: string): Promise<ReadonlyMap<string, BrokerTopic>>
+  /** One of them; undefined: the broker does not have it. */
+  topic(brokerAddr: string, topic: string): Promise<BrokerTopic | undefined>
   createTopic(brokerAddr: string, topic: BrokerTopic): Promise<void>
   deleteTopic(brokerAddr: string, topic: string): Promise<void>
   /** Of this cluster's brokers: others may have a topic of that name, too. */

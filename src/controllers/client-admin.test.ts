@@ -24,6 +24,24 @@ afterAll(async () => {
   await broker.stop()
 })
 
+test('topics that are made at the same time go together, and are seen', async () => {
+  const names = Array.from({ length: 20 }, (_, index) => `together-${index}`)
+  const attributes = { 'message.type': 'FIFO' }
+  const topic = (topicName: string) => ({
+    topicName,
+    readQueueNums: 2,
+    writeQueueNums: 2,
+    perm: 6,
+    order: true,
+    attributes,
+  })
+  await Promise.all(names.map((name) => admin.createTopic(brokerAddr, topic(name))))
+
+  expect(await admin.topic(brokerAddr, 'together-7')).toMatchObject(topic('together-7'))
+  expect(await admin.topic(brokerAddr, 'together-20')).toBeUndefined()
+  expect([...(await admin.topics(brokerAddr)).keys()]).toEqual(expect.arrayContaining(names))
+})
+
 test('a group is made, changed in part and deleted', async () => {
   await admin.createGroup(brokerAddr, { groupName: 'billing', retryMaxTimes: 3 })
   expect((await admin.groups(brokerAddr)).get('billing')).toMatchObject({ retryMaxTimes: 3, consumeEnable: true })

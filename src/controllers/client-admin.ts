@@ -1,6 +1,7 @@
 import type { Doors } from '../base/doors.ts'
 import { Admin, type ClientTls, isRefusal, ResponseCode, subscriptionGroupConfig } from '../client/index.ts'
 import type { BrokerGroup, BrokerPlace, BrokerTopic, MqAdmin } from './admin.ts'
+import { SharedRequests } from './shared-requests.ts'
 import { SharedTables } from './shared-tables.ts'
 import { topicUnreadAt, unreadAt } from './unread.ts'
 
@@ -38,6 +39,13 @@ export function clientAdmin(doors: Doors, tls?: ClientTls): MqAdmin {
     at(brokerAddr).subscriptionGroups(brokerAddr),
   )
 
+  const creations = new SharedRequests<BrokerTopic>(async (brokerAddr, wanted) => {
+    const configs = wanted.map((topic) => ({ ...topic, attributes: additions(topic.attributes) }))
+    const [first] = configs
+    if (first && configs.length === 1) await at(brokerAddr).createTopic(brokerAddr, first)
+    else await at(brokerAddr).createTopics(brokerAddr, configs)
+  })
+
   return {
     async brokers(namesrvAddr) {
       const { brokerAddrTable } = await at(namesrvAddr).clusterInfo()
@@ -48,9 +56,14 @@ export function clientAdmin(doors: Doors, tls?: ClientTls): MqAdmin {
       )
     },
     topics: (brokerAddr) => topics.get(brokerAddr),
+    topic: (brokerAddr, topic) =>
+      topics.find(brokerAddr, topic, () =>
+        unless<BrokerTopic | undefined>(ResponseCode.TOPIC_NOT_EXIST, undefined, () =>
+          at(brokerAddr).topicConfig(brokerAddr, topic),
+        ),
+      ),
     async createTopic(brokerAddr, topic) {
-      const changes = Object.entries(topic.attributes).map(([name, value]) => [`+${name}`, value])
-      await at(brokerAddr).createTopic(brokerAddr, { ...topic, attributes: Object.fromEntries(changes) })
+      await creations.add(brokerAddr, topic)
       topics.changed(brokerAddr, topic.topicName, topic)
     },
     async deleteTopic(brokerAddr, topic) {
@@ -105,6 +118,11 @@ export function clientAdmin(doors: Doors, tls?: ClientTls): MqAdmin {
       admins.clear()
     },
   }
+}
+
+/** Attributes as a change of what a topic has. */
+function additions(attributes: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(attributes).map(([name, value]) => [`+${name}`, value]))
 }
 
 /** The call's answer, or `instead` where the broker refuses it with this code. */

@@ -34,12 +34,22 @@ import type { OperatorMetrics } from './metrics.ts'
 import { reconcileNameServer } from './nameserver/reconcile.ts'
 import { writeStatus } from './perform.ts'
 import { targetKey } from './references.ts'
-import { brokerSets, type ConsumerGroup, consumerGroups, nameServers, type Topic, topics } from './resources.ts'
+import {
+  type BrokerSet,
+  brokerSets,
+  type ConsumerGroup,
+  consumerGroups,
+  nameServers,
+  type Topic,
+  topics,
+} from './resources.ts'
 import type { Reconcile, Shell } from './shell.ts'
 import { reconcileTopic } from './topic/reconcile.ts'
 import { claimOf, type Sight, World } from './world.ts'
 
-const workers = 4
+const workers = 4 // of a kind whose passes do much
+/** Of a kind whose passes do little but wait: for brokers, which take what comes meanwhile in one request, and the API server. */
+const manyWorkers = 32
 const passTimeoutMs = 60_000
 
 export interface OperatorOptions {
@@ -76,8 +86,8 @@ export class Operator {
     this.#queues = {
       nameServers: this.#queueOf(world.nameServers, nameServerSpec, reconcileNameServer),
       brokerSets: this.#queueOf(world.brokerSets, brokerSetSpec, reconcileBrokerSet),
-      topics: this.#queueOf(world.topics, topicSpec, reconcileTopic),
-      consumerGroups: this.#queueOf(world.consumerGroups, consumerGroupSpec, reconcileConsumerGroup),
+      topics: this.#queueOf(world.topics, topicSpec, reconcileTopic, manyWorkers),
+      consumerGroups: this.#queueOf(world.consumerGroups, consumerGroupSpec, reconcileConsumerGroup, manyWorkers),
     }
     this.#wakeOnChanges()
   }
@@ -116,13 +126,14 @@ export class Operator {
     sight: Sight<Resource<Spec, Status>>,
     schema: z.ZodType<Spec>,
     reconcile: Reconcile<Resource<Spec, Status>>,
+    workerCount = workers,
   ): WorkQueue {
     const { kind } = sight.type
     const log = this.#doors.log.with({ component: 'controller', kind })
     const { metrics } = this.#options
     const queue: WorkQueue = new WorkQueue(
       {
-        workers,
+        workers: workerCount,
         passTimeoutMs,
         work: async (key, signal) => {
           const resource = sight.get(key)
@@ -226,6 +237,7 @@ export class Operator {
         const ref = one?.spec?.nameServerRef
         if (one && ref?.name !== undefined) queues.nameServers.add(targetKey(one, ref))
       }
+      if (!concernsDeclared(before, after)) return
       for (const dependent of world.topics.by('brokerSet', key)) queues.topics.add(keyOf(dependent))
       for (const dependent of world.consumerGroups.by('brokerSet', key)) queues.consumerGroups.add(keyOf(dependent))
     })
@@ -279,4 +291,17 @@ function asksForMore(before: KubeObject | undefined, after: KubeObject | undefin
   const asked = ({ metadata: { uid, generation, deletionTimestamp, finalizers, annotations } }: KubeObject) =>
     JSON.stringify([uid, generation, deletionTimestamp, finalizers, annotations?.[annotation.restartAt]])
   return asked(before) !== asked(after)
+}
+
+/** Whether a change of a BrokerSet is one for its topics and groups, which may be thousands: where its brokers are, and what they do. */
+function concernsDeclared(before: BrokerSet | undefined, after: BrokerSet | undefined): boolean {
+  if (!before || !after) return true
+  const shown = ({ metadata: { uid, deletionTimestamp }, spec, status }: BrokerSet) =>
+    JSON.stringify([
+      uid,
+      deletionTimestamp,
+      spec,
+      status?.groupStatuses?.map(({ name, state, address }) => [name, state, address]),
+    ])
+  return shown(before) !== shown(after)
 }

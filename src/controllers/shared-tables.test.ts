@@ -59,3 +59,31 @@ test('a question that failed is asked again', async () => {
 
   expect(asked).toHaveLength(2)
 })
+
+test('few rows are asked for alone, many have the table asked for', async () => {
+  const { clock, asked, tables } = start(async () => new Map([['a', 1]]))
+  let alone = 0
+  const find = () =>
+    tables.find('x', 'a', async () => {
+      alone++
+      return 2
+    })
+
+  for (let index = 0; index < 8; index++) expect(await find()).toBe(2)
+  expect([alone, asked]).toEqual([8, []])
+  expect(await find()).toBe(1)
+  expect(await find()).toBe(1)
+  expect([alone, asked]).toEqual([8, ['x']])
+
+  await clock.advance(1001)
+  expect(await find()).toBe(2)
+})
+
+test('a table that is of no use any more is forgotten', async () => {
+  const { clock, tables } = start(async () => new Map([['a', 1]]))
+  await tables.get('x')
+  expect(clock.timers).toBe(1)
+
+  await clock.advance(2001)
+  expect(clock.timers).toBe(0)
+})

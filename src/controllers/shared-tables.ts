@@ -3,6 +3,10 @@ import type { Clock } from '../base/clock.ts'
 /** How old a table may be: short enough that nobody notices, long enough that 10,000 resources ask once. */
 const tableAgeMaxMs = 1_000
 const tablesMax = 1024
+/** Then its memory is free again; a little longer than a table is of use. */
+const forgottenMs = 2_000
+/** Rows of a broker that are asked for alone within tableAgeMaxMs; more want the whole table, which may have 10,000 rows. */
+const singlesMax = 8
 
 interface Entry<T> {
   table: Promise<Map<string, T>>
@@ -19,10 +23,27 @@ export class SharedTables<T> {
   readonly #clock: Clock
   readonly #ask: (brokerAddr: string) => Promise<ReadonlyMap<string, T>>
   readonly #entries = new Map<string, Entry<T>>()
+  readonly #singles = new Map<string, { sinceMs: number; count: number }>() // by brokerAddr
 
   constructor(clock: Clock, ask: (brokerAddr: string) => Promise<ReadonlyMap<string, T>>) {
     this.#clock = clock
     this.#ask = ask
+  }
+
+  /**
+   * One row: of the table where that is known or many rows are wanted, else by a question of its own.
+   * @returns undefined: there is none
+   */
+  async find(brokerAddr: string, name: string, askAlone: () => Promise<T | undefined>): Promise<T | undefined> {
+    const nowMs = this.#clock.monotonicMs()
+    const known = this.#entries.get(brokerAddr)
+    if (!known || nowMs - known.askedMs >= tableAgeMaxMs) {
+      const before = this.#singles.get(brokerAddr)
+      const singles = before && nowMs - before.sinceMs < tableAgeMaxMs ? before : { sinceMs: nowMs, count: 0 }
+      keep(this.#singles, brokerAddr, singles)
+      if (++singles.count <= singlesMax) return askAlone()
+    }
+    return (await this.get(brokerAddr)).get(name)
   }
 
   async get(brokerAddr: string): Promise<ReadonlyMap<string, T>> {
@@ -35,10 +56,12 @@ export class SharedTables<T> {
       return whole
     })
     const entry = { table, askedMs: this.#clock.monotonicMs(), changes }
-    this.#entries.delete(brokerAddr)
-    this.#entries.set(brokerAddr, entry)
-    const [oldest] = this.#entries.keys()
-    if (this.#entries.size > tablesMax && oldest !== undefined) this.#entries.delete(oldest)
+    keep(this.#entries, brokerAddr, entry)
+    this.#clock
+      .after(forgottenMs, () => {
+        if (this.#entries.get(brokerAddr) === entry) this.#entries.delete(brokerAddr)
+      })
+      .unref()
     table.catch(() => {
       if (this.#entries.get(brokerAddr) === entry) this.#entries.delete(brokerAddr) // the next one asks again
     })
@@ -52,6 +75,14 @@ export class SharedTables<T> {
     entry.changes.set(name, row)
     void entry.table.then((table) => set(table, name, row)).catch(() => {})
   }
+}
+
+/** Sets it as the one used last, and forgets the one used longest ago where there are too many. */
+function keep<T>(map: Map<string, T>, key: string, value: T): void {
+  map.delete(key)
+  map.set(key, value)
+  const [oldest] = map.keys()
+  if (map.size > tablesMax && oldest !== undefined) map.delete(oldest)
 }
 
 function set<T>(table: Map<string, T>, name: string, row: T | undefined): void {

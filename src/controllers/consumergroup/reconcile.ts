@@ -2,7 +2,7 @@ import { type ConsumerGroupStatus, consumerGroupSpec } from '../../crds/index.ts
 import { keepFinalizer } from '../finalizer.ts'
 import { stepsToDo } from '../on-brokers/ownership.ts'
 import { nameOnBrokers, type Place } from '../on-brokers/plan.ts'
-import { cleanUp, driftPollMs, observe, performOnEach, throwFailing } from '../on-brokers/reconcile.ts'
+import { cleanUp, driftCheckAfterMs, observe, performOnEach, throwFailing } from '../on-brokers/reconcile.ts'
 import { type Report, writeStatus } from '../perform.ts'
 import { type ConsumerGroup, consumerGroups } from '../resources.ts'
 import type { Reconcile, Shell } from '../shell.ts'
@@ -51,7 +51,7 @@ export const reconcileConsumerGroup: Reconcile<ConsumerGroup> = async (cached, s
   if (lastReset?.result !== 'Running') shell.resets.end(desired)
   throwFailing(report.status)
   const looksSoon = reset.do === 'giveUp' || (reset.do === 'wait' && reset.reason !== 'InvalidSpec')
-  return { recheckAfterMs: looksSoon ? resetPollMs : driftPollMs }
+  return { recheckAfterMs: looksSoon ? resetPollMs : driftCheckAfterMs(desired, shell.clock) }
 }
 
 /** The resource as the API server has it: a cache that lags would have a reset done twice. */

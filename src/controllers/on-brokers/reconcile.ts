@@ -1,3 +1,5 @@
+import { crc32 } from 'node:zlib'
+import type { Clock } from '../../base/clock.ts'
 import { messageOf, OperatingError } from '../../base/errors.ts'
 import type { Note, ResourceType } from '../../kube/index.ts'
 import { timeText, verdict } from '../conditions.ts'
@@ -9,10 +11,21 @@ import type { Shell } from '../shell.ts'
 import { claimOf, type Sight, type World } from '../world.ts'
 import type { Asked, Declared, Observed, Place, Words } from './plan.ts'
 
-export const driftPollMs = 60_000 // nobody tells when something is changed by hand
+const driftPollMs = 60_000 // nobody tells when something is changed by hand
+const driftPollMsLeast = 1_000
 /** How long a deletion waits for brokers that do not answer; then what they have is left where it is. */
 const deletionGraceMs = 120_000
 const deletionPollMs = 5_000
+
+/**
+ * When to look again whether all is as it should be: everything of one BrokerSet at one time, so that its brokers are asked for
+ * their tables once a period; other BrokerSets' at other times.
+ */
+export function driftCheckAfterMs({ metadata, spec }: Declared, clock: Clock): number {
+  const phaseMs = crc32(`${metadata.namespace}/${spec.brokerSetRef.name}`) % driftPollMs
+  const passedMs = (clock.monotonicMs() + phaseMs) % driftPollMs
+  return Math.max(driftPollMsLeast, driftPollMs - passedMs)
+}
 
 /** Looks for the BrokerSet and asks each of its brokers that serve, also those that serve readers only and will leave. */
 export async function observe<Resource extends Declared, Broker extends Asked<unknown>>(

@@ -92,6 +92,7 @@ export function pretendBrokers(store: ObjectStore) {
       }
     },
     topics: async (brokerAddr) => ofAddress(brokerAddr).topics,
+    topic: async (brokerAddr, topic) => ofAddress(brokerAddr).topics.get(topic),
     groups: async (brokerAddr) => ofAddress(brokerAddr).groups,
     createGroup: async (brokerAddr, group) => {
       ofAddress(brokerAddr).groups.set(group.groupName, subscriptionGroupConfig(group.groupName, group))

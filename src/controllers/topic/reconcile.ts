@@ -3,7 +3,7 @@ import { clusterNameOf } from '../brokerset/objects.ts'
 import { keepFinalizer } from '../finalizer.ts'
 import { stepsToDo } from '../on-brokers/ownership.ts'
 import { nameOnBrokers, type Place } from '../on-brokers/plan.ts'
-import { cleanUp, driftPollMs, observe, performOnEach, throwFailing } from '../on-brokers/reconcile.ts'
+import { cleanUp, driftCheckAfterMs, observe, performOnEach, throwFailing } from '../on-brokers/reconcile.ts'
 import { writeStatus } from '../perform.ts'
 import { targetKey } from '../references.ts'
 import { type BrokerSet, hostPort, namesrvPort, type Topic, topics } from '../resources.ts'
@@ -26,7 +26,7 @@ export const reconcileTopic: Reconcile<Topic> = async (desired, shell) => {
   await keepFinalizer(topics, desired, desired.spec.deletionPolicy === 'Delete', shell)
   const nowMs = shell.clock.now()
   const ask = async (place: Place, peerAddrs: readonly string[]): Promise<ObservedBroker> => {
-    const has = (await admin.topics(place.brokerAddr)).get(topic)
+    const has = await admin.topic(place.brokerAddr, topic)
     const broker = { ...place, has, isPlaced: isPlacedOn(desired, place.brokerName) }
     const drain = mayBeOver(desired, broker, nowMs)
     if (!drain) return broker
@@ -41,7 +41,7 @@ export const reconcileTopic: Reconcile<Topic> = async (desired, shell) => {
   const { recheckAfterMs, ...report } = reportOf(desired, observed, steps, failures, nowMs)
   await writeStatus(topics, desired, report, shell)
   throwFailing(report.status)
-  return { recheckAfterMs: recheckAfterMs ?? driftPollMs }
+  return { recheckAfterMs: recheckAfterMs ?? driftCheckAfterMs(desired, shell.clock) }
 }
 
 async function perform({ do: deed, brokerAddr, topic }: Step, { admin }: Shell): Promise<void> {
