@@ -1,5 +1,8 @@
 import { type KubeObject, keyOf } from './object.ts'
 
+/** Where `kubectl apply` keeps the whole object once more, as a text. */
+const lastApplied = 'kubectl.kubernetes.io/last-applied-configuration'
+
 /** What changed: before and after; before alone: it is gone, after alone: it is new. */
 export interface Change<T> {
   before: T | undefined
@@ -38,6 +41,7 @@ export class Cache<T extends KubeObject> {
 
   put(object: T): Change<T> {
     delete object.metadata.managedFields // half the size of an object, and nobody here reads it
+    delete object.metadata.annotations?.[lastApplied]
     const key = keyOf(object)
     const before = this.#objects.get(key)
     if (before) this.#unindex(key, before)

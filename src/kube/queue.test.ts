@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals'
+import { OperatingError } from '../base/errors.ts'
 import { nodeRandom } from '../base/node/random.ts'
 import { ManualClock } from '../base/testing/clock.ts'
 import { WorkQueue } from './queue.ts'
@@ -170,4 +171,18 @@ test('stopping waits for the passes under way and starts no more', async () => {
   queue.add('c')
   await clock.advance(10_000)
   expect(keys()).toEqual(['a'])
+})
+
+test('who was told when to come back does not come sooner', async () => {
+  let passes = 0
+  const { clock, queue } = start(async () => {
+    passes++
+    throw new OperatingError('KUBE_REFUSED', { status: 429, retryAfterMs: 5000 })
+  })
+  queue.add('a')
+  await clock.advance(4999)
+  expect(passes).toBe(1)
+
+  await clock.advance(2)
+  expect(passes).toBe(2)
 })

@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../base/clock.ts'
-import { OperatingError } from '../base/errors.ts'
+import { isOperatingError, OperatingError } from '../base/errors.ts'
 import type { Random } from '../base/random.ts'
 import { Backoff } from './backoff.ts'
 
@@ -8,7 +8,7 @@ export interface QueueOptions {
   /** How long one pass may take; its signal is aborted then, and the pass counts as failed. */
   passTimeoutMs: number
   backoff?: { firstMs: number; mostMs: number }
-  /** Does the work for key. Throws to be tried again with back-off. */
+  /** Does the work for key. Throws to be tried again with back-off, not before facts.retryAfterMs of an OperatingError. */
   work: (key: string, signal: AbortSignal) => Promise<{ againAfterMs: number | undefined }>
   /** Told about every end of a pass. */
   done?: (key: string, elapsedMs: number, error: unknown) => void
@@ -132,7 +132,7 @@ export class WorkQueue {
       failure = pass.signal.aborted ? pass.signal.reason : error
       const backoff = this.#backoffs.get(key) ?? new Backoff(this.#options.backoff ?? defaultBackoff, this.#random)
       this.#backoffs.set(key, backoff)
-      this.addAfter(key, backoff.next())
+      this.addAfter(key, backoff.next(isOperatingError(failure) ? failure.facts.retryAfterMs : undefined))
     } finally {
       deadline.cancel()
       this.#stopping.signal.removeEventListener('abort', end)
