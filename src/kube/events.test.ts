@@ -71,11 +71,11 @@ test('of very many events a few are written, and warnings are not kept out by th
     note('made', `Made${at}`)
     await clock.advance(1)
   }
-  expect(events()).toHaveLength(109)
+  expect(events()).toHaveLength(101)
 
   note('all read', 'DrainBlocked', 'Warning')
   await clock.advance(10_000)
   note('made', 'Made1000')
   await clock.turn()
-  expect(events()).toHaveLength(111)
+  expect(events()).toHaveLength(103)
 })

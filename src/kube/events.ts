@@ -13,7 +13,7 @@ export interface Note {
 const underWayMax = 50 // more are dropped: events are a courtesy, never a burden
 const rememberedMax = 1000
 /** Events that may be written at once, and then so many a second; each for those of one type: ten thousand topics tell less of each. */
-const burst = { most: 100, perSecond: 10 }
+const burst = { most: 100, perSecond: 2 }
 const silentMs = 600_000 // the same note about the same object is not written again sooner
 const togetherMs = 600_000 // notes of one reason about one object within this long …
 const togetherFrom = 10 // … share one event from this many on
