@@ -75,6 +75,7 @@ export class Operator {
   readonly #stop = new AbortController()
   #running: Promise<unknown> = Promise.resolve()
   #leads = false
+  #isStopping = false
 
   constructor(options: OperatorOptions, doors: Pick<Doors, 'clock' | 'random' | 'log'>) {
     this.#options = options
@@ -117,6 +118,7 @@ export class Operator {
 
   /** Ends passes under way and watches. */
   async stop(): Promise<void> {
+    this.#isStopping = true
     await Promise.all(Object.values(this.#queues).map((queue) => queue.stop()))
     this.#stop.abort()
     await this.#running
@@ -158,8 +160,7 @@ export class Operator {
           if (failure === undefined) log.debug(fields, 'pass done')
           else if (isNamespaceGoing(failure)) log.debug(fields, 'the namespace is being deleted')
           else if (isRefused(failure, 409)) log.debug(fields, 'the resource changed meanwhile, looking again')
-          else if (!this.#stop.signal.aborted)
-            log.warn({ ...fields, err: messageOf(failure) }, 'pass failed, trying again')
+          else if (!this.#isStopping) log.warn({ ...fields, err: messageOf(failure) }, 'pass failed, trying again')
         },
       },
       this.#doors,

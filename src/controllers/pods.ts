@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { annotation, label, operatorName, type PodTemplate } from '../crds/index.ts'
 import type { KubeObject, OwnerReference, Pod, PodSpec, StatefulSet } from '../kube/index.ts'
 import { healthPort } from './resources.ts'
@@ -133,7 +133,7 @@ export function ownedBy(owner: KubeObject): OwnerReference[] {
 
 /** A short digest of any JSON value. */
 export function digest(value: unknown): string {
-  return createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16)
+  return hash('sha256', JSON.stringify(value)).slice(0, 16)
 }
 
 export function isPodReady(pod: Pod): boolean {
