@@ -8,16 +8,18 @@ const root = resolve(import.meta.dirname, '../..')
 const stopTimeoutMs = 30_000
 const pollMs = 50
 
-/** The operator, started as its pod starts it. */
+/** The operator, started as its pod starts it, and again when it ends by itself. */
 export class OperatorProcess {
-  readonly #child: ChildProcess
   readonly #health: string
   readonly startedMs = performance.now()
+  #child!: ChildProcess
+  #isStopping = false
+  /** How often it ended by itself, as it does when it could not renew its Lease in time. */
+  restarts = 0
 
   /** @param nodeArgs of Node itself, such as --cpu-prof */
   constructor(options: { kubeconfig: string; dir: string; healthPort: number; nodeArgs: readonly string[] }) {
     const { kubeconfig, dir, healthPort, nodeArgs } = options
-    const output = openSync(join(dir, 'operator.log'), 'a')
     const args = [
       '--kubeconfig',
       kubeconfig,
@@ -26,14 +28,26 @@ export class OperatorProcess {
       '--health-port',
       String(healthPort),
     ]
-    this.#child = spawn(process.execPath, [...nodeArgs, join(root, 'src/main.js'), 'operator', ...args], {
-      stdio: ['ignore', output, output],
-      cwd: dir,
-      env: { ...process.env, POD_IP: '127.0.0.1' },
-    })
-    closeSync(output)
+    const start = () => {
+      const output = openSync(join(dir, 'operator.log'), 'a')
+      this.#child = spawn(process.execPath, [...nodeArgs, join(root, 'src/main.js'), 'operator', ...args], {
+        stdio: ['ignore', output, output],
+        cwd: dir,
+        env: { ...process.env, POD_IP: '127.0.0.1' },
+      })
+      closeSync(output)
+      this.#child.once('exit', () => {
+        if (this.#isStopping) return
+        this.restarts++
+        start()
+      })
+    }
+    start()
     this.#health = `http://127.0.0.1:${healthPort}`
-    process.once('exit', () => this.#child.kill('SIGKILL'))
+    process.once('exit', () => {
+      this.#isStopping = true
+      this.#child.kill('SIGKILL')
+    })
   }
 
   get pid(): number {
@@ -59,6 +73,7 @@ export class OperatorProcess {
   }
 
   async stop(): Promise<void> {
+    this.#isStopping = true
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
     this.#child.kill('SIGTERM')
     const isGone = await Promise.race([once(this.#child, 'exit').then(() => true), sleep(stopTimeoutMs, false)])

@@ -45,6 +45,7 @@ const root = resolve(import.meta.dirname, '../..')
 const dir = join(root, '.work/bench-operator')
 const say = (text: string) => console.error(`${new Date().toISOString().slice(11, 19)} ${text}`)
 
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130)) // ends the others
 rmSync(dir, { recursive: true, force: true })
 mkdirSync(join(dir, 'pods'), { recursive: true })
 const plane = new ControlPlane(dir)
@@ -137,21 +138,22 @@ interface Bed {
 
 /** What everybody takes of the machine meanwhile. */
 function meter({ operator, pods }: Bed) {
-  const pids: Record<string, number> = {
-    operator: operator.pid,
+  const pids = () => ({
+    operator: operator.pid, // another one after it ended by itself
     'kube-apiserver': plane.pidOf('kube-apiserver'),
     etcd: plane.pidOf('etcd'),
     brokers: pods.hostPid,
     user: process.pid,
-  }
-  const read = () => Object.fromEntries(Object.entries(pids).map(([name, pid]) => [name, cpuOf(pid)]))
+  })
+  const read = () => Object.fromEntries(Object.entries(pids()).map(([name, pid]) => [name, cpuOf(pid)]))
   const [before, machine, startedMs] = [read(), machineCpu(), performance.now()]
   return () => {
     const now = read()
-    const taken = Object.keys(pids).map((name): [string, number] => [name, now[name]! - before[name]!])
+    const taken = Object.keys(now).map((name): [string, number] => [name, Math.max(0, now[name]! - before[name]!)])
     const own = taken.reduce((sum, [, seconds]) => sum + seconds, 0)
     const others = (machineCpu() - machine - own) / ((performance.now() - startedMs) / 1000)
-    return `CPU s: ${taken.map(([name, seconds]) => `${name} ${seconds.toFixed(1)}`).join(', ')}; other cores ${others.toFixed(1)}`
+    const restarted = operator.restarts > 0 ? `; the operator ended ${operator.restarts} times by itself` : ''
+    return `CPU s: ${taken.map(([name, seconds]) => `${name} ${seconds.toFixed(1)}`).join(', ')}; other cores ${others.toFixed(1)}${restarted}`
   }
 }
 
