@@ -17,7 +17,7 @@ import {
   type Outcome,
 } from './outcomes.ts'
 import type { Peer } from './peer.ts'
-import { cutOffFrame, floodPull } from './requests.ts'
+import { cutOffFrame, floodPull, floodRequest } from './requests.ts'
 import { idleSeconds, type Stage } from './stage.ts'
 
 /** One way to misbehave on one connection. */
@@ -204,6 +204,15 @@ const unreadFlood: Attack = (peer, _, stage) => {
   return unread(peer, stage, [Buffer.concat(Array.from({ length: 400 }, (_, opaque) => floodPull(opaque)))])
 }
 
+/** A peer that reads late, but does: its requests waited, and none of them is forgotten. */
+const lateReader: Attack = async (peer, chance, stage) => {
+  peer.stopReading()
+  for (let opaque = 0; opaque < 20; opaque++) peer.ask(floodRequest(opaque), floodPull(opaque))
+  await nodeClock.sleep(chance.int((idleSeconds * 1_000) / 4))
+  peer.readAgain()
+  return isAnswered(peer, stage)
+}
+
 const silence: Attack = (peer, chance, stage) => {
   if (chance.is(0.7)) return isClosedWhenIdle(peer, stage)
   peer.endWriting()
@@ -235,6 +244,7 @@ export const attacks: readonly { name: string; weight: number; attack: Attack }[
   { name: 'almost large', weight: 2, attack: almostLarge },
   { name: 'unread answers', weight: 2, attack: unreadAnswers },
   { name: 'unread flood', weight: 1, attack: unreadFlood },
+  { name: 'late reader', weight: 1, attack: lateReader },
   { name: 'silence', weight: 2, attack: silence },
   { name: 'gone', weight: 5, attack: gone },
 ]

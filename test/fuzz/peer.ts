@@ -126,6 +126,10 @@ export class Peer {
     this.#socket.pause()
   }
 
+  readAgain(): void {
+    this.#socket.resume()
+  }
+
   destroy(): void {
     this.#tcp.destroy()
   }

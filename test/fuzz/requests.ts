@@ -1,4 +1,5 @@
 import { RequestCode } from '../../src/remoting/codes.ts'
+import type { Command } from '../../src/remoting/command.ts'
 import { encodeCommand } from '../../src/remoting/frame.ts'
 import { pullFields, sendFields } from '../../src/remoting/testing/requests.ts'
 import { floodTopic } from './corpus.ts'
@@ -20,11 +21,16 @@ export function routeRequest(topic: string): GoodRequest {
   return { code: RequestCode.GET_ROUTEINFO_BY_TOPIC, extFields: { topic } }
 }
 
-/** A small request with a large answer: the frame of a pull of floodTopic's message. */
+/** The frame of floodRequest. */
 export function floodPull(opaque: number): Buffer {
+  return encodeCommand(floodRequest(opaque))
+}
+
+/** A small request with a large answer: a pull of floodTopic's message. */
+export function floodRequest(opaque: number): Command {
   const extFields = pullFields({ consumerGroup: 'flood', topic: floodTopic, maxMsgNums: 1 })
   const rest = { language: 'JAVA', version: 513, remark: undefined, body: Buffer.alloc(0) }
-  return encodeCommand({ code: RequestCode.PULL_MESSAGE, flag: 0, opaque, extFields, ...rest })
+  return { code: RequestCode.PULL_MESSAGE, flag: 0, opaque, extFields, ...rest }
 }
 
 /** The beginning of a frame of 100,000 bytes, with a JSON header of 1,000. */
