@@ -242,6 +242,10 @@ export class Faults {
       disk.memory.syncFailure = undefined
       if (end === 'stop') unit.stop()
       else unit.die(end)
+      // what the next process built on may not be there any more
+      this.#world.timeline.after(random.between(3_000, 15_000), () => {
+        if (!this.#isHealed) unit.die('powerCut')
+      })
     })
   }
 
