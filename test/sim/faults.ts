@@ -1,3 +1,4 @@
+import { offsetName } from '../../src/runtime-broker/store/segments.ts'
 import { storeDir, type Unit } from './cluster.ts'
 import { usualLatencyMs } from './doors/network.ts'
 import type { SeededRandom } from './doors/random.ts'
@@ -249,17 +250,16 @@ export class Faults {
     })
   }
 
-  /** Some bytes of the log cannot be read. */
+  /** Some bytes of the log cannot be read: often those that come next, which everybody wants. */
   #badSector(unit: Unit, random: SeededRandom): void {
     const { name, disk } = unit.machine
-    const segments = disk.memory.list(`${storeDir}/commitlog`)
-    if (segments.length === 0) return
-    const segment = random.one(segments)
-    const start = random.int(segment.sizeBytes)
-    const end = start + random.one([1, 8, 64]) * sectorBytes
-    const damaged = `${storeDir}/commitlog/${segment.name}`
+    const newest = Math.max(0, ...[...this.#history.sent.values()].map(({ ack }) => ack?.phyOffset ?? 0))
+    const phyOffset = random.is(0.7) ? newest : random.int(newest + 1)
+    const start = phyOffset % this.#scenario.segmentBytes
+    const end = start + random.one([8, 64]) * sectorBytes
+    const damaged = `${storeDir}/commitlog/${offsetName(phyOffset - start)}`
     disk.memory.isDamaged = (path, position, bytes) => path === damaged && position < end && start < position + bytes
-    this.#forAWhile(random.scaled(200, 10_000), `damage of ${name} at ${segment.name}+${start}`, () => {
+    this.#forAWhile(random.scaled(200, 10_000), `damage of ${name} at phyOffset ${phyOffset}`, () => {
       disk.memory.isDamaged = () => false
     })
   }
