@@ -164,6 +164,14 @@ test('a broker that came back at a new address survives the loss of the old one'
   expect(routes.brokerCount).toBe(1)
 })
 
+test('a broker that comes back by another name leaves nothing by the old one', () => {
+  const routes = routesWith({}, { brokerName: 'b', topics: ['X', 'Z'] })
+
+  expect([...routes.clusterInfo().brokerAddrTable.keys()]).toEqual(['b'])
+  expect(routes.topics().sort()).toEqual(['X', 'Z'])
+  expect(routes.brokerCount).toBe(1)
+})
+
 test('the last broker of a group takes its queues, topics and cluster along', () => {
   const routes = routesWith({}, { clusterName: 'D', brokerName: 'b', brokerAddr: '10.0.1.0:10911', topics: ['X', 'Z'] })
 

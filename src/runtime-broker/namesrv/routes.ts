@@ -163,6 +163,8 @@ export class Routes {
     const key = liveKey(registration)
     const known = this.#live.get(key)
     if (known === undefined && this.#live.size >= this.#limits.brokersMax) return { status: 'refused' }
+    // Who has another name at an old address: nobody would ever notice that it is gone by the old one.
+    if (known !== undefined && known.brokerName !== brokerName) this.unregister(known)
 
     const group = this.#groups.get(brokerName) ?? newGroup(registration)
     const holder = group.addrs.get(brokerId)
