@@ -51,14 +51,7 @@ export const text: Field<string> = field<string>(
   (received) => received,
   (value) => value,
 )
-export const int32: Field<number> = field<number>(
-  'int32',
-  (received) => {
-    const value = parseInteger(received)
-    return value !== undefined && value >= -0x8000_0000 && value <= 0x7fff_ffff ? value : undefined
-  },
-  String,
-)
+export const int32: Field<number> = field<number>('int32', parseInt32, String)
 /** A Java long that must stay below 2^53 in magnitude: offsets, times and counts do. */
 export const int64: Field<number> = field<number>('int64', parseInteger, String)
 /** A Java long of any size, a bigint from 2^53 on (the Go client counts subVersion in nanoseconds). */
@@ -137,8 +130,14 @@ function encodeFields(rows: readonly Row[], header: Record<string, unknown>): Re
   return extFields
 }
 
+/** As parseInteger; undefined also beyond 32 bits. */
+export function parseInt32(received: string): number | undefined {
+  const value = parseInteger(received)
+  return value !== undefined && value >= -0x8000_0000 && value <= 0x7fff_ffff ? value : undefined
+}
+
 /** Reads a decimal integer as Java does (sign allowed, nothing around it). @returns undefined for all else and from 2^53 on */
-function parseInteger(received: string): number | undefined {
+export function parseInteger(received: string): number | undefined {
   const first = received.charCodeAt(0)
   const start = first === 0x2d || first === 0x2b ? 1 : 0 // - or +
   if (received.length === start || received.length > start + 19) return undefined

@@ -2,9 +2,9 @@ import { isOperatingError, type OperatingError } from '../../../base/errors.ts'
 import { RequestCode, ResponseCode } from '../../../remoting/codes.ts'
 import { type LateFrame, responseFrame } from '../../../remoting/frame.ts'
 import {
+  decodeSendMessageV2,
   type SendMessageRequest,
   sendMessageRequest,
-  sendMessageRequestV2,
   sendMessageResponse,
 } from '../../../remoting/headers/send-message.ts'
 import { encodeHost, offsetMsgIdOf, PropertyName, readProperty, tagsCodeOf } from '../../../remoting/message/index.ts'
@@ -25,8 +25,8 @@ import { deadLetterTopic, isHalfMessage, isTransactional, queueToSend, topicToSe
 
 /** Stores one message, or a batch of one queue; answers when it is as safe as the broker's flushDiskType says. */
 export const sendMessage = processor(RequestCode.SEND_MESSAGE, sendMessageRequest, send)
-export const sendMessageV2 = processor(RequestCode.SEND_MESSAGE_V2, sendMessageRequestV2, send)
-export const sendBatchMessage = processor(RequestCode.SEND_BATCH_MESSAGE, sendMessageRequestV2, send)
+export const sendMessageV2 = processor(RequestCode.SEND_MESSAGE_V2, { decode: decodeSendMessageV2 }, send)
+export const sendBatchMessage = processor(RequestCode.SEND_BATCH_MESSAGE, { decode: decodeSendMessageV2 }, send)
 
 function send(header: SendMessageRequest, broker: Broker, request: Request): Outcome {
   let refusal: Response | undefined
