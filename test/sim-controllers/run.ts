@@ -1,30 +1,84 @@
 /**
- * Controllers under seeds: npm run sim:controllers -- [--seeds N] [--first SEED]
+ * Controllers under seeds; or shows that it finds bugs that are planted.
+ *   npm run sim:controllers -- [--seeds N] [--first SEED] [--workers N] [--mutant NAME]
+ *   npm run sim:controllers -- --mutants [--seeds N]
  * Ends with `controllers: N passed, M failed`; a seed that failed is printed with its story, and is the same story again with
  * `--seeds 1 --first SEED`.
  */
+import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
-import { runSeed } from './seed.ts'
+import { plant } from '../sim/mutants/plant.ts'
+import { runSeeds } from '../sim/workers.ts'
+import { mutants } from './mutants.ts'
+import type { Outcome } from './seed.ts'
 
-const { values } = parseArgs({
-  options: { seeds: { type: 'string', default: '20' }, first: { type: 'string', default: '1' } },
+const mutantSeeds = 200
+
+const { values: flags } = parseArgs({
+  options: {
+    seeds: { type: 'string' },
+    first: { type: 'string', default: '1' },
+    workers: { type: 'string', default: String(availableParallelism()) },
+    mutants: { type: 'boolean', default: false },
+    mutant: { type: 'string' }, // plants this one
+    worker: { type: 'boolean', default: false }, // takes seeds from its parent
+  },
 })
-let passed = 0
-let failed = 0
-let crashes = 0
-let restarts = 0
-let removals = 0
-for (let seed = Number(values.first); seed < Number(values.first) + Number(values.seeds); seed++) {
-  const outcome = await runSeed(seed)
-  crashes += outcome.crashes
-  restarts += outcome.restarts
-  removals += outcome.removals
-  if (outcome.violations.length === 0) passed++
-  else {
-    failed++
-    console.log([`seed ${seed}:`, ...outcome.trace, ...outcome.violations.map((one) => `VIOLATED ${one}`)].join('\n  '))
-  }
+const program = import.meta.filename
+const workers = Number(flags.workers)
+const seedsFrom = (count: number) => Array.from({ length: count }, (_, at) => Number(flags.first) + at)
+
+async function all(): Promise<number> {
+  const startedMs = performance.now()
+  const seeds = seedsFrom(Number(flags.seeds ?? 20))
+  const sums = { crashes: 0, restarts: 0, removals: 0 }
+  let failed = 0
+  let done = 0
+  const args = flags.mutant === undefined ? [] : ['--mutant', flags.mutant]
+  await runSeeds<Outcome>(seeds, { workers, args, program }, ({ seed, trace, violations, ...counts }) => {
+    for (const key of ['crashes', 'restarts', 'removals'] as const) sums[key] += counts[key]
+    if (violations.length > 0) {
+      failed++
+      console.log([`seed ${seed}:`, ...trace, ...violations.map((one) => `VIOLATED ${one}`)].join('\n  '))
+    }
+    const seconds = Math.round((performance.now() - startedMs) / 1000)
+    if (++done % 200 === 0) console.log(`${done} of ${seeds.length} seeds, ${seconds} s`)
+    return true
+  })
+  const { crashes, restarts, removals } = sums
+  console.log(`${crashes} operators died, ${restarts} brokers were restarted, ${removals} groups removed`)
+  console.log(`controllers: ${done - failed} passed, ${failed} failed`)
+  return failed
 }
-console.log(`${crashes} operators died, ${restarts} brokers were restarted, ${removals} groups removed`)
-console.log(`controllers: ${passed} passed, ${failed} failed`)
-process.exitCode = failed > 0 ? 1 : 0
+
+async function allMutants(): Promise<number> {
+  const seeds = seedsFrom(Number(flags.seeds ?? mutantSeeds))
+  let missed = 0
+  for (const { name } of mutants) {
+    let tried = 0
+    let found: Outcome | undefined
+    await runSeeds<Outcome>(seeds, { workers, args: ['--mutant', name], program }, (outcome) => {
+      tried++
+      if (outcome.violations.length > 0) found ??= outcome
+      return found === undefined
+    })
+    if (found === undefined) missed++
+    const how = found === undefined ? `NOT FOUND in ${tried} seeds` : `found in ${tried} seeds: ${found.violations[0]}`
+    console.log(`${name}: ${how}`)
+  }
+  console.log(`controllers: ${mutants.length - missed} passed, ${missed} failed`)
+  return missed
+}
+
+if (flags.mutant !== undefined) {
+  const mutant = mutants.find(({ name }) => name === flags.mutant)
+  if (mutant === undefined) throw new Error(`no mutant is named ${flags.mutant}`)
+  plant(mutant)
+}
+if (flags.worker) {
+  const { runSeed } = await import('./seed.ts') // after the mutant was planted
+  process.on('message', (seed: number) => void runSeed(seed).then((outcome) => process.send!(outcome)))
+} else {
+  const failed = flags.mutants ? await allMutants() : await all()
+  process.exitCode = failed > 0 ? 1 : 0
+}

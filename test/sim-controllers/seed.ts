@@ -10,7 +10,7 @@ import {
 import { brokerKey, type PretendedBroker } from '../../src/controllers/testing/brokers.ts'
 import { annotation, apiVersion, label, liveBrokerSettings } from '../../src/crds/index.ts'
 import type { KubeObject, Pod, ResourceType, StatefulSet } from '../../src/kube/index.ts'
-import type { Faults } from './line.ts'
+import { type Faults, noFaults } from './line.ts'
 import { namespace, Stage } from './stage.ts'
 
 export interface Outcome {
@@ -31,7 +31,19 @@ const newsMsMax = 15_000
 const producerPollMs = 30_000 // so often producers ask where they may send
 const tickMs = 500
 
-const faults: Faults = { refused: 0.02, conflict: 0.02, lost: 0.01, cut: 0.02, late: 0.05, doubled: 0.03, crash: 0.02 }
+const faults: Faults = {
+  refused: 0.02,
+  conflict: 0.02,
+  lost: 0.01,
+  cut: 0.02,
+  stale: 0.2,
+  late: 0.05,
+  doubled: 0.03,
+  crash: 0.02,
+}
+/** One seed of so many is of operators that die after every other write. */
+const frailEvery = 8
+const frail = 0.5
 
 const resources: [ResourceType, string, object][] = [
   [nameServers, 'mq', { replicas: 2 }],
@@ -47,7 +59,7 @@ const resources: [ResourceType, string, object][] = [
  */
 export async function runSeed(seed: number): Promise<Outcome> {
   const outcome: Outcome = { seed, trace: [], violations: [], crashes: 0, restarts: 0, removals: 0 }
-  const stage = new Stage(seed, (method, path) => witness(method, path))
+  const stage = new Stage(seed, { arrives: witness, releases })
   const { chance, clock, pretended } = stage
   const at = () => `${(clock.monotonicMs() / 1000).toFixed(1)} s`
   const violated = (rule: string) => void outcome.violations.push(`${at()}: ${rule}`)
@@ -61,6 +73,13 @@ export async function runSeed(seed: number): Promise<Outcome> {
     const name = path.slice(path.lastIndexOf('/') + 1)
     if (path.includes('/statefulsets/')) removes(name)
     if (path.includes('/pods/')) restarts(name)
+  }
+
+  /** A master that registers must have what clients will look for there. */
+  function releases(broker: PretendedBroker): void {
+    if (clock.monotonicMs() < newsMsMax) return // the operator may not know yet what there is
+    if (!broker.topics.has('orders') || !broker.groups.has('billing'))
+      violated('a broker is let go without its topics and groups')
   }
 
   function removes(name: string): void {
@@ -93,7 +112,7 @@ export async function runSeed(seed: number): Promise<Outcome> {
   /** Producers write where they may; consumers read, sometimes slowly, and now and then not at all for a while. */
   function talk(): void {
     const nowMs = clock.monotonicMs()
-    if (stage.faults === faults && nowMs > readsAgainMs && chance.is(0.02))
+    if (stage.faults.refused > 0 && nowMs > readsAgainMs && chance.is(0.02))
       readsAgainMs = nowMs + chance.whole(20, 120) * 1000
     for (const pod of stage.pods()) {
       const group = pod.metadata.labels?.[label.group]
@@ -176,7 +195,8 @@ export async function runSeed(seed: number): Promise<Outcome> {
     const object = { apiVersion, kind: type.kind, metadata: { namespace, name }, spec } as KubeObject
     await stage.act(stage.client.create(type, object))
   }
-  stage.faults = faults
+  const trouble = seed % frailEvery === 0 ? { ...faults, crash: frail } : faults
+  stage.faults = trouble
   const endMs = clock.monotonicMs() + storyMs
   while (clock.monotonicMs() < endMs) {
     await live(chance.whole(1, 60) * 1000)
@@ -184,7 +204,7 @@ export async function runSeed(seed: number): Promise<Outcome> {
     await ask(type, name, patch)
   }
 
-  stage.faults = { ...faults, refused: 0, conflict: 0, lost: 0, cut: 0, late: 0, doubled: 0, crash: 0 }
+  stage.faults = noFaults
   for (const [type, name] of resources) await ask(type, name, { spec: { paused: false } })
   for (const [type, name] of resources.slice(0, 2)) await ask(type, name, { spec: { hibernate: false } })
   let unsettled = unsettledOf(stage)

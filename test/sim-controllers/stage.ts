@@ -5,7 +5,7 @@ import type { MqAdmin } from '../../src/controllers/admin.ts'
 import { OperatorMetrics } from '../../src/controllers/metrics.ts'
 import { Operator } from '../../src/controllers/operator.ts'
 import { brokerPort } from '../../src/controllers/resources.ts'
-import { brokerKey, pretendBrokers } from '../../src/controllers/testing/brokers.ts'
+import { brokerKey, type PretendedBroker, pretendBrokers } from '../../src/controllers/testing/brokers.ts'
 import { customResourceDefinition, definitions, label } from '../../src/crds/index.ts'
 import { KubeClient, type KubeObject, type Pod, type Service } from '../../src/kube/index.ts'
 import { Catalog } from '../../src/local-cluster/api-server/catalog.ts'
@@ -18,12 +18,18 @@ import { SeededRandom } from '../sim/doors/random.ts'
 import { type Faults, type Handle, Line, noFaults } from './line.ts'
 
 export const namespace = 'shop'
-const crashesMax = 8
+const crashesMax = 40
 const writesMax = 1000
 const token = 'secret'
+const customResourceDefinitions = definitions.map(customResourceDefinition)
 
-/** What a writing request of an operator is about to do. */
-export type Witness = (method: string, path: string) => void
+/** Told what an operator is about to do. */
+export interface Witness {
+  /** A request to the API server. */
+  arrives(method: string, path: string): void
+  /** Lets a broker register. */
+  releases(broker: PretendedBroker): void
+}
 
 /**
  * A Kubernetes without pods that run, brokers that only remember, and one operator at a time that dies now and then. Time
@@ -57,7 +63,13 @@ export class Stage {
     startControllers(registry, this.#doors)
     this.#handle = createApiHandler({ registry, token, readLog: async function* () {} }, this.#doors)
     this.client = this.#clientOver(
-      new Line({ handle: this.#handle, clock, chance: new SeededRandom(0), faults: () => noFaults }),
+      new Line({
+        handle: this.#handle,
+        clock,
+        chance: new SeededRandom(0),
+        faults: () => noFaults,
+        revision: () => store.revision,
+      }),
     )
     store.listen(() => this.#startPods())
   }
@@ -65,8 +77,7 @@ export class Stage {
   /** Makes the definitions, and the first operator. */
   async open(): Promise<void> {
     const type = { apiVersion: 'apiextensions.k8s.io/v1', plural: 'customresourcedefinitions', kind: '' }
-    for (const definition of definitions)
-      await this.act(this.client.create(type, customResourceDefinition(definition) as never))
+    for (const definition of customResourceDefinitions) await this.act(this.client.create(type, definition as never))
     const namespaces = { apiVersion: 'v1', kind: 'Namespace', plural: 'namespaces' }
     const object = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } } as KubeObject
     await this.act(this.client.create(namespaces, object))
@@ -125,7 +136,8 @@ export class Stage {
       clock,
       chance,
       faults: () => this.faults,
-      arrives: this.#witness,
+      revision: () => this.store.revision,
+      arrives: this.#witness.arrives,
       wrote: (method, path) => {
         if (!path.includes('/events')) this.#note(`${method} ${path}`)
         this.#mayCrash()
@@ -173,6 +185,11 @@ export class Stage {
         throw new OperatingError('CONNECT_FAILED', { address: args[0] })
       const asksBroker = name !== 'brokers' && name !== 'deleteRoute'
       if (asksBroker && !this.podAt(String(args[0]))) throw new OperatingError('CONNECT_FAILED', { address: args[0] })
+      if (name === 'release') {
+        const pod = this.podAt(String(args[0]))
+        const broker = pod && pretended.brokers.get(brokerKey(pod))
+        if (broker) this.#witness.releases(broker)
+      }
       const answer = await (pretended.admin[name] as (...args: unknown[]) => Promise<unknown>)(...args)
       if (/^(setP|create|delete|change|release|reset)/.test(name)) {
         this.#note(`${name} ${args[0]}`)
