@@ -79,31 +79,31 @@ async function onKubernetes(): Promise<void> {
       await open('e2e-rolled'),
       await open('e2e-many'),
     ]
-    const tracks: { stage: Stage; base: Case[]; then: Case[]; later: Case[] }[] = [
+    const tracks: { stage: Stage; base: Case[]; next: Case[]; later: Case[] }[] = [
       {
         stage: main,
         base: firstLight,
-        then: [...consumerGroups, ...scale],
+        next: [...consumerGroups, ...scale],
         later: [...podFailures, ...scaleInCancelled, ...scaleIn],
       },
-      { stage: copied, base: replication.slice(0, 1), then: replication.slice(1), later: [] },
+      { stage: copied, base: replication.slice(0, 1), next: replication.slice(1), later: [] },
       {
         stage: named,
         base: nameServers.slice(0, 1),
-        then: [...nameServers.slice(1), ...effects],
+        next: [...nameServers.slice(1), ...effects],
         later: operatorFailures,
       },
-      { stage: rolled, base: nameServers.slice(0, 1), then: rolls, later: [] },
+      { stage: rolled, base: nameServers.slice(0, 1), next: rolls, later: [] },
     ]
     const isUp = new Set<Stage>()
     await Promise.all(
-      tracks.map(async ({ stage, base, then, later }) => {
-        if (await run(stage, base, [...then, ...later])) isUp.add(stage)
+      tracks.map(async ({ stage, base, next, later }) => {
+        if (await run(stage, base, [...next, ...later])) isUp.add(stage)
       }),
     )
     const upon = (stage: Stage, cases: Case[]) => (isUp.has(stage) ? run(stage, cases) : tally.skip(cases))
     await Promise.all([
-      ...tracks.map(({ stage, then }) => upon(stage, then)),
+      ...tracks.map(({ stage, next }) => upon(stage, next)),
       run(crowd, many), // now that the others have begun: its forty pods take both processors for a minute
     ])
     // not beside the others: some of them look at what the operator says at that moment
