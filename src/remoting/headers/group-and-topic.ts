@@ -45,3 +45,11 @@ export const consumeMessageDirectlyRequest = headerCodec('ConsumeMessageDirectly
   groupSysFlag: optional(int32),
 })
 export type ConsumeMessageDirectlyRequest = HeaderOf<typeof consumeMessageDirectlyRequest>
+
+/** QUERY_CORRECTION_OFFSET. Source: Apache RocketMQ 5, QueryCorrectionOffsetHeader. */
+export const queryCorrectionOffsetRequest = headerCodec('QueryCorrectionOffsetHeader', {
+  topic: text,
+  compareGroup: text,
+  filterGroups: withDefault(text, ''), // joined by commas; left out
+})
+export type QueryCorrectionOffsetRequest = HeaderOf<typeof queryCorrectionOffsetRequest>

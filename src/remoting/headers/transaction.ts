@@ -14,6 +14,13 @@ export const endTransactionRequest = headerCodec('EndTransactionRequestHeader', 
 })
 export type EndTransactionRequest = HeaderOf<typeof endTransactionRequest>
 
+/** RESUME_CHECK_HALF_MESSAGE: of one that was given up. Source: Apache RocketMQ 5.5, ResumeCheckHalfMessageRequestHeader. */
+export const resumeCheckHalfMessageRequest = headerCodec('ResumeCheckHalfMessageRequestHeader', {
+  topic: optional(text),
+  msgId: text, // offsetMsgId
+})
+export type ResumeCheckHalfMessageRequest = HeaderOf<typeof resumeCheckHalfMessageRequest>
+
 /**
  * CHECK_TRANSACTION_STATE (server to client): what became of this half message, which is the body? The answer is an
  * END_TRANSACTION. Source: Apache RocketMQ 5.5, CheckTransactionStateRequestHeader.

@@ -135,3 +135,23 @@ test('subscriptions and producers are told', async () => {
     expect.objectContaining({ clientId: 'maker', remoteIP: expect.stringMatching(/^\/127\.0\.0\.1:\d+$/) }),
   )
 })
+
+test('the offset that a group is corrected to: the least of all, or that it is behind none', async () => {
+  await broker.client.createTopic('corrected', 2)
+  for (const [consumerGroup, queueId, commitOffset] of [
+    ['slow', 0, 1],
+    ['fast', 0, 3],
+    ['fast', 1, 5],
+  ] as const) {
+    await broker.client.subscribe('corrected', { group: consumerGroup, clientId: consumerGroup })
+    const where = { consumerGroup, topic: 'corrected', queueId, commitOffset }
+    await broker.client.call(RequestCode.UPDATE_CONSUMER_OFFSET, where)
+  }
+  const ask = async (compareGroup: string, filterGroups = '') => {
+    const asked = { topic: 'corrected', compareGroup, filterGroups }
+    return (await broker.client.call(RequestCode.QUERY_CORRECTION_OFFSET, asked)).body.toString()
+  }
+
+  expect(await ask('fast')).toBe('{"correctionOffsets":{0:1,1:5}}')
+  expect(await ask('slow', 'slow')).toBe('{"correctionOffsets":{0:9223372036854775807,1:5}}')
+})

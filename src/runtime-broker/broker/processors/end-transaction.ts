@@ -1,6 +1,16 @@
 import { RequestCode, ResponseCode } from '../../../remoting/codes.ts'
-import { type EndTransactionRequest, endTransactionRequest } from '../../../remoting/headers/transaction.ts'
-import { decodeMessage, MessageSysFlag, PropertyName, type StoredMessage } from '../../../remoting/message/index.ts'
+import {
+  type EndTransactionRequest,
+  endTransactionRequest,
+  resumeCheckHalfMessageRequest,
+} from '../../../remoting/headers/transaction.ts'
+import {
+  decodeMessage,
+  MessageSysFlag,
+  PropertyName,
+  parseOffsetMsgId,
+  type StoredMessage,
+} from '../../../remoting/message/index.ts'
 import type { Broker } from '../context.ts'
 import { TopicName } from '../names.ts'
 import type { Outcome } from '../transactions/ended.ts'
@@ -30,6 +40,21 @@ export const endTransaction = processor(RequestCode.END_TRANSACTION, endTransact
   if (await broker.transactions.end(half, real, outcome)) return done
   return refuse(ResponseCode.ILLEGAL_OPERATION, 'the transaction has ended otherwise')
 })
+
+/** An administrator takes up a message that was given up. Source: AdminBrokerProcessor#resumeCheckHalfMessage. */
+export const resumeCheckHalfMessage = processor(
+  RequestCode.RESUME_CHECK_HALF_MESSAGE,
+  resumeCheckHalfMessageRequest,
+  async ({ msgId }, { store, transactions }) => {
+    const record = store.recordAt(parseOffsetMsgId(msgId).phyOffset)
+    const given = record && decodeMessage(record, 0)
+    if (given?.topic !== TopicName.TRANS_CHECK_MAX_TIME || realQueueOf(given) === undefined) {
+      return refuse(ResponseCode.SYSTEM_ERROR, `${msgId} is no message of ${TopicName.TRANS_CHECK_MAX_TIME}`)
+    }
+    await transactions.resume(given)
+    return done
+  },
+)
 
 function wrongEnd(header: EndTransactionRequest, half: StoredMessage, broker: Broker): Response | undefined {
   if (!header.fromTransactionCheck && isTooLate(half, broker)) {

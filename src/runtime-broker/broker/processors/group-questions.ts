@@ -4,6 +4,7 @@ import { RequestCode } from '../../../remoting/codes.ts'
 import {
   cloneGroupOffsetRequest,
   queryConsumeTimeSpanRequest,
+  queryCorrectionOffsetRequest,
   querySubscriptionRequest,
 } from '../../../remoting/headers/group-and-topic.ts'
 import type { Broker } from '../context.ts'
@@ -63,5 +64,31 @@ export const cloneGroupOffset = processor(
       log.info({ topic: name, consumerGroup: destGroup, from: srcGroup }, 'consumer offsets cloned')
     }
     return done
+  },
+)
+
+/** What tools take for "this group is ahead of all others". */
+const ahead = 9_223_372_036_854_775_807n
+
+/**
+ * The least offset of any group in each queue of a topic, held against that of one group.
+ * Source: Apache RocketMQ 5, AdminBrokerProcessor#queryCorrectionOffset.
+ */
+export const queryCorrectionOffset = processor(
+  RequestCode.QUERY_CORRECTION_OFFSET,
+  queryCorrectionOffsetRequest,
+  ({ topic, compareGroup, filterGroups }, { topics, consumerOffsets }) => {
+    const leftOut = new Set(filterGroups.split(','))
+    const groups = consumerOffsets.groupsOf(topic).filter((group) => !leftOut.has(group))
+    const correctionOffsets = new Map<number, number | bigint>()
+    for (let queueId = 0; queueId < (topics.find(topic)?.config.readQueueNums ?? 0); queueId++) {
+      const offsets = groups.map((group) => consumerOffsets.committed(topic, group, queueId))
+      const known = offsets.filter((offset) => offset >= 0)
+      if (known.length === 0) continue
+      const least = Math.min(...known)
+      const compared = consumerOffsets.committed(topic, compareGroup, queueId)
+      correctionOffsets.set(queueId, compared >= 0 && least > compared ? ahead : least)
+    }
+    return replyJson({ correctionOffsets })
   },
 )

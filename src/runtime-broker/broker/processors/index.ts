@@ -11,10 +11,10 @@ import { getAllConsumerOffset, queryConsumerOffset, updateConsumerOffset } from 
 import { consumeMessageDirectly, getConsumerRunningInfo } from './consumer-running-info.ts'
 import { getConsumerStatus } from './consumer-status.ts'
 import { getAllDelayOffset } from './delay-offset.ts'
-import { endTransaction } from './end-transaction.ts'
+import { endTransaction, resumeCheckHalfMessage } from './end-transaction.ts'
 import { errorResponse } from './errors.ts'
 import { getConsumerList } from './get-consumer-list.ts'
-import { cloneGroupOffset, queryConsumeTimeSpan, querySubscription } from './group-questions.ts'
+import { cloneGroupOffset, queryConsumeTimeSpan, queryCorrectionOffset, querySubscription } from './group-questions.ts'
 import { getHaStatus } from './ha-status.ts'
 import { heartbeat } from './heartbeat.ts'
 import { lockQueues, unlockQueues } from './lock-queues.ts'
@@ -97,7 +97,9 @@ const processors: readonly Processor[] = [
   getConsumerRunningInfo,
   getConsumerStatus,
   consumeMessageDirectly,
+  queryCorrectionOffset,
   // the broker
+  resumeCheckHalfMessage,
   getBrokerConfig,
   updateBrokerConfig,
   getRuntimeInfo,

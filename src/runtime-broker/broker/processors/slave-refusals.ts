@@ -18,6 +18,7 @@ const refusals: ReadonlyMap<number, (broker: Broker) => Response | undefined> = 
   [RequestCode.PULL_MESSAGE, mayRead],
   [RequestCode.LITE_PULL_MESSAGE, mayRead],
   [RequestCode.END_TRANSACTION, () => refuse(ResponseCode.SLAVE_NOT_AVAILABLE, 'a slave ends no transactions')],
+  [RequestCode.RESUME_CHECK_HALF_MESSAGE, () => rejected],
   // Apache's slave changes its table, and forgets that when it next copies its master's.
   [RequestCode.UPDATE_AND_CREATE_TOPIC, () => mastersTable],
   [RequestCode.UPDATE_AND_CREATE_TOPIC_LIST, () => mastersTable],

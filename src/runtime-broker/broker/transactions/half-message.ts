@@ -80,6 +80,12 @@ export function keptImmune(half: StoredMessage, storeHost: Buffer): NewMessage {
   return copy(half, new Map(half.properties).set(PropertyName.TRANSACTION_PREPARED_QUEUE_OFFSET, first), storeHost)
 }
 
+/** One that was given up, to be asked about again as if it never had been. */
+export function resumed(half: StoredMessage, storeHost: Buffer): NewMessage {
+  const properties = new Map(half.properties).set(PropertyName.TRANSACTION_CHECK_TIMES, '0')
+  return { ...copy(half, properties, storeHost), queueId: halfQueueId, waitsForFlush: true }
+}
+
 /** A half message that is given up, where an administrator may find it. */
 export function givenUp(half: StoredMessage, storeHost: Buffer): NewMessage {
   return { ...copy(half, half.properties, storeHost), topic: TopicName.TRANS_CHECK_MAX_TIME, queueId: 0 }

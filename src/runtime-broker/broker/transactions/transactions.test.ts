@@ -3,7 +3,14 @@ import { eventually } from '../../../base/testing/eventually.ts'
 import { writeHeartbeatData } from '../../../remoting/body/heartbeat.ts'
 import { RequestCode, ResponseCode } from '../../../remoting/codes.ts'
 import { checkTransactionStateRequest } from '../../../remoting/headers/transaction.ts'
-import { decodeMessage, MessageSysFlag, parseOffsetMsgId, type StoredMessage } from '../../../remoting/message/index.ts'
+import {
+  decodeMessage,
+  encodeHost,
+  MessageSysFlag,
+  offsetMsgIdOf,
+  parseOffsetMsgId,
+  type StoredMessage,
+} from '../../../remoting/message/index.ts'
 import { startTestBroker, type TestBroker, type TestClient } from '../testing/test-broker.ts'
 
 const { TRANSACTION_COMMIT: commit, TRANSACTION_ROLLBACK: rollback, TRANSACTION_PREPARED: prepared } = MessageSysFlag
@@ -207,8 +214,14 @@ test('what nobody ends is given up after transactionCheckMax questions', async (
   await eventually(async () => expect(await unpassed()).toEqual({ [half]: 0, [ops]: 0 }))
 
   expect(asked.map(({ message }) => message.properties.get('TRANSACTION_CHECK_TIMES'))).toEqual(['1', '2'])
-  expect((await client.pull('TRANS_CHECK_MAX_TIME_TOPIC')).bodies).toEqual(['paid'])
+  const { messages } = await client.pull('TRANS_CHECK_MAX_TIME_TOPIC')
+  expect(messages.map(({ body }) => body.toString())).toEqual(['paid'])
   expect((await client.pull('orders', { queueId: 1 })).bodies).toEqual([])
+
+  const msgId = offsetMsgIdOf(encodeHost(messages[0]!.storeHost), messages[0]!.phyOffset)
+  expect(await client.call(RequestCode.RESUME_CHECK_HALF_MESSAGE, { msgId })).toMatchObject({ code: 0 })
+  await eventually(() => expect(asked.length).toBe(4))
+  expect(asked.at(-2)!.message.properties.get('TRANSACTION_CHECK_TIMES')).toBe('1')
 })
 
 test('an immune message is asked about later and holds up no other', async () => {

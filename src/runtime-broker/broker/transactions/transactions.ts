@@ -25,6 +25,7 @@ import {
   questionBody,
   type RealQueue,
   realQueueOf,
+  resumed,
   toHalf,
 } from './half-message.ts'
 import { judge } from './judge.ts'
@@ -124,6 +125,12 @@ export class Transactions {
     const latest = this.#ended.newestOf(newest)
     if (latest !== half.queueOffset) this.#ops.add(latest)
     return true
+  }
+
+  /** Takes up a message again that was given up. Resolves when it is stored. @throws OperatingError as end */
+  resume(given: StoredMessage): Promise<void> {
+    this.#noteUse()
+    return stored(this.#parts.store, resumed(given, this.#parts.storeHost))
   }
 
   async #commit(half: StoredMessage, real: RealQueue): Promise<void> {
