@@ -9,6 +9,7 @@ import { MemoryNetwork } from '../../base/testing/network.ts'
 import { readConsumerOffsetTable } from '../../remoting/body/consumer-offset-table.ts'
 import { RequestCode, ResponseCode } from '../../remoting/codes.ts'
 import { readJson } from '../../remoting/json.ts'
+import { decodeMessage, MessageSysFlag, parseOffsetMsgId } from '../../remoting/message/index.ts'
 import { namesrvSettingsOf } from '../../tunables/index.ts'
 import { propertiesOf, testMachine } from '../../tunables/testing/settings.ts'
 import { type NameServer, startNameServer } from '../namesrv/server.ts'
@@ -156,6 +157,78 @@ test('a slave delivers no delayed messages of its own', async () => {
 
   const { body } = await slave.client.call(RequestCode.GET_BROKER_RUNTIME_INFO)
   expect(body.toString()).toContain('"putMessageTimesTotal":"2"') // scheduled, delivered: by the master
+})
+
+test('a slave ends and asks about no transaction; as master it goes on with all of them', async () => {
+  const settings = { transactionTimeOut: 1, transactionCheckInterval: 50, transactionOpBatchInterval: 10 }
+  const master = await startMaster({ ...settings, transactionCheckInterval: 60_000 })
+  await master.client.createTopic('orders')
+  const slave = await startSlave(settings)
+  await inSync(slave)
+  const asked: string[] = []
+  slave.client.answer = ({ code, body }) => {
+    if (code === RequestCode.CHECK_TRANSACTION_STATE) asked.push(decodeMessage(Buffer.from(body), 0).body.toString())
+    return { code: 0 }
+  }
+  const beat = () =>
+    slave.client.call(
+      RequestCode.HEART_BEAT,
+      {},
+      { clientID: 'c', producerDataSet: [{ groupName: 'P' }], consumerDataSet: [], heartbeatFingerprint: 0 },
+    )
+  const send = (body: string) =>
+    master.client.send('orders', {
+      body,
+      sysFlag: MessageSysFlag.TRANSACTION_PREPARED,
+      properties: { TRAN_MSG: 'true', PGROUP: 'P', UNIQ_KEY: body },
+      bornTimestamp: Date.now(),
+    })
+  const ends = async (sent: Awaited<ReturnType<typeof send>>, at: TestBroker) => {
+    const { phyOffset } = parseOffsetMsgId(sent.extFields.msgId!)
+    const where = { commitLogOffset: phyOffset, tranStateTableOffset: sent.extFields.queueOffset }
+    const how = { producerGroup: 'P', msgId: 'K', commitOrRollback: MessageSysFlag.TRANSACTION_COMMIT }
+    return (await at.client.call(RequestCode.END_TRANSACTION, { ...how, ...where })).code
+  }
+  const ended = await send('ended')
+  const open = await send('open')
+  await beat()
+
+  expect(await ends(ended, master)).toBe(ResponseCode.SUCCESS)
+  await eventually(async () => {
+    const { body } = await slave.client.call(RequestCode.GET_TOPIC_STATS_INFO, { topic: 'RMQ_SYS_TRANS_OP_HALF_TOPIC' })
+    expect(body.toString()).toContain('"maxOffset":1') // all of it is there
+  })
+  expect(await ends(open, slave)).toBe(ResponseCode.SLAVE_NOT_AVAILABLE)
+  expect(asked).toEqual([])
+  await running.splice(running.indexOf(master), 1)[0]!.stop()
+  await slave.restart({ brokerRole: 'ASYNC_MASTER', brokerId: 0 })
+  await beat()
+
+  await eventually(() => expect(asked.length).toBeGreaterThan(0))
+  expect(await ends(open, slave)).toBe(ResponseCode.SUCCESS) // known by the offsets that the old master gave it
+  expect(new Set(asked)).toEqual(new Set(['open']))
+  expect((await slave.client.pull('orders', { queueOffset: 0 })).bodies[0]).toBe('ended')
+  expect((await slave.client.pull('orders', { queueOffset: 1 })).bodies).toEqual(['open'])
+})
+
+test('a commit at a SYNC_MASTER waits for its slave, and counts without it', async () => {
+  const master = await startMaster({ brokerRole: 'SYNC_MASTER', inSyncReplicas: 2, slaveTimeout: 300 })
+  await master.client.createTopic('orders')
+  const sysFlag = MessageSysFlag.TRANSACTION_PREPARED
+  const sent = await master.client.send('orders', { sysFlag, properties: { TRAN_MSG: 'true', PGROUP: 'P' } })
+  expect(sent.code).toBe(ResponseCode.FLUSH_SLAVE_TIMEOUT)
+  const startedAt = performance.now()
+
+  const ended = await master.client.call(RequestCode.END_TRANSACTION, {
+    producerGroup: 'P',
+    msgId: 'K',
+    commitOrRollback: MessageSysFlag.TRANSACTION_COMMIT,
+    commitLogOffset: parseOffsetMsgId(sent.extFields.msgId!).phyOffset,
+    tranStateTableOffset: sent.extFields.queueOffset,
+  })
+
+  expect(ended.code).toBe(ResponseCode.SUCCESS)
+  expect(performance.now() - startedAt).toBeGreaterThan(250)
 })
 
 test('a SYNC_MASTER answers FLUSH_SLAVE_TIMEOUT without its slave, SUCCESS with it', async () => {

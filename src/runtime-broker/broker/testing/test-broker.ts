@@ -23,7 +23,8 @@ export interface TestBroker {
   readonly network: MemoryNetwork
   readonly client: TestClient
   connect(): TestClient
-  restart(): Promise<void>
+  /** @param changes settings that are others from now on */
+  restart(changes?: Record<string, unknown>): Promise<void>
   stop(): Promise<void>
 }
 
@@ -58,8 +59,9 @@ export async function startTestBroker(
     network,
     client,
     connect,
-    async restart() {
+    async restart(changes = {}) {
       await running.stop()
+      Object.assign(given, changes)
       running = await startBroker(settingsOf(given), doors)
     },
     async stop() {
