@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util'
 import { apachePeer, type Cluster, ourPeer, type Peer, projectDir, startCluster } from '../peers/cluster.ts'
 import { clientCases } from './client.ts'
 import { type Ending, exchangeCase } from './exchange/exchange.ts'
+import { transactionExchangeCase } from './exchange/transactions.ts'
 import { type GoProject, prepareGo } from './go.ts'
 import { type JavaProject, javaClients, prepareJava } from './java.ts'
 import { type AdminCommand, adminStages, mqadmin } from './mqadmin.ts'
@@ -229,6 +230,11 @@ async function exchangePhase(peers: readonly Peer[], results: Results): Promise<
         return runCase(results, name, () => exchangeCase(chain, ending, dir))
       }),
     )
+    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+      const name = `${exchangePrefix} transactions, ${names.join(', then ')}; each by ${signal}`
+      const dir = join(workDir, `exchange-transactions-${names.join('-')}-${signal}`)
+      await runCase(results, name, () => transactionExchangeCase(chain, signal, dir))
+    }
   }
 }
 
