@@ -5,7 +5,7 @@ export type Outcome = 'commit' | 'rollback'
 
 /** An end that is known: settled when its message is stored. */
 export interface End {
-  readonly outcome: Outcome
+  readonly outcome: Outcome | undefined // undefined: ended by an earlier run, which noted no more than that
   isStored: boolean
   readonly stored: Promise<void>
 }
@@ -39,7 +39,7 @@ export class Ended {
   }
 
   /** Notes an end; one whose message cannot be stored did not happen. */
-  add(halfOffset: number, outcome: Outcome, stored: Promise<void>): End {
+  add(halfOffset: number, outcome: Outcome | undefined, stored: Promise<void>): End {
     const end: End = { outcome, isStored: false, stored }
     put(this.#ends, halfOffset, end)
     stored.then(

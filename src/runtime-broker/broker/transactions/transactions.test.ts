@@ -59,7 +59,7 @@ async function sendHalf(properties: Record<string, string> = {}, body = 'paid'):
     bornTimestamp: Date.now(),
     properties: { TRAN_MSG: 'true', PGROUP: 'P', UNIQ_KEY: 'K1', TAGS: 'a', ...properties },
   })
-  expect(sent).toMatchObject({ code: 0, extFields: { queueId: '1', transactionId: 'K1' } })
+  expect(sent).toMatchObject({ code: 0, extFields: { queueId: '1', transactionId: properties.UNIQ_KEY ?? 'K1' } })
   const { phyOffset } = parseOffsetMsgId(sent.extFields.msgId!)
   return { commitLogOffset: phyOffset, tranStateTableOffset: Number(sent.extFields.queueOffset) }
 }
@@ -204,6 +204,36 @@ test('a restart forgets no transaction, neither an open nor an ended one', async
 
   expect(asked.every(({ message }) => message.properties.get('KEYS') === 'open')).toBe(true)
   expect((await client.pull('orders', { queueId: 1 })).bodies).toEqual([])
+})
+
+test('copies that a broker left when it died are asked about as one', async () => {
+  await start({ transactionCheckInterval: 60_000 })
+  await sendHalf({ KEYS: 'open' })
+  await sendHalf({ KEYS: 'ended', UNIQ_KEY: 'K2' })
+  await broker.restart({ transactionCheckInterval: 50 })
+  await beat()
+  await eventually(() => expect(asked.length).toBeGreaterThan(5))
+  const { header, message } = asked.findLast(({ message }) => message.properties.get('KEYS') === 'ended')!
+  expect(message.properties.get('PGROUP')).toBe('P')
+  const { commitLogOffset, tranStateTableOffset } = header
+  expect(await end({ commitLogOffset, tranStateTableOffset }, commit)).toMatchObject({ code: 0 })
+  // As a broker that died leaves it: the offsets are those from before the copies.
+  await broker.restart({ transactionCheckInterval: 60_000 })
+  await client.call(RequestCode.UPDATE_CONSUMER_OFFSET, {
+    consumerGroup: 'CID_RMQ_SYS_TRANS',
+    topic: half,
+    queueId: 0,
+    commitOffset: 0,
+  })
+  await broker.restart({ transactionCheckInterval: 50, transactionCheckMax: 1_000 })
+  asked = []
+  await beat()
+
+  await eventually(() => expect(asked.length).toBeGreaterThan(3))
+
+  expect(asked.every(({ message }) => message.properties.get('KEYS') === 'open')).toBe(true)
+  const times = asked.map(({ message }) => Number(message.properties.get('TRANSACTION_CHECK_TIMES')))
+  expect(times).toEqual(times.map((_, index) => times[0]! + index)) // one line of copies
 })
 
 test('what nobody ends is given up after transactionCheckMax questions', async () => {

@@ -14,6 +14,7 @@ import { TopicName, transactionGroup } from '../names.ts'
 import { delayLevelOf } from '../property-text.ts'
 import { stored, toSchedule } from '../schedule.ts'
 import type { Topics } from '../topics.ts'
+import { joinCopies } from './copies.ts'
 import { Ended, type Outcome } from './ended.ts'
 import {
   askedAgain,
@@ -70,6 +71,7 @@ export class Transactions {
   #timer: Timer | undefined
   #pass: Promise<void> | undefined
   #isClosed = false
+  #hasJoined = false
   readonly counts = { commit: 0, rollback: 0 }
 
   constructor(parts: TransactionParts) {
@@ -114,7 +116,7 @@ export class Transactions {
     const known = this.#ended.get(half.queueOffset)
     if (known !== undefined) {
       await known.stored
-      return known.outcome === outcome
+      return known.outcome === undefined || known.outcome === outcome
     }
     this.#ops.admit()
     const newest = this.#ended.newestOf(half.queueOffset)
@@ -147,6 +149,16 @@ export class Transactions {
       const opOffset = this.#offset(TopicName.TRANS_OP_HALF)
       const halfOffset = this.#offset(TopicName.TRANS_HALF)
       const ops = await readOps(store, opOffset, () => this.#turn())
+      if (!this.#hasJoined) {
+        await joinCopies(
+          store,
+          halfOffset,
+          (offset) => ops.ended.has(offset),
+          this.#ended,
+          () => this.#turn(),
+        )
+        this.#hasJoined = true
+      }
       const pass: Pass = { startedAt: clock.now(), ops, halfOffset, asked: 0 }
       await this.#walk(pass)
       const doneOpOffset = ops.doneTo(pass.halfOffset)
@@ -200,7 +212,7 @@ export class Transactions {
     const { clock, settings, storeHost, topics } = this.#parts
     if (this.#isEnded(queueOffset, pass)) return true
     if (this.#ended.get(queueOffset) !== undefined) return false // its message is being stored
-    if (this.#ended.newestOf(queueOffset) !== queueOffset) return true // by a pass that failed after it
+    if (this.#ended.newestOf(queueOffset) !== queueOffset) return true // by a run that died, or a pass that failed, after it
     const first = firstOffsetOf(half)
     if (first !== undefined && this.#isEnded(first, pass)) return true
     const real = realQueueOf(half)
