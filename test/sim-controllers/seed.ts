@@ -155,6 +155,12 @@ export async function runSeed(seed: number): Promise<Outcome> {
       const unread = broker?.unread.filter(({ queueId = 0 }) => queueId >= firstQueue) ?? []
       if (unread.length > 0)
         violated(`${pod?.metadata.name}: queues from ${firstQueue} on go with ${JSON.stringify(unread)} unread`)
+      const count = broker?.topics.get('orders')?.readQueueNums ?? 0
+      for (const [queueId, seenMs] of routes.get(pod?.metadata.labels?.[label.group] ?? '') ?? []) {
+        const ms = clock.monotonicMs() - seenMs
+        if (queueId >= firstQueue && queueId < count && ms < producerPollMs)
+          violated(`${pod?.metadata.name}: queue ${queueId} goes ${ms} ms after it took messages`)
+      }
     }
     admin.createTopic = async (brokerAddr, topic) => {
       if (topic.topicName === 'orders') goes(brokerAddr, topic.readQueueNums)
@@ -200,7 +206,7 @@ export async function runSeed(seed: number): Promise<Outcome> {
   const endMs = clock.monotonicMs() + storyMs
   while (clock.monotonicMs() < endMs) {
     await live(chance.whole(1, 60) * 1000)
-    const [type, name, patch] = wish(stage)
+    const [type, name, patch] = chance.is(0.4) ? topicWish(stage) : wish(stage)
     await ask(type, name, patch)
   }
 
@@ -245,12 +251,13 @@ function wish({ chance }: Stage): [ResourceType, string, object] {
     },
     (): [ResourceType, string, object] => [nameServers, 'mq', { spec: { replicas: chance.whole(1, 3) } }],
     (): [ResourceType, string, object] => [nameServers, 'mq', { spec: { hibernate: chance.is(0.5) } }],
-    (): [ResourceType, string, object] => [topics, 'orders', { spec: { queues: { perBroker: chance.whole(1, 9) } } }],
-    (): [ResourceType, string, object] => {
-      const placement = chance.one([null, { groups: [0] }]) // a group that never goes
-      return [topics, 'orders', { spec: { placement } }]
-    },
   ])()
+}
+
+/** And of a topic. */
+function topicWish({ chance }: Stage): [ResourceType, string, object] {
+  if (chance.is(0.7)) return [topics, 'orders', { spec: { queues: { perBroker: chance.whole(1, 9) } } }]
+  return [topics, 'orders', { spec: { placement: chance.one([null, { groups: [0] }]) } }] // a group that never goes
 }
 
 function isReady({ metadata, status }: Pod): boolean {
