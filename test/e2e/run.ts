@@ -152,7 +152,7 @@ async function onLocalCluster(): Promise<void> {
   }
 }
 
-rmSync(workDir, { recursive: true, force: true })
+if (!flags.local) rmSync(workDir, { recursive: true, force: true })
 await (flags.local ? onLocalCluster() : onKubernetes()).catch((error) => tally.failedOutside(error))
 tally.tell('e2e')
 process.exit(tally.failed > 0 ? 1 : 0)
