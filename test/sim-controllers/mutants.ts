@@ -15,14 +15,8 @@ export const mutants: readonly Mutant[] = [
     replaceBy: 'drainedMs >= 5_000 && (',
   },
   {
-    name: 'a group whose broker takes messages again counts as quiet since its drain began',
-    file: 'src/controllers/brokerset/plan.ts',
-    find: 'drainingSince === undefined || takesMessages ? timeText(nowMs) : drainingSince',
-    replaceBy: 'drainingSince === undefined ? timeText(takesMessages ? nowMs : nowMs) : drainingSince',
-  },
-  {
     name: 'a broker is restarted while another one is down',
-    file: 'src/controllers/brokerset/roll.ts',
+    file: 'src/controllers/roll.ts',
     find: 'isAllWhole && member.isReady && ',
     replaceBy: 'member.isReady && ',
   },
@@ -49,12 +43,6 @@ export const mutants: readonly Mutant[] = [
     file: 'src/kube/queue.ts',
     find: 'this.addAfter(key, backoff.next(',
     replaceBy: 'void (backoff.next(',
-  },
-  {
-    name: 'a change during a pass is forgotten',
-    file: 'src/kube/queue.ts',
-    find: 'if (again !== undefined) this.add(key, again)',
-    replaceBy: 'if (again !== undefined) this.#dirty.clear()',
   },
   {
     name: 'a watch whose version is forgotten goes on from there',

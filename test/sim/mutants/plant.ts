@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { registerHooks } from 'node:module'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -8,13 +9,17 @@ const root = resolve(import.meta.dirname, '../../..')
 /** From now on the file is loaded with its bug. @throws Error when the place that the bug goes to is not there exactly once */
 export function plant({ name, file, find, replaceBy }: Mutant): void {
   const { href } = pathToFileURL(join(root, file))
+  const check = (source: string) => {
+    if (source.split(find).length === 2) return
+    throw new Error(`mutant ${name}: ${file} does not have its place once: ${find}`)
+  }
+  check(readFileSync(join(root, file), 'utf8')) // one that is nowhere to be loaded would go unnoticed
   registerHooks({
     load(url, context, nextLoad) {
       const loaded = nextLoad(url, context)
       if (url !== href) return loaded
       const source = String(loaded.source)
-      if (source.split(find).length !== 2)
-        throw new Error(`mutant ${name}: ${file} does not have its place once: ${find}`)
+      check(source)
       return { ...loaded, source: source.replace(find, () => replaceBy) }
     },
   })
