@@ -1,6 +1,6 @@
 /**
  * A NameServer under the registrations of many brokers with many topics, Apache's and ours, one after the other.
- *   npm run bench:namesrv -- [--brokers 100] [--topics 10000] [--seconds 30] [--period 30] [--lookups 500] [--only ours] [--quick]
+ *   npm run bench:namesrv -- [--brokers 100] [--topics 10000] [--seconds 30] [--period 30] [--lookups 500] [--only ours] [--layout same] [--quick]
  * Prints a table and keeps it in bench/NAMESRV-RESULTS.md; --quick only shows that everything runs. Needs Java 17, Maven for
  * Apache's side. Exit code 1: a request failed.
  */
@@ -155,7 +155,7 @@ async function main(): Promise<void> {
   const order = (row: Row) => layouts.findIndex(({ name }) => name === row.layout)
   const table = tableOf(rows.toSorted((a, b) => order(a) - order(b) || a.scenario.localeCompare(b.scenario)))
   console.log(table)
-  if (flags.quick || flags.only !== '' || flags.layout !== '') return
+  if (flags.quick || flags.only !== '') return
   const others = rows.map(({ otherCores }) => otherCores).toSorted((a, b) => a - b)
   writeFileSync(
     join(projectDir, 'bench/NAMESRV-RESULTS.md'),
