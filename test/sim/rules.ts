@@ -76,6 +76,11 @@ function keyAt({ segmentBytes }: Scenario, { disk: { memory } }: Machine, phyOff
   return decodeMessage(record, 0).properties.get('key') ?? 'a message without a key'
 }
 
+/** Whether a slave has its master's log from its first byte on: a new one begins with the master's last segment. */
+export function hasWholeLog({ disk }: Machine): boolean {
+  return disk.memory.list(`${storeDir}/commitlog`)[0]?.name === offsetName(0)
+}
+
 /** Where a slave's log differs from its master's; undefined: it is the same from its first segment on, byte for byte. */
 export function slaveDifference(master: Machine, slave: Machine): string | undefined {
   const directory = `${storeDir}/commitlog`

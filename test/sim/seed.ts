@@ -3,7 +3,7 @@ import { adminUnit, consumerUnit, lateReaderUnit, producerUnit } from './clients
 import { brokerUnit, namesrvUnit, Unit } from './cluster.ts'
 import { Faults } from './faults.ts'
 import { History } from './history.ts'
-import { brokenPromise, lostMessages, missedMessages, slaveDifference } from './rules.ts'
+import { brokenPromise, hasWholeLog, lostMessages, missedMessages, slaveDifference } from './rules.ts'
 import { type Scenario, scenarioOf } from './scenario.ts'
 import { World } from './world.ts'
 
@@ -133,7 +133,7 @@ async function play(world: World): Promise<Outcome> {
     await timeline.run(timeline.nowMs + quietMsMax, () => problems.length > 0 || isSame())
     const difference = slaveDifference(master.machine, slave.machine)
     if (difference !== undefined) world.problem(difference)
-    else if (scenario.readsFromSlave) {
+    else if (scenario.readsFromSlave && hasWholeLog(slave.machine)) {
       trace.add('world', 'loses its master')
       master.retire()
       const seen = new Set<string>()
