@@ -139,7 +139,7 @@ final class TransactionCases {
             Check.equal("true", properties.get(MessageConst.PROPERTY_TRANSACTION_PREPARED), "property TRAN_MSG");
             Check.equal(null, properties.get(MessageConst.PROPERTY_REAL_TOPIC), "property REAL_TOPIC");
             Check.equal(null, properties.get(MessageConst.PROPERTY_REAL_QUEUE_ID), "property REAL_QID");
-            Check.equal(message.getMsgId(), properties.get(MessageConst.PROPERTY_TRANSACTION_ID), "property __transactionId__");
+            Check.equal(message.getMsgId(), properties.get("__transactionId__"), "property __transactionId__");
             Check.equal("PT_" + world.caseName, properties.get(MessageConst.PROPERTY_PRODUCER_GROUP), "property PGROUP");
         }
     }
