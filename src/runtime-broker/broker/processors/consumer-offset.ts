@@ -8,17 +8,7 @@ import {
 import { offsetResponse } from '../../../remoting/headers/queue-offset.ts'
 import { readInt64, recordAt } from '../../../remoting/message/index.ts'
 import type { Broker } from '../context.ts'
-import {
-  bodyProcessor,
-  done,
-  groupMissing,
-  processor,
-  type Response,
-  refuse,
-  reply,
-  replyText,
-  topicMissing,
-} from './processor.ts'
+import { bodyProcessor, done, processor, type Response, refuse, reply, replyText } from './processor.ts'
 
 /** A queue whose first message lies this close to the log's end is young: a new group reads it from its beginning. */
 const youngLogBytes = 4 * 1024 * 1024 * 1024
@@ -43,8 +33,10 @@ export const updateConsumerOffset = processor(
   RequestCode.UPDATE_CONSUMER_OFFSET,
   updateConsumerOffsetRequest,
   ({ topic, consumerGroup, queueId, commitOffset }, { groups, topics, consumerOffsets }) => {
-    if (!groups.has(consumerGroup)) return groupMissing(consumerGroup)
-    if (topics.find(topic) === undefined) return topicMissing(topic)
+    if (!groups.has(consumerGroup)) {
+      return refuse(ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST, `Group ${consumerGroup} not exist!`)
+    }
+    if (topics.find(topic) === undefined) return refuse(ResponseCode.TOPIC_NOT_EXIST, `Topic ${topic} not exist!`)
     if (consumerOffsets.hasReset(topic, consumerGroup, queueId)) {
       return { ...done, remark: 'Offset has been previously reset' }
     }
