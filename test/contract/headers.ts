@@ -48,6 +48,7 @@ export const apacheHeaders: Readonly<Record<string, readonly string[]>> = {
   pushReplyMessageRequest: ['ReplyMessageRequestHeader'],
   putKvConfigRequest: ['namesrv.PutKVConfigRequestHeader'],
   queryConsumeTimeSpanRequest: ['QueryConsumeTimeSpanRequestHeader'],
+  queryConsumeQueueRequest: ['QueryConsumeQueueRequestHeader'],
   queryConsumerOffsetRequest: ['QueryConsumerOffsetRequestHeader'],
   queryDataVersionRequest: ['namesrv.QueryDataVersionRequestHeader'],
   queryDataVersionResponse: ['namesrv.QueryDataVersionResponseHeader'],

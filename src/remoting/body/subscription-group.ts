@@ -75,6 +75,11 @@ export function readSubscriptionGroupConfig(value: unknown, name?: string): Subs
   }
 }
 
+/** Body of UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST. Source: Apache RocketMQ 5, SubscriptionGroupList. */
+export function readSubscriptionGroupList(body: Buffer): SubscriptionGroupConfig[] {
+  return Fields.of('SubscriptionGroupList', body).list('groupConfigList', (value) => readSubscriptionGroupConfig(value))
+}
+
 function readRetryPolicy(fields: Fields): GroupRetryPolicy {
   const exponential = fields.has('exponentialRetryPolicy') ? fields.fields('exponentialRetryPolicy') : undefined
   const customized = fields.has('customizedRetryPolicy') ? fields.fields('customizedRetryPolicy') : undefined

@@ -43,9 +43,9 @@ export function readTopicConfig(value: unknown, name?: string): TopicConfig {
   }
 }
 
-/** Body of UPDATE_AND_CREATE_TOPIC_LIST. Source: Apache RocketMQ 5, CreateTopicListRequestBody. */
+/** Body of UPDATE_AND_CREATE_TOPIC_LIST; their attributes are changes. Source: Apache RocketMQ 5, CreateTopicListRequestBody. */
 export function readTopicConfigList(body: Buffer): TopicConfig[] {
-  return Fields.of('CreateTopicListRequestBody', body).list('topicConfigList', (item) => readTopicConfig(item))
+  return Fields.of('CreateTopicListRequestBody', body).list('topicConfigList', (value) => readTopicConfig(value))
 }
 
 export function writeTopicConfigList(topicConfigList: readonly TopicConfig[]): string {

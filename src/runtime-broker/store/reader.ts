@@ -4,7 +4,7 @@ import { readInt64, recordAt } from '../../remoting/message/index.ts'
 import type { CommitLog } from './commit-log.ts'
 import { type ConsumeQueue, unitBytes } from './consume-queue.ts'
 import { storeTimestampAt } from './recovery.ts'
-import type { ReadLimits, ReadResult, ReadStatus } from './types.ts'
+import type { QueueUnit, ReadLimits, ReadResult, ReadStatus } from './types.ts'
 
 /** Units that one read looks at when it filters. Apache's maxFilterMessageSize 16000, in units. */
 const filterUnitsMax = 800
@@ -118,6 +118,20 @@ function select(commitLog: CommitLog, queue: ConsumeQueue, queueOffset: number, 
 }
 
 const unitScratch = Buffer.alloc(filterUnitsMax * unitBytes) // for the units of one read, within one turn
+
+/** Units of a queue from queueOffset on, fewer than asked where it or its file ends; none outside of it. */
+export function readUnits(queue: ConsumeQueue, queueOffset: number, countMax: number): QueueUnit[] {
+  if (queueOffset < queue.minOffset || queueOffset >= queue.maxOffset) return []
+  const count = queue.readUnits(unitScratch, queueOffset, Math.min(countMax, filterUnitsMax))
+  return Array.from({ length: count }, (_, index) => {
+    const at = index * unitBytes
+    return {
+      phyOffset: readInt64(unitScratch, at),
+      size: unitScratch.readInt32BE(at + 8),
+      tagsCode: readInt64(unitScratch, at + 12),
+    }
+  })
+}
 
 function mayJoin(run: Run, phyOffset: number, size: number, segmentBytes: number): boolean {
   const gap = phyOffset - run.end

@@ -22,7 +22,7 @@ import { Flusher } from './flusher.ts'
 import type { KeyIndex, KeyQuery } from './key-index/key-index.ts'
 import { PendingAppends } from './pending.ts'
 import { CopyView, RawLogView } from './raw-log.ts'
-import { offsetByTime, readQueue, readRecords } from './reader.ts'
+import { offsetByTime, readQueue, readRecords, readUnits } from './reader.ts'
 import { type Recovered, storeTimestampAt } from './recovery.ts'
 import { Retention } from './retention.ts'
 import type {
@@ -33,6 +33,7 @@ import type {
   MessageStore,
   NewMessage,
   QueueName,
+  QueueUnit,
   ReadLimits,
   ReadResult,
   StoreSettings,
@@ -215,6 +216,11 @@ export class Store implements MessageStore {
     const queue = this.#queues.find(topic, queueId)
     if (queue === undefined || queueOffset < queue.minOffset || queueOffset >= queue.maxOffset) return -1
     return storeTimestampAt(this.#log, queue.phyOffsetAt(queueOffset))
+  }
+
+  units(topic: string, queueId: number, queueOffset: number, countMax: number): QueueUnit[] | undefined {
+    const queue = this.#queues.find(topic, queueId)
+    return queue && readUnits(queue, queueOffset, countMax)
   }
 
   recordAt(phyOffset: number): Buffer | undefined {

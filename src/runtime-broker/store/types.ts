@@ -52,6 +52,13 @@ export type ReadStatus =
   | 'noQueue'
   | 'noMessage' // the queue is known and empty
 
+/** What a consume queue has of one message. */
+export interface QueueUnit {
+  phyOffset: number
+  size: number // bytes of the record
+  tagsCode: number
+}
+
 export interface ReadLimits {
   countMax: number
   bytesMax: number // at least one message is returned, however long
@@ -171,6 +178,11 @@ export interface MessageStore {
   offsetByTime(topic: string, queueId: number, timestamp: number, boundary: 'lower' | 'upper'): number
   /** -1 when there is no such message. */
   storeTimestampAt(topic: string, queueId: number, queueOffset: number): number
+  /**
+   * Units of the consume queue as they are, from queueOffset on: at most 800, fewer at the end of a file.
+   * @returns undefined: there is no such queue
+   */
+  units(topic: string, queueId: number, queueOffset: number, countMax: number): QueueUnit[] | undefined
   /** The record that begins at phyOffset; undefined when none does. */
   recordAt(phyOffset: number): Buffer | undefined
   /** The newest countMax messages with a key, of that time; nothing without an index. @throws OperatingError FILE_FAILED */

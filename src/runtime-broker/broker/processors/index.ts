@@ -20,6 +20,7 @@ import { heartbeat } from './heartbeat.ts'
 import { lockQueues, unlockQueues } from './lock-queues.ts'
 import { type Processor, type Response, refuse } from './processor.ts'
 import { litePullMessage, pullMessage } from './pull-message.ts'
+import { queryConsumeQueue } from './query-consume-queue.ts'
 import { queryMessage } from './query-message.ts'
 import { getEarliestStoreTime, getMaxOffset, getMinOffset, searchOffset } from './queue-offset.ts'
 import { resetOffset } from './reset-offset.ts'
@@ -28,14 +29,14 @@ import { sendBack } from './send-back.ts'
 import { sendBatchMessage, sendMessage, sendMessageV2 } from './send-message.ts'
 import { sendReply, sendReplyV2 } from './send-reply.ts'
 import { slaveRefusal } from './slave-refusals.ts'
-import { deleteGroup, getAllGroups, getGroup, updateGroup } from './subscription-group.ts'
+import { deleteGroup, getAllGroups, getGroup, updateGroup, updateGroupList } from './subscription-group.ts'
 import {
   deleteTopic,
   getAllTopicConfig,
   getSystemTopicList,
   getTopicConfig,
   updateTopic,
-  updateTopics,
+  updateTopicList,
 } from './topic-config.ts'
 import { getTopicStats, queryTopicConsumers } from './topic-stats.ts'
 import { unregisterClient } from './unregister-client.ts'
@@ -71,15 +72,17 @@ const processors: readonly Processor[] = [
   queryMessage,
   // topics
   updateTopic,
-  updateTopics,
+  updateTopicList,
   deleteTopic,
   getTopicConfig,
   getAllTopicConfig,
   getSystemTopicList,
   getTopicStats,
   queryTopicConsumers,
+  queryConsumeQueue,
   // consumer groups
   updateGroup,
+  updateGroupList,
   deleteGroup,
   getAllGroups,
   getGroup,

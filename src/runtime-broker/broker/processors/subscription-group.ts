@@ -1,26 +1,39 @@
-import { readSubscriptionGroupConfig } from '../../../remoting/body/subscription-group.ts'
+import {
+  readSubscriptionGroupConfig,
+  readSubscriptionGroupList,
+  type SubscriptionGroupConfig,
+} from '../../../remoting/body/subscription-group.ts'
 import { RequestCode, ResponseCode } from '../../../remoting/codes.ts'
 import {
   deleteSubscriptionGroupRequest,
   getSubscriptionGroupRequest,
 } from '../../../remoting/headers/consumer-group.ts'
 import { readJson } from '../../../remoting/json.ts'
+import type { Broker } from '../context.ts'
 import { isGroupNameValid } from '../names.ts'
-import { bodyProcessor, done, groupMissing, processor, refuse, replyJson } from './processor.ts'
+import { bodyProcessor, done, groupMissing, processor, type Response, refuse, replyJson } from './processor.ts'
 
 /** Creates a group or changes it; answered when that is on disk. */
-export const updateGroup = bodyProcessor(
-  RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP,
-  async ({ groups, log }, { body }) => {
-    const config = readSubscriptionGroupConfig(readJson(body))
-    if (!isGroupNameValid(config.groupName)) {
-      return refuse(ResponseCode.INVALID_PARAMETER, `the group name ${config.groupName} is illegal`)
-    }
+export const updateGroup = bodyProcessor(RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, (broker, { body }) =>
+  putGroups([readSubscriptionGroupConfig(readJson(body))], broker),
+)
+
+/** The same for several; none of them where one has an illegal name. */
+export const updateGroupList = bodyProcessor(RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST, (broker, { body }) =>
+  putGroups(readSubscriptionGroupList(body), broker),
+)
+
+async function putGroups(configs: readonly SubscriptionGroupConfig[], { groups, log }: Broker): Promise<Response> {
+  const illegal = configs.find(({ groupName }) => !isGroupNameValid(groupName))
+  if (illegal !== undefined) {
+    return refuse(ResponseCode.INVALID_PARAMETER, `the group name ${illegal.groupName} is illegal`)
+  }
+  for (const config of configs) {
     await groups.put(config)
     log.info({ consumerGroup: config.groupName }, 'consumer group set')
-    return done
-  },
-)
+  }
+  return done
+}
 
 export const deleteGroup = processor(
   RequestCode.DELETE_SUBSCRIPTIONGROUP,

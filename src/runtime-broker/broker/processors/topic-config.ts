@@ -6,69 +6,66 @@ import {
   writeTopicConfigTable,
 } from '../../../remoting/body/topic-config.ts'
 import { RequestCode, ResponseCode } from '../../../remoting/codes.ts'
-import { type CreateTopicRequest, createTopicRequest } from '../../../remoting/headers/create-topic.ts'
+import { createTopicRequest } from '../../../remoting/headers/create-topic.ts'
 import { topicRequest } from '../../../remoting/headers/topic.ts'
+import type { Broker } from '../context.ts'
 import { topicNameFault } from '../names.ts'
 import { bodyProcessor, done, processor, type Response, refuse, replyJson, replyText } from './processor.ts'
 
 const queueCountMax = 65_536
 
 /** Creates a topic or changes it; answered when that is on disk. */
-export const updateTopic = processor(
-  RequestCode.UPDATE_AND_CREATE_TOPIC,
-  createTopicRequest,
-  async (header, { topics, log, announceTopic }) => {
-    const known = topics.find(header.topic)?.config
-    const fault = topicNameFault(header.topic) ?? countFault(header)
-    if (fault !== undefined) return refuse(ResponseCode.INVALID_PARAMETER, fault)
-    if (topics.isSystem(header.topic)) return isSystem(header.topic)
-    const attributes = changedAttributes(known?.attributes ?? {}, header.attributes ?? '', known === undefined)
-    if (typeof attributes === 'string') return refuse(ResponseCode.SYSTEM_ERROR, attributes)
-    const { topic, readQueueNums, writeQueueNums, perm, topicFilterType, topicSysFlag, order } = header
-    const config = topicConfig(topic, {
-      readQueueNums,
-      writeQueueNums,
-      perm,
-      topicFilterType,
-      topicSysFlag,
-      order,
-      attributes,
-    })
-    if (known !== undefined && isSame(known, config)) return done
-    const announced = announceTopic(topic) // awaited too: whoever asked may ask a NameServer next
-    await topics.put(config)
-    await announced
-    log.info({ topic, readQueueNums, writeQueueNums, perm }, known === undefined ? 'topic created' : 'topic changed')
-    return done
-  },
-)
+export const updateTopic = processor(RequestCode.UPDATE_AND_CREATE_TOPIC, createTopicRequest, (header, broker) => {
+  const { topic, readQueueNums, writeQueueNums, perm, topicFilterType, topicSysFlag, order, attributes = '' } = header
+  const asked = { readQueueNums, writeQueueNums, perm, topicFilterType, topicSysFlag, order }
+  return putTopics([{ config: topicConfig(topic, asked), attributeChanges: attributes }], broker)
+})
 
-/**
- * Creates and changes many topics, all or none; answered when they are on disk. Attributes are changes, as in a single one:
- * `+key` and a value, or `-key`.
- */
-export const updateTopics = bodyProcessor(RequestCode.UPDATE_AND_CREATE_TOPIC_LIST, async (broker, { body }) => {
+/** The same for several; none of them where one is refused. */
+export const updateTopicList = bodyProcessor(RequestCode.UPDATE_AND_CREATE_TOPIC_LIST, (broker, { body }) => {
+  const configs = readTopicConfigList(body)
+  if (configs.length === 0) return refuse(ResponseCode.INVALID_PARAMETER, 'the list names no topic')
+  return putTopics(
+    configs.map((config) => {
+      const changes = Object.entries(config.attributes).map(([key, value]) =>
+        key.startsWith('-') ? key : `${key}=${value}`,
+      )
+      return { config, attributeChanges: changes.join(',') }
+    }),
+    broker,
+  )
+})
+
+interface TopicChange {
+  config: TopicConfig // its attributes count for nothing
+  attributeChanges: string
+}
+
+async function putTopics(changes: readonly TopicChange[], broker: Broker): Promise<Response> {
   const { topics, log, announceTopic } = broker
   const changed: TopicConfig[] = []
-  for (const config of readTopicConfigList(body)) {
-    const { topicName: topic } = config
-    const known = topics.find(topic)?.config
-    const fault = topicNameFault(topic) ?? countFault(config)
+  for (const { config, attributeChanges } of changes) {
+    const { topicName } = config
+    const known = topics.find(topicName)?.config
+    const fault = topicNameFault(topicName) ?? countFault(config)
     if (fault !== undefined) return refuse(ResponseCode.INVALID_PARAMETER, fault)
-    if (topics.isSystem(topic)) return isSystem(topic)
-    const changes = Object.entries(config.attributes).map(([key, value]) =>
-      key.startsWith('-') ? key : `${key}=${value}`,
-    )
-    const attributes = changedAttributes(known?.attributes ?? {}, changes.join(','), known === undefined)
+    if (topics.isSystem(topicName)) return isSystem(topicName)
+    const attributes = changedAttributes(known?.attributes ?? {}, attributeChanges, known === undefined)
     if (typeof attributes === 'string') return refuse(ResponseCode.SYSTEM_ERROR, attributes)
     const wanted = { ...config, attributes }
     if (known === undefined || !isSame(known, wanted)) changed.push(wanted)
   }
-  // one write of the table and one word to each NameServer for all of them: they are put within a turn
+  const [first] = changed
+  if (first === undefined) return done
+  const { topicName: topic, readQueueNums, writeQueueNums, perm } = first
+  const deed = topics.find(topic) === undefined ? 'created' : 'changed'
+  // one write of the table and one word to each NameServer for all of them, since they are put within a turn; awaited
+  // too: whoever asked may ask a NameServer next
   await Promise.all(changed.flatMap((config) => [announceTopic(config.topicName), topics.put(config)]))
-  if (changed.length > 0) log.info({ topics: changed.length }, 'topics created or changed')
+  if (changed.length === 1) log.info({ topic, readQueueNums, writeQueueNums, perm }, `topic ${deed}`)
+  else log.info({ topics: changed.length }, 'topics created or changed')
   return done
-})
+}
 
 /** Forgets a topic, its queues and what groups consumed of it. */
 export const deleteTopic = processor(RequestCode.DELETE_TOPIC_IN_BROKER, topicRequest, async ({ topic }, broker) => {
@@ -99,11 +96,7 @@ function isSystem(topic: string): Response {
   return refuse(ResponseCode.INVALID_PARAMETER, `The topic[${topic}] is conflict with system topic.`)
 }
 
-function countFault({
-  readQueueNums,
-  writeQueueNums,
-  perm,
-}: Pick<CreateTopicRequest, 'readQueueNums' | 'writeQueueNums' | 'perm'>): string | undefined {
+function countFault({ readQueueNums, writeQueueNums, perm }: TopicConfig): string | undefined {
   for (const count of [readQueueNums, writeQueueNums]) {
     if (count < 0 || count > queueCountMax) return `a topic has from 0 to ${queueCountMax} queues, not ${count}`
   }
