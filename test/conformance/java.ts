@@ -42,7 +42,7 @@ export interface JavaProject {
   java(
     mainClass: string,
     args: string[],
-    options: { timeoutMs: number; properties?: string[]; env?: NodeJS.ProcessEnv },
+    options: { timeoutMs: number; properties?: string[]; env?: NodeJS.ProcessEnv; cwd?: string },
   ): Promise<{ stdout: string; stderr: string; code: number }>
   /** Starts one main class that goes on until its stdin ends. */
   start(mainClass: string, args: string[]): ChildProcessWithoutNullStreams
@@ -104,10 +104,10 @@ export async function prepareJava(
   ]
   return {
     start: (mainClass, args) => spawn('java', commandLine(mainClass, args)),
-    java: (mainClass, args, { timeoutMs, properties = [], env = process.env }) =>
+    java: (mainClass, args, { timeoutMs, properties = [], env = process.env, cwd = home }) =>
       new Promise((resolve, reject) => {
         const flags = commandLine(mainClass, args, properties)
-        const limits = { timeout: timeoutMs, killSignal: 'SIGKILL' as const, maxBuffer: outputBytesMax, env }
+        const limits = { timeout: timeoutMs, killSignal: 'SIGKILL' as const, maxBuffer: outputBytesMax, env, cwd }
         execFile('java', flags, limits, (error, stdout, stderr) => {
           if (error?.killed) reject(new Error(`${mainClass} did not end within ${timeoutMs} ms\n${stdout}\n${stderr}`))
           else resolve({ stdout, stderr, code: typeof error?.code === 'number' ? error.code : error ? 1 : 0 })

@@ -75,6 +75,51 @@ export async function followCase(master: Peer, slave: Peer, dir: string): Promis
   }
 }
 
+const farBehindCount = 8_000
+
+/**
+ * A slave that comes when its master's log has several segments already, while sends go on: none of them waits for it, and it has
+ * the same log in the end.
+ * @returns what was wrong
+ */
+export async function farBehindCase(master: Peer, slave: Peer, dir: string): Promise<string[]> {
+  const group = await startGroup({
+    peer: master,
+    slavePeer: slave,
+    startsSlave: false,
+    dir,
+    env: { BROKER_ROLE: 'ASYNC_MASTER', BROKER_XMS: '512m', BROKER_XMX: '512m' },
+    brokerConf: { slaveReadEnable: 'true', mappedFileSizeCommitLog: String(4 << 20) },
+  })
+  const doors = nodeDoors(createLog('fatal', { component: 'replication' }))
+  const admin = new Admin({ namesrvAddr: group.namesrv }, doors)
+  const producer = new Producer({ producerGroup: 'replication', namesrvAddr: group.namesrv }, doors)
+  const remoting = new RemotingClient({}, doors)
+  const problems: string[] = []
+  const send = async (count: number) => {
+    for (let sent = 0; sent < count; ) {
+      const batch = Array.from({ length: 50 }, () => `${sent++}`.padEnd(2500, '.'))
+      const results = await Promise.all(batch.map((body) => producer.send({ topic, body: Buffer.from(body) })))
+      for (const { status } of results) if (status !== 'SEND_OK') problems.push(`a send was answered ${status}`)
+    }
+  }
+  try {
+    await admin.createTopic(group.brokerAddr, {
+      topicName: topic,
+      readQueueNums: queueCount,
+      writeQueueNums: queueCount,
+    })
+    await send(farBehindCount)
+    await Promise.all([group.startSlave(), send(farBehindCount / 8)])
+    await awaitInSync(group, remoting)
+    problems.push(...differenceOfLogs(group))
+    return problems
+  } finally {
+    await Promise.all([producer.close(), admin.close(), remoting.close()])
+    await group.stop()
+  }
+}
+
 async function commitOffset(remoting: RemotingClient, { brokerAddr }: Group): Promise<void> {
   const config = { groupName: consumerGroup }
   const body = Buffer.from(JSON.stringify(config))

@@ -12,14 +12,23 @@ import { type Ending, exchangeCase } from './exchange/exchange.ts'
 import { transactionExchangeCase } from './exchange/transactions.ts'
 import { type GoProject, prepareGo } from './go.ts'
 import { type JavaProject, javaClients, prepareJava } from './java.ts'
-import { type AdminCommand, adminStages, mqadmin } from './mqadmin.ts'
-import { followCase } from './replication.ts'
+import {
+  javaAcrossBoth,
+  makeTopic,
+  mqadminAtBoth,
+  oneBrokerLeaves,
+  oursAcrossBoth,
+  startMixedCluster,
+} from './mixed.ts'
+import { type AdminCommand, adminCommands, mqadmin } from './mqadmin.ts'
+import { farBehindCase, followCase } from './replication.ts'
 import { ourClientCase, startTlsCluster } from './tls.ts'
 
 const workDir = join(projectDir, '.work/conformance')
 const replicationPrefix = 'replication:'
 const exchangePrefix = 'store exchange:'
 const tlsPrefix = 'TLS:'
+const mixedPrefix = 'mixed cluster:'
 const clientPrefix = 'our client:'
 /** Cases that are run where TLS is all that is served. */
 const tlsCases = '^(sendSync|sendBatch|pullWakesOnArrival|pushClustering|adminTopicStats)$'
@@ -73,6 +82,7 @@ async function main(): Promise<number> {
     for (const [peer, cluster] of clusters) await casePhase(clients, peer, cluster, results)
     await clientPhase(peers, results)
     if (peers.includes(ourPeer)) {
+      await mixedPhase(java, peers, results)
       await replicationPhase(peers, results)
       await exchangePhase(peers, results)
       await tlsPhase(java, peers, results)
@@ -94,41 +104,36 @@ function startPeer(peer: Peer): Promise<Cluster> {
   })
 }
 
-/** On fresh clusters, so that both hold the same: the fixture, then each command on all, their output compared. */
+/** On fresh clusters, so that both hold the same: the fixture, then all commands on both, what they print compared. */
 async function adminPhase(java: JavaProject, clusters: Map<Peer, Cluster>, results: Results): Promise<void> {
   const wanted = ({ name }: AdminCommand) => new RegExp(flags.only).test(`mqadmin ${name}`)
-  if (!adminStages.flat().some(wanted)) return
+  if (!adminCommands.some(wanted)) return
   say('mqadmin: what it prints')
-  for (const [peer, cluster] of clusters) {
-    const outcomes = await runSuite(java, ['--namesrv', cluster.namesrv, '--only', `^${fixtureCase}$`])
-    for (const [name, outcome] of outcomes) record(results, name, peer, outcome)
-  }
-  // all of them where one is wanted: the later ones stand on the earlier ones
-  for (const stage of adminStages) await Promise.all(stage.map((command) => compare(java, clusters, command, results)))
-}
-
-/** Each cluster must print what the first one, Apache's, prints. */
-async function compare(
-  java: JavaProject,
-  clusters: Map<Peer, Cluster>,
-  command: AdminCommand,
-  results: Results,
-): Promise<void> {
-  let expected: string | undefined
-  const printed = await Promise.all(
+  const printed = new Map<Peer, Map<string, { text: string; ms: number }>>()
+  await Promise.all(
     [...clusters].map(async ([peer, cluster]) => {
-      const started = performance.now()
-      const text = await mqadmin(java, cluster, command)
-      return { peer, text, ms: Math.round(performance.now() - started) }
+      const outcomes = await runSuite(java, ['--namesrv', cluster.namesrv, '--only', `^${fixtureCase}$`])
+      for (const [name, outcome] of outcomes) record(results, name, peer, outcome)
+      const dir = join(workDir, `mqadmin-${peer.name}`)
+      mkdirSync(dir, { recursive: true })
+      printed.set(
+        peer,
+        await mqadmin(java, cluster, dir).catch((error: Error) => {
+          say(error.message)
+          return new Map()
+        }),
+      )
     }),
   )
-  for (const { peer, text, ms } of printed) {
-    expected ??= text
-    const outcome =
-      text === expected
-        ? { passed: true, ms }
-        : { passed: false, ms, error: `prints\n${text}\ninstead of\n${expected}` }
-    record(results, `mqadmin ${command.name}`, peer, outcome)
+  // all of them run where one is wanted: the later ones stand on the earlier ones
+  for (const { name } of adminCommands.filter(wanted)) {
+    const expected = printed.get(apachePeer)?.get(name)
+    for (const [peer, texts] of printed) {
+      const { text, ms } = texts.get(name) ?? { text: '(it did not run)', ms: 0 }
+      const passed = text === expected?.text
+      const error = `prints\n${text}\ninstead of\n${expected?.text}`
+      record(results, `mqadmin ${name}`, peer, passed ? { passed, ms } : { passed, ms, error })
+    }
   }
 }
 
@@ -195,6 +200,30 @@ async function clientPhase(peers: readonly Peer[], results: Results): Promise<vo
   )
 }
 
+/** A broker and a NameServer of each implementation, both brokers at both NameServers. Recorded as ours: ours takes part in each. */
+async function mixedPhase(java: JavaProject, peers: readonly Peer[], results: Results): Promise<void> {
+  const names = [
+    "Apache's client sends to all queues and reads them",
+    'our client sends to all queues and reads them',
+    'mqadmin prints the same at both NameServers',
+    'a broker that leaves is forgotten by both NameServers',
+  ].map((name) => `${mixedPrefix} ${name}`)
+  if (!peers.includes(apachePeer) || !names.some((name) => new RegExp(flags.only).test(name))) return
+  const cluster = await startMixedCluster(join(workDir, 'mixed'))
+  try {
+    await makeTopic(cluster)
+    const work = [
+      () => javaAcrossBoth(java, cluster),
+      () => oursAcrossBoth(cluster),
+      () => mqadminAtBoth(java, cluster),
+      () => oneBrokerLeaves(cluster),
+    ]
+    for (const [index, name] of names.entries()) await runCase(results, name, work[index]!)
+  } finally {
+    await cluster.stop()
+  }
+}
+
 /** Masters and slaves of both implementations. Recorded as ours: ours takes part in each. */
 async function replicationPhase(peers: readonly Peer[], results: Results): Promise<void> {
   const pairs = [
@@ -207,8 +236,14 @@ async function replicationPhase(peers: readonly Peer[], results: Results): Promi
       : []),
   ]
   for (const [master, slave] of pairs as [Peer, Peer][]) {
-    const name = `${replicationPrefix} a slave of ${slave.name} follows a master of ${master.name}`
-    await runCase(results, name, () => followCase(master, slave, join(workDir, `follow-${master.name}-${slave.name}`)))
+    const between = (kind: string) => join(workDir, `${kind}-${master.name}-${slave.name}`)
+    const follows = `${replicationPrefix} a slave of ${slave.name} follows a SYNC_MASTER of ${master.name}`
+    const catchesUp = `${replicationPrefix} a slave of ${slave.name} far behind catches up with a master of ${master.name}`
+    // both at a time: they mostly wait, for brokers to start and for tables to be copied
+    await Promise.all([
+      runCase(results, follows, () => followCase(master, slave, between('follow'))),
+      runCase(results, catchesUp, () => farBehindCase(master, slave, between('behind'))),
+    ])
   }
 }
 
@@ -297,7 +332,7 @@ function report(results: Results, peers: Peer[]): number {
   let failed = 0
   const lines: string[] = []
   for (const [name, byPeer] of results) {
-    const isOurs = [replicationPrefix, exchangePrefix, tlsPrefix].some((prefix) => name.startsWith(prefix))
+    const isOurs = [mixedPrefix, replicationPrefix, exchangePrefix, tlsPrefix].some((prefix) => name.startsWith(prefix))
     const needed = isOurs ? [ourPeer] : peers
     const passed = needed.every((peer) => byPeer.get(peer.name)?.passed === true)
     if (!passed) failed++

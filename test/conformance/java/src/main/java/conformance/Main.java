@@ -48,7 +48,9 @@ public final class Main {
         cases.addAll(SendCases.all());
         cases.addAll(ProducerCases.all());
         cases.addAll(PullCases.all());
+        cases.addAll(LitePullCases.all());
         cases.addAll(PushCases.all());
+        cases.addAll(ConsumerCases.all());
         cases.addAll(QueryCases.all());
         cases.addAll(AdminCases.all());
         cases.addAll(TransactionCases.all());

@@ -13,6 +13,8 @@ final class LineCases {
         List<Case> all = new ArrayList<>();
         all.addAll(NamesrvCases.all());
         all.addAll(RawCases.all());
+        all.addAll(Producer5Cases.all());
+        all.addAll(Admin5Cases.all());
         return all;
     }
 }
