@@ -52,7 +52,7 @@ export interface Cluster {
   output(): string
 }
 
-const listenTimeoutMsDefault = 60_000
+const listenTimeoutMsDefault = 180_000 // a JVM on a machine with much else to do
 const stopTimeoutMs = 30_000
 const children = new Set<ChildProcess>()
 process.on('exit', () => {
@@ -131,7 +131,7 @@ export async function launchRole(options: {
   logFile: string
   env: NodeJS.ProcessEnv
   port: number
-  /** How long it may take until it listens (60 s). */
+  /** How long it may take until it listens (180 s). */
   listenTimeoutMs?: number
 }): Promise<ChildProcess> {
   const { peer, role, dir, logFile, env, port } = options
