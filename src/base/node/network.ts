@@ -44,8 +44,8 @@ class NodeSocket implements Socket {
 
   #readPlain(events: Events): void {
     const socket = this.#socket
-    if (events.borrows && readShared(socket, (chunk) => events.data(chunk))) return
-    socket.on('data', (chunk: Buffer) => events.data(chunk))
+    if (events.borrows) readShared(socket, (chunk) => events.data(chunk))
+    socket.on('data', (chunk: Buffer) => events.data(chunk)) // all, or what was read before the buffer was shared
   }
 
   /** The peer speaks first in this protocol: its first byte says plain or TLS, once for each connection. */
