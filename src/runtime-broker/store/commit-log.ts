@@ -13,6 +13,7 @@ import {
   recordBytesMin,
   v1TopicBytesMax,
 } from '../../remoting/message/index.ts'
+import { ReadAhead } from './read-ahead.ts'
 import { Segments } from './segments.ts'
 
 /** Room for the appends of one turn; a turn that brings more is written in parts. */
@@ -36,6 +37,8 @@ export const mustWriteFirst = -1
  */
 export class CommitLog {
   readonly segments: Segments
+  /** Of what lies further back than isHot says. */
+  readonly ahead: ReadAhead
   readonly #recordBytesMax: number
   #batch = Buffer.allocUnsafeSlow(writeBatchBytesFirst)
   #batchBytes = 0
@@ -46,6 +49,7 @@ export class CommitLog {
 
   constructor(files: Files, directory: string, segmentBytes: number, maxMessageBytes: number) {
     this.segments = new Segments(files, directory, segmentBytes)
+    this.ahead = new ReadAhead(this.segments)
     this.#recordBytesMax = Math.min(maxMessageBytes + recordExtraBytesMax, segmentBytes - blankBytes)
   }
 
@@ -74,6 +78,7 @@ export class CommitLog {
     assert(this.#batchBytes === 0, 'the end of the log is set before the first append')
     this.#written = phyOffset
     this.#flushed = phyOffset
+    this.ahead.forget()
   }
 
   /**

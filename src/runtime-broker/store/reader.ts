@@ -3,6 +3,7 @@ import type { Log } from '../../base/log.ts'
 import { readInt64, recordAt } from '../../remoting/message/index.ts'
 import type { CommitLog } from './commit-log.ts'
 import { type ConsumeQueue, unitBytes } from './consume-queue.ts'
+import { aheadChunkBytes, type ReadAhead } from './read-ahead.ts'
 import { storeTimestampAt } from './recovery.ts'
 import type { QueueUnit, ReadLimits, ReadResult, ReadStatus } from './types.ts'
 
@@ -73,7 +74,10 @@ export function readQueue(
     if (count === 1 || !isOperatingError(error, 'FILE_FAILED')) throw error
     return readQueue(commitLog, queue, queueOffset, { ...limits, countMax: count >> 1 }, log)
   }
-  if (!commitLog.isHot(runs[0]!.start)) return readRunsLater(commitLog, runs, bytes).then(result, fewer)
+  if (!commitLog.isHot(runs[0]!.start)) {
+    const body = readCold(commitLog, runs, bytes)
+    return body instanceof Promise ? body.then(result, fewer) : result(body)
+  }
   try {
     return result(readRuns(commitLog, runs, bytes))
   } catch (error) {
@@ -153,6 +157,43 @@ function readRuns(commitLog: CommitLog, runs: readonly Run[], bytes: number): Bu
     const from = isDense(run) ? into.subarray(length, length + span) : gappyScratch.subarray(0, span)
     commitLog.read(from, run.start)
     length += pack(from, run, into, length)
+  }
+  return into.subarray(0, length)
+}
+
+/** As readRuns, from the disk if need be; at once where somebody reads on in a backlog whose next part is in memory. */
+function readCold(commitLog: CommitLog, runs: readonly Run[], bytes: number): Buffer | Promise<Buffer> {
+  const { ahead } = commitLog
+  const { start } = runs[0]!
+  const { end } = runs.at(-1)!
+  // Of a queue that has little of what is written, most of what was read ahead would be for nobody.
+  const isDenseEnough = end - start <= sparseRatioMax * bytes && !commitLog.isHot(end + aheadChunkBytes)
+  let isGoingOn = isDenseEnough
+  for (const run of runs) isGoingOn = ahead.isGoingOn(run.start, run.end) && isGoingOn
+  if (!isGoingOn) return readRunsLater(commitLog, runs, bytes)
+  const read = copyRuns(ahead, runs, bytes)
+  if (read !== undefined) return read
+  const readAlone = () => readRunsLater(commitLog, runs, bytes)
+  return Promise.all(runs.map((run) => ahead.load(run.start, run.end))).then(
+    () => copyRuns(ahead, runs, bytes) ?? readAlone(), // undefined: others needed the room
+    readAlone, // what cannot be read may be a neighbour's
+  )
+}
+
+const sparseRatioMax = 16
+
+/** @returns undefined when not all of it is in memory */
+function copyRuns(ahead: ReadAhead, runs: readonly Run[], bytes: number): Buffer | undefined {
+  const into = Buffer.allocUnsafe(bytes)
+  let length = 0
+  for (const { records } of runs) {
+    for (let index = 0; index < records.length; index += 2) {
+      const phyOffset = records[index]!
+      const size = records[index + 1]!
+      if (!ahead.copy(into, length, phyOffset, size)) return undefined
+      if (into.readInt32BE(length) !== size || readInt64(into, length + recordAt.phyOffset) !== phyOffset) continue
+      length += size
+    }
   }
   return into.subarray(0, length)
 }
