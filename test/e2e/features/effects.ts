@@ -5,7 +5,7 @@ import { apiVersion } from '../../../src/crds/group.ts'
 import { check, eventually, isReady, type Kube } from '../harness/kube.ts'
 import type { PortableCase, Scene } from '../harness/stage.ts'
 
-const readyMs = 60_000
+const readyMs = 120_000 // queues that go wait until producers have noticed
 
 /** What fields of a Topic and a ConsumerGroup mean, as their broker tells it: set, and back. */
 export const effects: PortableCase[] = [

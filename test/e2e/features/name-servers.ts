@@ -54,6 +54,10 @@ export const nameServers: PortableCase[] = [
   {
     name: 'NameServers roll one at a time when their settings change, no broker restarts',
     async run({ kube }) {
+      await kube.patch('nameservers', 'mq', { spec: { replicas: 2 } }) // as it is, where the cases before were run
+      await addressesUntil(kube, 2)
+      await isReady(kube, 'nameservers', 'mq', 60_000)
+      await isReady(kube, 'brokersets', 'mq-brokers', 60_000)
       const before = await podUids(kube, brokers)
       const seen = new Map([...(await podUids(kube, nameServer))].map(([pod, uid]) => [pod, new Set([uid])]))
       let fewest = seen.size
