@@ -22,7 +22,10 @@ const modules = await Promise.all(
     .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'))
     .map((file) => import(join(folder, file)) as Promise<Record<string, AnyCodec>>),
 )
-const codecs = modules.flatMap((module) => Object.entries(module)).sort(([a], [b]) => (a < b ? -1 : 1))
+const codecs = modules
+  .flatMap((module) => Object.entries(module))
+  .filter(([, codec]) => typeof codec === 'object') // besides codecs, a header is read by a function of its own
+  .sort(([a], [b]) => (a < b ? -1 : 1))
 const vectors = new Map(readHeaderVectors().map((vector) => [vector.header, vector]))
 const pairs = codecs.flatMap(([key, codec]) =>
   (apacheHeaders[key] ?? []).map((header) => [`${key} and ${header}`, codec, header] as const),
@@ -70,6 +73,7 @@ const nullMeans: Readonly<Record<string, string>> = {
   'CreateTopicRequestHeader.topicSysFlag': '0',
   'PullMessageRequestHeader.expressionType': 'TAG',
   'QueryConsumerOffsetRequestHeader.setZeroIfNotFound': 'true',
+  'QueryCorrectionOffsetHeader.filterGroups': '',
   'SearchOffsetRequestHeader.boundaryType': 'lower',
   'SendMessageRequestHeader.batch': 'false',
   'SendMessageRequestHeader.reconsumeTimes': '0',

@@ -17,7 +17,7 @@ export type EndTransactionRequest = HeaderOf<typeof endTransactionRequest>
 /** RESUME_CHECK_HALF_MESSAGE: of one that was given up. Source: Apache RocketMQ 5.5, ResumeCheckHalfMessageRequestHeader. */
 export const resumeCheckHalfMessageRequest = headerCodec('ResumeCheckHalfMessageRequestHeader', {
   topic: optional(text),
-  msgId: text, // offsetMsgId
+  msgId: optional(text), // offsetMsgId
 })
 export type ResumeCheckHalfMessageRequest = HeaderOf<typeof resumeCheckHalfMessageRequest>
 

@@ -30,8 +30,10 @@ export const nameServers: PortableCase[] = [
         `the address has one NameServer or all three, saw ${seen}`,
       )
       await isReady(kube, 'brokersets', 'mq-brokers', 120_000)
-      const { status } = await kube.find('brokersets', 'mq-brokers')
-      check(status.nameServers.split(';').length === 3, `brokers register at three, saw ${status.nameServers}`)
+      await eventually('brokers register at three', 30_000, async () => {
+        const { status } = await kube.find('brokersets', 'mq-brokers')
+        return status.nameServers.split(';').length === 3 || `brokers register at ${status.nameServers}`
+      })
       same(before, await podUids(kube, brokers))
     },
   },
@@ -44,8 +46,10 @@ export const nameServers: PortableCase[] = [
       await addressesUntil(kube, 2)
       await isReady(kube, 'nameservers', 'mq', 60_000)
       await isReady(kube, 'brokersets', 'mq-brokers', 120_000)
-      const { status } = await kube.find('brokersets', 'mq-brokers')
-      check(status.nameServers.split(';').length === 2, `brokers register at two, saw ${status.nameServers}`)
+      await eventually('brokers register at two', 30_000, async () => {
+        const { status } = await kube.find('brokersets', 'mq-brokers')
+        return status.nameServers.split(';').length === 2 || `brokers register at ${status.nameServers}`
+      })
       const pods = await kube.list('pods', nameServer)
       check(pods.filter(({ metadata }) => !metadata.deletionTimestamp).length === 2, 'two pods are left')
       same(before, await podUids(kube, brokers))

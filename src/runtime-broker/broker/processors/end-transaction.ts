@@ -46,7 +46,7 @@ export const resumeCheckHalfMessage = processor(
   RequestCode.RESUME_CHECK_HALF_MESSAGE,
   resumeCheckHalfMessageRequest,
   async ({ msgId }, { store, transactions }) => {
-    const record = store.recordAt(parseOffsetMsgId(msgId).phyOffset)
+    const record = store.recordAt(parseOffsetMsgId(msgId ?? '').phyOffset)
     const given = record && decodeMessage(record, 0)
     if (given?.topic !== TopicName.TRANS_CHECK_MAX_TIME || realQueueOf(given) === undefined) {
       return refuse(ResponseCode.SYSTEM_ERROR, `${msgId} is no message of ${TopicName.TRANS_CHECK_MAX_TIME}`)
