@@ -298,6 +298,7 @@ async function main(): Promise<void> {
     pods.stop()
     http.close()
     await plane.stop()
+    for (const name of ['etcd', 'pods']) rmSync(join(dir, name), { recursive: true, force: true })
   }
   console.log(figures.table())
   if (!flags.quick) writeFileSync(join(root, 'bench/OPERATOR-RESULTS.md'), await page())
