@@ -84,7 +84,12 @@ export const adminCommands: AdminCommand[] = [
   { name: 'statsAll', args: () => ['statsAll', '-t', fixture], figures: /\d+\.\d+|\b\d+\b/g, unordered: true },
 
   // consumer groups
-  { name: 'consumerProgress', args: () => ['consumerProgress'], unordered: true, figures: /V\d_\d_\d/g },
+  {
+    name: 'consumerProgress',
+    args: () => ['consumerProgress'],
+    unordered: true,
+    figures: /V\d_\d_\d|(?<=CLUSTERING )\d+ \d+/g,
+  },
   { name: 'consumerProgress of a group', args: () => ['consumerProgress', '-g', fixtureGroup] },
   { name: 'consumerProgress with clients', args: () => ['consumerProgress', '-g', onlineGroup, '-s', 'true'] },
   { name: 'consumerConnection of a group that is offline', args: () => ['consumerConnection', '-g', fixtureGroup] },
