@@ -44,12 +44,6 @@ export const mutants: readonly Mutant[] = [
     replaceBy: 'if (unflushedFrom === -1) rewrite(',
   },
   {
-    name: 'a checkpoint believes a queue whose fsync failed',
-    file: 'src/runtime-broker/store/checkpointer.ts',
-    find: 'if (isSyncFailure(error)) flusher.fail(error)',
-    replaceBy: '',
-  },
-  {
     name: 'recovery cuts one record too much',
     file: 'src/runtime-broker/store/recovery.ts',
     find: 'let endOffset = await scanRecords(commitLog, from, parts.checkCrc, (record) => dispatch.take(record))',
