@@ -67,12 +67,6 @@ export const mutants: readonly Mutant[] = [
     replaceBy: '    if (++this.count === 3) return\n    this.storeTimestamp',
   },
   {
-    name: 'a segment that a crash left short stops the start',
-    file: 'src/runtime-broker/store/index.ts',
-    find: 'if (!wasClean) mendCutSegment(files, commitLogDir, settings.segmentBytes, log)',
-    replaceBy: '',
-  },
-  {
     name: 'tables are written in place',
     file: 'src/runtime-broker/broker/table-storage.ts',
     find: 'files.writeText(',
