@@ -6,7 +6,7 @@ import {
   brokerSetColumn,
   brokerSetRef,
   deletionPolicy,
-  fixedOnBrokers,
+  fixedName,
   nameInUse,
   nameOnBrokers,
   policies,
@@ -107,7 +107,7 @@ export const consumerGroupSpec = z
       .default(false)
       .describe('Whether deletionPolicy Delete forgets how far the group is, too.'),
   })
-  .meta(rules(...fixedOnBrokers('groupName')))
+  .meta(rules(fixedName('groupName')))
 export type ConsumerGroupSpec = z.infer<typeof consumerGroupSpec>
 
 export const consumerGroupStatus = z.object({

@@ -6,7 +6,7 @@ import {
   brokerSetColumn,
   brokerSetRef,
   deletionPolicy,
-  fixedOnBrokers,
+  fixedName,
   nameInUse,
   nameOnBrokers,
   policies,
@@ -85,7 +85,7 @@ export const topicSpec = z
     paused,
     deletionPolicy: deletionPolicy('Whether the topic and its messages go with this resource.'),
   })
-  .meta(rules(...fixedOnBrokers('topicName')))
+  .meta(rules(fixedName('topicName')))
 export type TopicSpec = z.infer<typeof topicSpec>
 
 export const topicStatus = z.object({
