@@ -49,6 +49,15 @@ export class QueueLocks {
     if (locks.size === 0) this.#groups.delete(consumerGroup)
   }
 
+  /** Whether some queue is held for a client of the group: it consumes in order. */
+  isInUse(consumerGroup: string): boolean {
+    const now = this.#clock.monotonicMs()
+    for (const { renewedAtMs } of this.#groups.get(consumerGroup)?.values() ?? []) {
+      if (now - renewedAtMs <= lockTtlMs) return true
+    }
+    return false
+  }
+
   #sweep(now: number): void {
     for (const [group, locks] of this.#groups) {
       for (const [queueKey, lock] of locks) {

@@ -32,6 +32,18 @@ test('a held pull of one tag sleeps through messages of others', async () => {
   expect(await pull).toMatchObject({ bodies: ['yes'], nextBeginOffset: 2 })
 })
 
+test('a held pull wakes for what its group wants by then', async () => {
+  const consumerGroup = 'fickle'
+  await broker.client.createTopic('changing')
+  await broker.client.subscribe('changing', { group: consumerGroup, tags: ['a'] })
+  const pull = broker.client.pull('changing', { consumerGroup, isLite: false, holdMs: 7_000 })
+  await broker.client.subscribe('changing', { group: consumerGroup, tags: ['b'], subVersion: 2n })
+
+  await broker.connect().send('changing', { body: 'no longer', properties: { TAGS: 'a' } })
+
+  expect(await pull).toMatchObject({ code: ResponseCode.PULL_RETRY_IMMEDIATELY, bodies: [], nextBeginOffset: 1 })
+})
+
 test('where nothing is, the answer says where to go on', async () => {
   await broker.client.createTopic('ends')
   expect(await broker.client.pull('ends')).toMatchObject({ code: ResponseCode.PULL_NOT_FOUND, nextBeginOffset: 0 })

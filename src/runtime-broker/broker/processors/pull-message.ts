@@ -134,7 +134,9 @@ function hold(state: Pull): void {
     isAlive: () => request.connection.isOpen,
     resume: () => {
       try {
-        pull(state, false)
+        const wantedNow = checkPull(header, broker) // the group may have subscribed otherwise while it waited
+        if ('code' in wantedNow) request.answer(wantedNow)
+        else pull({ ...state, wanted: wantedNow }, false)
       } catch (error) {
         request.answer(errorResponse(error))
       }

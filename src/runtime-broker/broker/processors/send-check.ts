@@ -100,7 +100,9 @@ export function deadLetterTopic(
   if (group === undefined) return groupMissing(consumerGroup)
   const isHeard = request.version >= Version.V3_4_9 && header.maxReconsumeTimes !== undefined
   const triesMax = isHeard ? header.maxReconsumeTimes! : group.retryMaxTimes
-  return header.reconsumeTimes > triesMax ? broker.topics.ensure(deadLetterTopicOf(consumerGroup), 1) : undefined
+  // who consumes in order tries a message itself, and sends it here when that was often enough
+  const isGivenUp = header.reconsumeTimes > triesMax || broker.locks.isInUse(consumerGroup)
+  return isGivenUp ? broker.topics.ensure(deadLetterTopicOf(consumerGroup), 1) : undefined
 }
 
 const unitTopicFlag = 1

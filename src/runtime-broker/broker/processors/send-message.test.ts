@@ -136,6 +136,17 @@ test('a retry that was tried too often goes to the dead letters', async () => {
   expect((await broker.client.pull('%DLQ%tired')).bodies).toEqual(['hello'])
 })
 
+test('what a group that consumes in order sends as a retry goes to the dead letters at once', async () => {
+  const queue = { topic: 'orders', brokerName: 'broker-a', queueId: 0 }
+  const lock = { consumerGroup: 'ordered', clientId: 'a', mqSet: [queue], onlyThisBroker: false }
+  await broker.client.call(RequestCode.LOCK_BATCH_MQ, {}, lock)
+
+  const retry = { reconsumeTimes: 2, maxReconsumeTimes: 2 }
+  expect((await broker.client.send('%RETRY%ordered', retry)).code).toBe(ResponseCode.SUCCESS)
+
+  expect((await broker.client.pull('%DLQ%ordered')).bodies).toEqual(['hello'])
+})
+
 function batchEntry(body: string, properties: string): Buffer {
   const entry = Buffer.alloc(22 + Buffer.byteLength(body) + Buffer.byteLength(properties))
   entry.writeInt32BE(entry.length, 0)
