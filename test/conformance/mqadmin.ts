@@ -88,7 +88,7 @@ export const adminCommands: AdminCommand[] = [
     name: 'consumerProgress',
     args: () => ['consumerProgress'],
     unordered: true,
-    figures: /V\d_\d_\d|(?<=CLUSTERING )\d+ \d+/g,
+    figures: /V\d_\d_\d|(?<=CLUSTERING )\d+ \d+|(?<=OFFLINE )\d+(?= \d)/g, // the rate of a group that has just left, too
   },
   { name: 'consumerProgress of a group', args: () => ['consumerProgress', '-g', fixtureGroup] },
   { name: 'consumerProgress with clients', args: () => ['consumerProgress', '-g', onlineGroup, '-s', 'true'] },
@@ -172,6 +172,7 @@ export const adminCommands: AdminCommand[] = [
     name: 'queryMsgByUniqueKey',
     args: () => ['queryMsgByUniqueKey', '-t', fixture, '-i', '{{sendMessage ([0-9A-F]{32})}}'],
     unordered: true,
+    figures: /NOT_CONSUME_YET|(?<==)CONSUMED/g, // the group that consumes meanwhile may have had it
   },
   {
     name: 'queryMsgById',

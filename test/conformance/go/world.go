@@ -28,8 +28,8 @@ type world struct {
 	closing   []func()
 }
 
-func (w *world) topicName() string { return "T_" + w.caseName }
-func (w *world) group() string     { return "G_" + w.caseName }
+func (w *world) topicName() string { return "T_go_" + w.caseName }
+func (w *world) group() string     { return "G_go_" + w.caseName }
 
 func (w *world) later(task func()) {
 	w.mutex.Lock()
