@@ -13,6 +13,7 @@ function manifest(requestId: string): string {
       brokerSetRef: { name: 'mq-brokers' },
       groupName,
       retry: { maxTimes: 3 },
+      adoptionPolicy: 'Always', // its members were there before it
       resetOffset: { requestId, to: 'Earliest' },
     },
   })
