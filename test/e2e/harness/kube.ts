@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-const pollMs = 500
+const pollMs = 1_000 // a kubectl for each look is a tenth of a second of a processor
 const progressEveryMs = 15_000
 
 /** An object of Kubernetes, of any kind. */
