@@ -254,6 +254,26 @@ test('what nobody ends is given up after transactionCheckMax questions', async (
   expect(asked.at(-2)!.message.properties.get('TRANSACTION_CHECK_TIMES')).toBe('1')
 })
 
+test.each([
+  ['asked about', {}],
+  ['immune', { CHECK_IMMUNITY_TIME_IN_SECONDS: '3600' }],
+])('one without room for what a copy adds is given up, and holds up no other: %s', async (_, more) => {
+  await start()
+  await beat()
+  const fits = async (length: number) => {
+    const properties = { TRAN_MSG: 'true', PGROUP: 'P', UNIQ_KEY: 'K0', KEYS: 'k'.repeat(length), ...more }
+    const fields = { queueId: 1, body: 'full', sysFlag: prepared, bornTimestamp: Date.now(), properties }
+    return (await client.send('orders', fields)).code === 0
+  }
+  for (let length = 32_760; !(await fits(length)); length -= 10) expect(length).toBeGreaterThan(32_000)
+  await sendHalf({ KEYS: 'plain' })
+
+  await eventually(() => expect(asked.map(({ message }) => message.properties.get('KEYS'))).toContain('plain'))
+
+  await eventually(async () => expect(await unpassed()).toMatchObject({ [half]: 1 }))
+  expect((await client.pull('TRANS_CHECK_MAX_TIME_TOPIC')).bodies).toEqual(['full'])
+})
+
 test('an immune message is asked about later and holds up no other', async () => {
   await start()
   await beat()

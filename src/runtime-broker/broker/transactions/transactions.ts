@@ -194,10 +194,14 @@ export class Transactions {
       const put: Promise<void>[] = []
       let next = pass.halfOffset
       let isEnd = false
-      for (const half of read.bodies.flatMap((body) => decodeMessages(body))) {
-        isEnd = !this.#treat(half, pass, put)
-        if (isEnd) break
-        next = half.queueOffset + 1
+      try {
+        for (const half of read.bodies.flatMap((body) => decodeMessages(body))) {
+          isEnd = !this.#treat(half, pass, put)
+          if (isEnd) break
+          next = half.queueOffset + 1
+        }
+      } finally {
+        await Promise.allSettled(put) // whatever ends this: none of them fails where nobody looks
       }
       await Promise.all(put)
       pass.halfOffset = next
@@ -209,7 +213,7 @@ export class Transactions {
   /** @returns false: this one, and all behind it, are for a later pass */
   #treat(half: StoredMessage, pass: Pass, put: Promise<void>[]): boolean {
     const { queueOffset } = half
-    const { clock, settings, storeHost, topics } = this.#parts
+    const { clock, settings } = this.#parts
     if (this.#isEnded(queueOffset, pass)) return true
     if (this.#ended.get(queueOffset) !== undefined) return false // its message is being stored
     if (this.#ended.newestOf(queueOffset) !== queueOffset) return true // by a run that died, or a pass that failed, after it
@@ -225,20 +229,34 @@ export class Transactions {
     })
     if (verdict === 'fresh') return false
     if (verdict === 'giveUp' || real === undefined) {
-      topics.ensure(TopicName.TRANS_CHECK_MAX_TIME, 1)
-      put.push(stored(this.#parts.store, givenUp(half, storeHost)))
+      put.push(this.#giveUp(half))
       this.#parts.log.warn({ topic: real?.topic, queueOffset }, 'a transaction was never ended: given up')
       return true
     }
+    const kept = verdict === 'immune' ? this.#keep(half) : this.#ask(half, real, pass)
+    put.push(
+      kept.catch((error) => {
+        if (!isOperatingError(error, 'MESSAGE_ILLEGAL')) throw error
+        return this.#giveUp(half) // its properties leave no room for what a copy adds
+      }),
+    )
+    return true
+  }
+
+  async #giveUp(half: StoredMessage): Promise<void> {
+    const { store, storeHost, topics, log } = this.#parts
     try {
-      if (verdict === 'immune') put.push(this.#putBack(half, keptImmune(half, storeHost)).settled)
-      else put.push(this.#ask(half, real, pass))
+      topics.ensure(TopicName.TRANS_CHECK_MAX_TIME, 1)
+      await stored(store, givenUp(half, storeHost))
     } catch (error) {
       if (!isOperatingError(error, 'MESSAGE_ILLEGAL')) throw error
-      topics.ensure(TopicName.TRANS_CHECK_MAX_TIME, 1) // its properties leave no room for what a copy adds
-      put.push(stored(this.#parts.store, givenUp(half, storeHost)))
+      const facts = { queueOffset: half.queueOffset, err: messageOf(error) }
+      log.warn(facts, 'a transaction that was given up cannot be kept: it stays in the half queue only')
     }
-    return true
+  }
+
+  async #keep(half: StoredMessage): Promise<void> {
+    await this.#putBack(half, keptImmune(half, this.#parts.storeHost)).settled
   }
 
   async #ask(half: StoredMessage, real: RealQueue, pass: Pass): Promise<void> {
