@@ -240,18 +240,31 @@ function flaggedTopics(set: number, unset = 0) {
       : refuse(ResponseCode.SYSTEM_ERROR, 'disable')
 }
 
-function wipeWritePerm(request: Request, { routes, log }: NameServerState): Response {
-  const { brokerName } = writePermRequest.decode(request.extFields)
-  const wipeTopicCount = routes.setWritable(brokerName, false)
-  log.info({ brokerName, topics: wipeTopicCount }, 'write permission wiped')
-  return { ...done, extFields: wipeWritePermResponse.encode({ wipeTopicCount }) }
+/** What changes routes that a registration changes in many steps: after those that wait, so that it holds for them too. */
+function inTurn(server: NameServerState, act: () => Response): Response | Promise<Response> {
+  // biome-ignore lint/correctness/useYield: a task of the queue, in a single step
+  function* task(): Generator<void, Response> {
+    return act()
+  }
+  return server.registrations.run(task(), 0) ?? busy
 }
 
-function addWritePerm(request: Request, { routes, log }: NameServerState): Response {
+function wipeWritePerm(request: Request, server: NameServerState): Response | Promise<Response> {
   const { brokerName } = writePermRequest.decode(request.extFields)
-  const addTopicCount = routes.setWritable(brokerName, true)
-  log.info({ brokerName, topics: addTopicCount }, 'write permission given')
-  return { ...done, extFields: addWritePermResponse.encode({ addTopicCount }) }
+  return inTurn(server, () => {
+    const wipeTopicCount = server.routes.setWritable(brokerName, false)
+    server.log.info({ brokerName, topics: wipeTopicCount }, 'write permission wiped')
+    return { ...done, extFields: wipeWritePermResponse.encode({ wipeTopicCount }) }
+  })
+}
+
+function addWritePerm(request: Request, server: NameServerState): Response | Promise<Response> {
+  const { brokerName } = writePermRequest.decode(request.extFields)
+  return inTurn(server, () => {
+    const addTopicCount = server.routes.setWritable(brokerName, true)
+    server.log.info({ brokerName, topics: addTopicCount }, 'write permission given')
+    return { ...done, extFields: addWritePermResponse.encode({ addTopicCount }) }
+  })
 }
 
 /** Answers success whatever came of it, as Apache does; the log tells. */
@@ -267,11 +280,13 @@ function registerTopic(request: Request, { routes, log, warnings }: NameServerSt
   return done
 }
 
-function deleteTopic(request: Request, { routes, log }: NameServerState): Response {
+function deleteTopic(request: Request, server: NameServerState): Response | Promise<Response> {
   const { topic, clusterName } = deleteTopicInNamesrvRequest.decode(request.extFields)
-  routes.deleteTopic(topic, clusterName || undefined)
-  log.info({ topic, clusterName }, 'topic deleted')
-  return done
+  return inTurn(server, () => {
+    server.routes.deleteTopic(topic, clusterName || undefined)
+    server.log.info({ topic, clusterName }, 'topic deleted')
+    return done
+  })
 }
 
 function putKvConfig(request: Request, { kvConfig }: NameServerState): Response {

@@ -215,6 +215,24 @@ test('a broker that leaves right behind a long registration is gone', async () =
   expect(String((await call(RequestCode.GET_ALL_TOPIC_LIST_FROM_NAMESERVER)).body)).toBe('{"topicList":[]}')
 })
 
+test('what an admin asks for right behind a long registration holds for all of it', async () => {
+  const { call } = await nameServer()
+  const topics = Array.from({ length: 3000 }, (_, index) => `T${index}`)
+
+  const answers = await Promise.all([
+    call(RequestCode.REGISTER_BROKER, { ...broker, haServerAddr: 'h:1' }, registration(...topics)),
+    call(RequestCode.DELETE_TOPIC_IN_NAMESRV, { topic: 'T2999' }),
+    call(RequestCode.WIPE_WRITE_PERM_OF_BROKER, { brokerName: 'a' }),
+    call(RequestCode.ADD_WRITE_PERM_OF_BROKER, { brokerName: 'a' }),
+  ])
+
+  expect(answers.map(({ code }) => code)).toEqual([0, 0, 0, 0])
+  expect(answers[2].extFields).toEqual({ wipeTopicCount: '2999' })
+  expect(answers[3].extFields).toEqual({ addTopicCount: '2999' })
+  const { code } = await call(RequestCode.GET_ROUTEINFO_BY_TOPIC, { topic: 'T2999' })
+  expect(code).toBe(ResponseCode.TOPIC_NOT_EXIST)
+})
+
 test('a broker whose connection ends within a long registration is not registered', async () => {
   const { call, doors, server } = await nameServer()
   const topics = Array.from({ length: 3000 }, (_, index) => `T${index}`)
