@@ -74,6 +74,7 @@ export async function openStore(
       checkpoint,
       wasClean,
       unflushedFrom: abort.unflushedFrom,
+      noteUnflushed: (phyOffset) => abort.noteUnflushed(phyOffset),
       checkCrc: settings.checkCrcOnRecover,
       delayLevelsMs: settings.delayLevelsMs,
       tornDirectory: paths.torn,

@@ -41,6 +41,21 @@ test('where what an fsync failed for cannot be written again, the next process d
   expect(await bench.texts()).toEqual(['before', 'doubtful'])
 })
 
+test('what a start could not flush, the next one writes again', async () => {
+  const bench = await new StoreBench(large).open()
+  await bench.appendAll(['before', ...pages])
+  bench.kill()
+  bench.files.syncFailure = 'EIO'
+  await expect(bench.reopen()).rejects.toMatchObject({ code: 'FILE_FAILED', facts: { operation: 'fdatasync' } })
+
+  bench.files.syncFailure = undefined
+  await bench.reopen()
+  bench.cutPower(nothingUnsynced)
+  await bench.reopen()
+
+  expect(await bench.texts()).toEqual(['before', ...pages])
+})
+
 test('a clean stop after an fsync that failed is none', async () => {
   const bench = await new StoreBench(large).open()
   await bench.appendAll(['before'])

@@ -20,6 +20,7 @@ import { unitBytes } from './consume-queue.ts'
 import { type ConsumeQueues, isQueueName } from './consume-queues.ts'
 import type { DeletedTopics } from './deleted-topics.ts'
 import { isDiskFull } from './disk-guard.ts'
+import { isSyncFailure } from './flusher.ts'
 import { type ScannedRecord, scanRecords } from './scan.ts'
 import { offsetName } from './segments.ts'
 
@@ -44,6 +45,8 @@ export interface RecoveryParts {
   checkpoint: Checkpoint
   wasClean: boolean // the last process left no abort file
   unflushedFrom: number | undefined // AbortMark has the meaning
+  /** Tells the next start; this one must not go on. */
+  noteUnflushed: (phyOffset: number) => void
   checkCrc: boolean
   delayLevelsMs: readonly number[]
   tornDirectory: string
@@ -81,7 +84,7 @@ export async function recover(parts: RecoveryParts): Promise<Recovered> {
   const { unflushedFrom } = parts
   if (unflushedFrom !== undefined) rewrite(commitLog, Math.max(unflushedFrom, segments.minOffset), endOffset)
   // After a crash the end may be in the system's memory only; whoever reads it now must find it after a power cut too.
-  if (!parts.wasClean) await segments.sync(from)
+  if (!parts.wasClean) await syncFrom(parts, Math.min(from, unflushedFrom ?? from))
   commitLog.startAt(endOffset)
   log.info(
     { phyOffset: from, endOffset, wasClean: parts.wasClean, records: dispatch.count, queues: queues.count },
@@ -333,6 +336,23 @@ function rewrite(commitLog: CommitLog, from: number, endOffset: number): void {
     commitLog.read(bytes, at)
     segments.file(at).write(bytes, at - start)
     at += bytes.length
+  }
+}
+
+/** What an fsync failed for is in the system's memory alone: the next start must know, since it would take it for safe. */
+async function syncFrom({ commitLog, noteUnflushed, log }: RecoveryParts, phyOffset: number): Promise<void> {
+  const from = Math.max(phyOffset, commitLog.segments.minOffset)
+  try {
+    await commitLog.segments.sync(from)
+  } catch (error) {
+    if (isSyncFailure(error)) {
+      try {
+        noteUnflushed(from)
+      } catch (cause) {
+        log.error({ err: cause }, 'the next start cannot be told what was not flushed: start on a new machine')
+      }
+    }
+    throw error
   }
 }
 

@@ -79,6 +79,7 @@ export async function foreseeStart(
       checkpoint,
       wasClean,
       unflushedFrom: undefined, // the same bytes again
+      noteUnflushed: () => {}, // nothing is synced
       checkCrc: true,
       delayLevelsMs: [],
       tornDirectory: `${plan.rootDir}/torn`,
