@@ -11,8 +11,8 @@ let reads: { position: number; bytes: number }[]
 let readFails: boolean
 let ahead: ReadAhead
 
-/** A log of two segments in which each byte is told by its place. */
-const log = Buffer.alloc(2 * segmentBytes)
+/** A log of three segments in which each byte is told by its place. */
+const log = Buffer.alloc(3 * segmentBytes)
 for (let at = 0; at < log.length; at += 4) log.writeInt32BE(at, at)
 
 beforeEach(() => {
@@ -22,7 +22,7 @@ beforeEach(() => {
   const open = files.open.bind(files)
   files.open = (path, mode) => watched(open(path, mode))
   const segments = new Segments(files, '/log', segmentBytes)
-  for (const start of [0, segmentBytes]) {
+  for (const start of [0, segmentBytes, 2 * segmentBytes]) {
     segments.fileForWriting(start).write(log.subarray(start, start + segmentBytes), 0)
   }
   ahead = new ReadAhead(segments)
@@ -90,4 +90,17 @@ test('after the log changed its end nothing of it is in memory', async () => {
   expect(ahead.copy(Buffer.alloc(10), 0, 0, 10)).toBe(false)
   expect(ahead.copy(Buffer.alloc(10), 0, chunk, 10)).toBe(false)
   expect(ahead.isGoingOn(0, 10)).toBe(false)
+})
+
+test('while half of its room is being read, a range that nobody is waiting for is left to its reader', async () => {
+  const starts = [0, 1, 2].flatMap((index) => [0, 1, 2, 3].map((at) => index * segmentBytes + at * chunk))
+  const loads = starts.slice(0, 8).map((start) => ahead.load(start, start + 10))
+  expect(ahead.isCrowdedFor(starts[8]!, starts[8]! + 10)).toBe(false)
+
+  loads.push(ahead.load(starts[8]!, starts[8]! + 10))
+  expect(ahead.isCrowdedFor(starts[9]!, starts[9]! + 10)).toBe(true)
+  expect(ahead.isCrowdedFor(starts[3]!, starts[3]! + 10)).toBe(false)
+
+  await Promise.all(loads)
+  expect(ahead.isCrowdedFor(starts[9]!, starts[9]! + 10)).toBe(false)
 })

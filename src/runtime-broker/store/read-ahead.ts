@@ -24,7 +24,8 @@ export class ReadAhead {
   readonly #chunks = new Map<number, Chunk>() // by where they begin; the one used last comes last
   readonly #touched = new Set<number>() // as #chunks
   /** Room of chunks that are gone: a fresh one would have the garbage collector at work all the time. */
-  readonly #spare: Buffer[] = []
+  readonly #spare: Buffer[] = [] // chunkCountMax at most
+  #loadingCount = 0 // of chunks, also of those that were dropped meanwhile
 
   constructor(segments: Segments) {
     this.#segments = segments
@@ -57,6 +58,12 @@ export class ReadAhead {
     return isGoingOn
   }
 
+  /** So much is on its way that bringing this range too could drop what others wait for: its reader reads it alone. */
+  isCrowdedFor(phyOffset: number, end: number): boolean {
+    if (this.#loadingCount <= chunkCountMax / 2) return false
+    return this.#startsOf(phyOffset, end).some((start) => !this.#chunks.has(start))
+  }
+
   /** Brings a range, all of one segment, into memory; what was not used for longest goes. @throws OperatingError FILE_FAILED */
   async load(phyOffset: number, end: number): Promise<void> {
     await Promise.all(this.#startsOf(phyOffset, end).map((start) => this.#chunkAt(start).loading))
@@ -78,14 +85,17 @@ export class ReadAhead {
     const segmentEnd = this.#segments.startOf(start) + this.#segments.segmentBytes
     const room = this.#spare.pop() ?? Buffer.allocUnsafeSlow(aheadChunkBytes)
     const chunk: Chunk = { room, bytes: room.subarray(0, segmentEnd - start), loading: undefined }
+    this.#loadingCount++
     chunk.loading = this.#segments.readLater(chunk.bytes, start).then(
       () => {
+        this.#loadingCount--
         chunk.loading = undefined
-        if (this.#chunks.get(start) !== chunk) this.#spare.push(room) // it was dropped meanwhile
+        if (this.#chunks.get(start) !== chunk) this.#spareRoom(room) // it was dropped meanwhile
       },
       (error) => {
+        this.#loadingCount--
         if (this.#chunks.get(start) === chunk) this.#chunks.delete(start)
-        this.#spare.push(room)
+        this.#spareRoom(room)
         throw error
       },
     )
@@ -98,7 +108,11 @@ export class ReadAhead {
   #drop(start: number): void {
     const { room, loading } = this.#chunks.get(start)!
     this.#chunks.delete(start)
-    if (loading === undefined) this.#spare.push(room)
+    if (loading === undefined) this.#spareRoom(room)
+  }
+
+  #spareRoom(room: Buffer): void {
+    if (this.#spare.length < chunkCountMax) this.#spare.push(room)
   }
 
   #startsOf(phyOffset: number, end: number): number[] {

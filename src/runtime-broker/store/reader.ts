@@ -174,6 +174,7 @@ function readCold(commitLog: CommitLog, runs: readonly Run[], bytes: number): Bu
   const read = copyRuns(ahead, runs, bytes)
   if (read !== undefined) return read
   const readAlone = () => readRunsLater(commitLog, runs, bytes)
+  if (runs.some((run) => ahead.isCrowdedFor(run.start, run.end))) return readAlone()
   return Promise.all(runs.map((run) => ahead.load(run.start, run.end))).then(
     () => copyRuns(ahead, runs, bytes) ?? readAlone(), // undefined: others needed the room
     readAlone, // what cannot be read may be a neighbour's
