@@ -340,9 +340,19 @@ export class RemotingConnection implements Connection {
         bytesMax += bytesMaxOf(frame)
       }
       const first = frames[from]!
-      if (to > from + 1 || !Buffer.isBuffer(first)) this.#write(outgoing.join(frames, from, to, bytesMax))
+      if (to > from + 1 || !Buffer.isBuffer(first)) this.#writeShared(outgoing.join(frames, from, to, bytesMax))
       else this.#write(first)
       from = Math.max(to, from + 1)
+    }
+  }
+
+  /** A few bytes that wait would keep the whole chunk they lie in, of which nobody takes count: those that will wait move out. */
+  #writeShared(bytes: Buffer): void {
+    if (this.#socket.queuedBytes === 0) this.#write(bytes)
+    else {
+      const own = Buffer.allocUnsafeSlow(bytes.length)
+      own.set(bytes)
+      this.#write(own)
     }
   }
 

@@ -55,6 +55,26 @@ test('a request is answered', async () => {
   expect(response).toMatchObject({ code: 0, flag: 1, extFields: { a: 'x' }, body: Buffer.from('body') })
 })
 
+test('answers that wait for their peer keep no more memory than they count', async () => {
+  const { network, clock } = await startPair({ handle: echo })
+  const { socket } = await rawPeer(network)
+  const written: Uint8Array[] = []
+  const write = socket.other.write.bind(socket.other)
+  socket.other.write = (bytes) => {
+    written.push(bytes)
+    return write(bytes)
+  }
+  socket.pause()
+
+  for (let turn = 0; turn < 2; turn++) {
+    for (const opaque of [1, 2]) socket.write(requestFrame({ opaque }))
+    await clock.turn()
+  }
+
+  expect(written).toHaveLength(2)
+  expect(written[1]!.buffer.byteLength).toBe(written[1]!.byteLength)
+})
+
 test('answers of one turn leave in one write, in order', async () => {
   const { network, clock, connections } = await startPair({ handle: echo })
   const { socket, responses } = await rawPeer(network)
