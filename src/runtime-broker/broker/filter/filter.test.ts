@@ -241,3 +241,18 @@ test('every expression has the answer of the slow oracle', () => {
     { numRuns: 2_000 },
   )
 })
+
+test('an expression is compiled once, until those that came after it are too long together', () => {
+  const filters = new Filters()
+  const first = filters.compile('a = 1')
+  const compileLong = (count: number) => {
+    for (let index = 0; index < count; index++) filters.compile(`a = '${'x'.repeat(110_000)}${index}'`)
+  }
+
+  compileLong(9)
+  expect(filters.compile('a = 1')).toBe(first)
+  compileLong(10)
+  expect(filters.compile('a = 1')).not.toBe(first)
+  const tooLong = `a = '${'x'.repeat(1_000_000)}'`
+  expect(filters.compile(tooLong)).not.toBe(filters.compile(tooLong))
+})

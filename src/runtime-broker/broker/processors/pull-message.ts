@@ -182,14 +182,12 @@ function checkPull(header: PullMessageRequest, broker: Broker): Wanted | Respons
   if ((sysFlag & PullSysFlag.SUBSCRIPTION) !== 0) {
     const { expressionType, subscription = '' } = header
     if (isTagType(expressionType)) return wantedTags(tagsCodesOf(subscription))
+    const unreadable = () => refusal(ResponseCode.SUBSCRIPTION_PARSE_FAILED, "parse the consumer's subscription failed")
+    if (expressionType !== 'SQL92') return unreadable()
+    if (!settings.enablePropertyFilter) return refusal(ResponseCode.SYSTEM_ERROR, filterUnsupported(expressionType))
     // Apache takes what it cannot read for a wish for everything.
     const filter = broker.filters.compile(subscription)
-    if (expressionType !== 'SQL92' || filter instanceof ExpressionError) {
-      return refusal(ResponseCode.SUBSCRIPTION_PARSE_FAILED, "parse the consumer's subscription failed")
-    }
-    return settings.enablePropertyFilter
-      ? { matches: undefined, filter }
-      : refusal(ResponseCode.SYSTEM_ERROR, filterUnsupported(expressionType))
+    return filter instanceof ExpressionError ? unreadable() : { matches: undefined, filter }
   }
   const members = clients.consumerGroup(consumerGroup)
   if (members === undefined) {
@@ -208,14 +206,14 @@ function checkPull(header: PullMessageRequest, broker: Broker): Wanted | Respons
   }
   const { expressionType, subString } = subscription.data
   if (isTagType(expressionType)) return wantedTags(subscription.tagsCodes)
-  const filter = broker.filters.compile(subString)
-  if (expressionType !== 'SQL92' || filter instanceof ExpressionError) {
+  const unreadable = () => {
     const remark = "The broker's consumer filter data is not exist!Your expression may be wrong!"
     return refusal(ResponseCode.FILTER_DATA_NOT_EXIST, remark)
   }
-  return settings.enablePropertyFilter
-    ? { matches: undefined, filter }
-    : refusal(ResponseCode.SYSTEM_ERROR, filterUnsupported(expressionType))
+  if (expressionType !== 'SQL92') return unreadable()
+  if (!settings.enablePropertyFilter) return refusal(ResponseCode.SYSTEM_ERROR, filterUnsupported(expressionType))
+  const filter = broker.filters.compile(subString)
+  return filter instanceof ExpressionError ? unreadable() : { matches: undefined, filter }
 }
 
 function answer(
