@@ -119,6 +119,17 @@ test('a group that served and lost its pod is degraded, not new', () => {
   expect(ready).toMatchObject({ reason: 'PodsNotReady' })
 })
 
+test('a group that wakes has served, unless it was never let go: then nobody has anything there', () => {
+  const slept: BrokerSetStatus = { groupStatuses: [{ name: 'b-0', state: 'Hibernated' }] }
+  const waking = (isAdmitted: boolean) => {
+    const asleep = group(0, brokerSet(), { isAdmitted, pod: undefined, isPodReady: false, registeredCount: 0 })
+    return look(brokerSet({ groups: 1 }, slept), [asleep]).status.groupStatuses?.[0]?.state
+  }
+
+  expect(waking(true)).toBe('Degraded')
+  expect(waking(false)).toBe('Creating')
+})
+
 test('new settings restart one broker, and the next only when that one serves again', () => {
   const desired = brokerSet({ groups: 2, config: { maxMessageSize: '1024' } })
   const old = (index: number) =>

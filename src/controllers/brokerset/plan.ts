@@ -398,7 +398,9 @@ function groupStatusOf(
   if (desired.spec.hibernate) return { ...said, state: 'Hibernated' }
   if (isWhole(master, nameServers)) return { ...said, state: 'Serving' }
   const before = stateBefore(desired, group.brokerName)
-  if (before === 'Serving' || before === 'Degraded') return { ...said, state: 'Degraded' }
+  // one that wakes has served: what is on its volumes is somebody's, and nobody may take the set for a new one
+  const hasServed = before === 'Serving' || before === 'Degraded' || (before === 'Hibernated' && group.isAdmitted)
+  if (hasServed) return { ...said, state: 'Degraded' }
   return { ...said, state: master.pod?.status?.phase === 'Running' ? 'Registering' : 'Creating' }
 }
 
