@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { nodeClock } from '../base/node/index.ts'
 import { brokerSetSpec } from '../crds/index.ts'
-import type { Pod } from '../kube/index.ts'
+import { type Pod, type StatefulSet, statefulSets } from '../kube/index.ts'
 import { observe } from './brokerset/observe.ts'
+import { objectsOf } from './nameserver/objects.ts'
 import type { BrokerSet, NameServer, Topic } from './resources.ts'
 import { startCluster } from './testing/cluster.ts'
 
@@ -52,6 +53,23 @@ test('an operator that only follows writes nothing, and goes on from there when 
 
   cluster.lead()
   await cluster.eventually(() => isReady(cluster.get<NameServer>('nameservers', 'mq')))
+})
+
+test('a StatefulSet of NameServers that an earlier version let roll by itself goes over to OnDelete', async () => {
+  await cluster.stop()
+  cluster = await startCluster({ leads: false })
+  await cluster.create('nameservers', 'mq', { replicas: 2 })
+  const { children } = objectsOf(cluster.get<NameServer>('nameservers', 'mq')!, undefined, 'localhost/mq:1')
+  const [, made] = children.find(([type]) => type === statefulSets) as [unknown, StatefulSet]
+  const spec = { ...made.spec, updateStrategy: { type: 'RollingUpdate' } } as StatefulSet['spec']
+  await cluster.client.apply(statefulSets, { ...made, spec } as StatefulSet)
+  const strategy = () => (cluster.list('apps/statefulsets') as StatefulSet[])[0]?.spec?.updateStrategy
+  expect(strategy()).toEqual({ type: 'RollingUpdate', rollingUpdate: { partition: 0 } })
+
+  cluster.lead()
+  await cluster.eventually(() => isReady(cluster.get<NameServer>('nameservers', 'mq')))
+
+  expect(strategy()).toEqual({ type: 'OnDelete' })
 })
 
 test('a new group gets the topics and groups by itself, before it registers', async () => {

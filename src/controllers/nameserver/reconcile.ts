@@ -1,8 +1,9 @@
+import { controllerOf, type StatefulSet, statefulSets } from '../../kube/index.ts'
 import { pausable } from '../conditions.ts'
 import { verdictsAfter } from '../failure.ts'
-import { performAll, performInKubernetes, writeStatus } from '../perform.ts'
+import { type KubeStep, performAll, performInKubernetes, writeStatus } from '../perform.ts'
 import { type NameServer, nameServers } from '../resources.ts'
-import type { Reconcile } from '../shell.ts'
+import type { Reconcile, Shell } from '../shell.ts'
 import { observe } from './observe.ts'
 import { plan } from './plan.ts'
 
@@ -18,9 +19,29 @@ export const reconcileNameServer: Reconcile<NameServer> = async (desired, shell)
     shell.clock.now(),
   )
   const { paused } = desired.spec
-  const failure = await performAll(paused ? [] : steps, (step) => performInKubernetes(step, shell), shell.signal)
+  const performStep = async (step: KubeStep) => {
+    if (step.type === statefulSets) await endRollingUpdate(desired, observed.statefulSet, shell)
+    await performInKubernetes(step, shell)
+  }
+  const failure = await performAll(paused ? [] : steps, performStep, shell.signal)
   const said = pausable(paused, verdictsAfter(failure, verdicts))
   await writeStatus(nameServers, desired, { status, verdicts: said, notes }, shell)
   if (failure) throw failure
   return { recheckAfterMs }
+}
+
+/**
+ * Lets a StatefulSet of an earlier version go over to OnDelete. What the API server filled in beside RollingUpdate is
+ * nobody's, so an apply does not take it away, and beside OnDelete it is refused.
+ */
+async function endRollingUpdate(
+  desired: NameServer,
+  live: StatefulSet | undefined,
+  { client, signal }: Shell,
+): Promise<void> {
+  if (live?.spec?.updateStrategy?.rollingUpdate === undefined) return
+  if (controllerOf(live)?.uid !== desired.metadata.uid) return // refused as somebody else's
+  const updateStrategy = { type: 'OnDelete', rollingUpdate: null }
+  const { uid } = live.metadata
+  await client.merge(statefulSets, live.metadata, { metadata: { uid }, spec: { updateStrategy } }, signal)
 }

@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, type KubeObject, objectAt, valueAt } from './object.ts'
+import { type Cause, isObject, type JsonObject, type KubeObject, objectAt, valueAt } from './object.ts'
 import { ageOf, type Column, humanDuration, type Resource } from './resource.ts'
 
 type Read = (object: KubeObject, nowMs: number) => unknown
@@ -107,6 +107,14 @@ function completeStatefulSet(object: KubeObject): void {
     defaults(claim, { apiVersion: 'v1', kind: 'PersistentVolumeClaim', status: { phase: 'Pending' } })
     defaults(objectAt(claim, 'spec'), { volumeMode: 'Filesystem' })
   }
+}
+
+/** Source: Kubernetes, ValidateStatefulSetSpec. */
+function statefulSetProblems(object: KubeObject): Cause[] {
+  const { type, rollingUpdate } = objectAt(object, 'spec', 'updateStrategy')
+  if (type !== 'OnDelete' || rollingUpdate === undefined) return []
+  const message = "Invalid value: true: only allowed for updateStrategy 'RollingUpdate'"
+  return [{ reason: 'FieldValueInvalid', field: 'spec.updateStrategy.rollingUpdate', message }]
 }
 
 function completeService(object: KubeObject): void {
@@ -326,6 +334,7 @@ export const builtinResources: readonly Resource[] = [
       completeStatefulSet(object)
       if (old === undefined) object.status = { replicas: 0 }
     },
+    problemsOf: statefulSetProblems,
   }),
   resource('policy', 'v1', 'PodDisruptionBudget', 'poddisruptionbudgets', {
     shortNames: ['pdb'],

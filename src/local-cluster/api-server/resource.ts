@@ -1,4 +1,4 @@
-import type { KubeObject, ObjectMeta } from './object.ts'
+import type { Cause, KubeObject, ObjectMeta } from './object.ts'
 import type { Schema } from './schema.ts'
 
 /** One column that `kubectl get` shows; priority 0 always, 1 with -o wide. */
@@ -38,6 +38,8 @@ export interface Resource {
   schema: Schema | undefined
   /** Fills in what the API server itself writes into a new object or a new spec. Changes object. */
   complete?(object: KubeObject, old: KubeObject | undefined): void
+  /** What the API server refuses of a built-in kind, once it is complete. */
+  problemsOf?(object: KubeObject): Cause[]
   /** A version that stores its objects in another form (events.k8s.io): to and from the stored one. */
   convert?: { toStored(object: KubeObject): KubeObject; fromStored(object: KubeObject): KubeObject }
 }
