@@ -1,11 +1,13 @@
 import { label, misfitOf } from '../../crds/index.ts'
-import { isRefused, persistentVolumeClaims, pods } from '../../kube/index.ts'
+import { isRefused, keyOf, persistentVolumeClaims, pods } from '../../kube/index.ts'
 import { pausable, type Readiness, type Verdict } from '../conditions.ts'
 import { corrected, verdictsAfter } from '../failure.ts'
+import { isOlder } from '../on-brokers/reconcile.ts'
 import { performAll, performInKubernetes, writeStatus } from '../perform.ts'
-import { follow } from '../references.ts'
+import { follow, targetKey } from '../references.ts'
 import { type BrokerSet, brokerSets } from '../resources.ts'
 import type { Reconcile, Shell } from '../shell.ts'
+import type { World } from '../world.ts'
 import { observe } from './observe.ts'
 import { plan, type Step } from './plan.ts'
 import type { ResizeStep } from './volumes.ts'
@@ -48,8 +50,26 @@ function faultOf(
 /** Why it may not use the NameServers that it names: nothing is changed then, what runs goes on running. */
 function refusalOf(desired: BrokerSet, { world }: Shell): string | undefined {
   const { nameServerRef } = desired.spec
-  const reference = nameServerRef && follow(desired, nameServerRef, world.nameServers, world)
-  return reference?.is === 'notAllowed' ? reference.message : undefined
+  if (nameServerRef === undefined) return undefined
+  const reference = follow(desired, nameServerRef, world.nameServers, world)
+  if (reference.is === 'notAllowed') return reference.message
+  const elder = elderOf(desired, nameServerRef, world)
+  return (
+    elder &&
+    `BrokerSet ${keyOf(elder)} is older, has the same NameServers and the same names for its brokers: ${remedy}`
+  )
+}
+
+const remedy = 'make this one under another name'
+
+/** A BrokerSet of the same name in another namespace: its brokers would take the place of these at the NameServers. */
+function elderOf(desired: BrokerSet, ref: { name: string; namespace?: string | undefined }, world: World) {
+  const { name, uid } = desired.metadata
+  return world.brokerSets
+    .by('nameServer', targetKey(desired, ref))
+    .filter(({ metadata }) => metadata.name === name && metadata.uid !== uid)
+    .filter((one) => follow(one, one.spec.nameServerRef ?? { name: '' }, world.nameServers, world).is === 'there')
+    .find((one) => isOlder(one, desired))
 }
 
 /** Nothing is done until it is mended: some of it would be done to a broker that cannot start again. */

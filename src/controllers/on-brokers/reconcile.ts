@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
 import type { Clock } from '../../base/clock.ts'
 import { messageOf, OperatingError } from '../../base/errors.ts'
-import type { Note, ResourceType } from '../../kube/index.ts'
+import type { KubeObject, Note, ResourceType } from '../../kube/index.ts'
 import { timeText, verdict } from '../conditions.ts'
 import { hasFinalizer, keepFinalizer } from '../finalizer.ts'
 import { writeStatus } from '../perform.ts'
@@ -83,8 +83,9 @@ export function isSpeaker<Resource extends Declared>(
   return !othersOf(resource, sight, world).some((other) => isOlder(other, resource))
 }
 
-function isOlder(one: Declared, other: Declared): boolean {
-  const age = ({ metadata }: Declared) => `${metadata.creationTimestamp} ${metadata.uid}`
+/** Which of two resources has what both speak for. */
+export function isOlder(one: KubeObject, other: KubeObject): boolean {
+  const age = ({ metadata }: KubeObject) => `${metadata.creationTimestamp} ${metadata.uid}`
   return age(one) < age(other)
 }
 
