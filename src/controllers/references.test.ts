@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { nodeClock } from '../base/node/index.ts'
 import type { AllowedNamespaces } from '../crds/index.ts'
 import { admits, follow } from './references.ts'
 import type { BrokerSet, Topic } from './resources.ts'
@@ -59,7 +60,7 @@ describe('an operator that looks at all namespaces', () => {
   })
   afterEach(() => cluster.stop())
 
-  const ready = (kind: 'topics' | 'brokersets', name: string, where: string) =>
+  const ready = (kind: 'topics' | 'brokersets' | 'nameservers', name: string, where: string) =>
     cluster.get<Topic>(kind, name, where)?.status?.conditions?.find(({ type }) => type === 'Ready')
 
   test('a Topic works where its namespace is let in, and says so when it is no longer', async () => {
@@ -99,6 +100,48 @@ describe('an operator that looks at all namespaces', () => {
 
     await cluster.eventually(() => ready('topics', 'orders', 'shop')?.status === 'True')
     expect(ready('topics', 'orders', 'stranger')?.reason).toBe('NotAllowed')
+  })
+
+  test('of two BrokerSets of one name at one NameServer the younger has to take another one', async () => {
+    await cluster.createNamespace('brokers')
+    await cluster.create('nameservers', 'mq', { allowedNamespaces: { from: 'All' } })
+    await cluster.create('brokersets', 'b', { nameServerRef: { name: 'mq' } })
+    await cluster.eventually(() => ready('brokersets', 'b', 'shop')?.status === 'True')
+    await nodeClock.sleep(1_000) // creationTimestamp is in seconds
+
+    const spec = { nameServerRef: { name: 'mq', namespace: 'shop' } }
+    await cluster.create('brokersets', 'b', spec, 'brokers')
+    await cluster.create('brokersets', 'c', spec, 'brokers')
+    await cluster.eventually(() => ready('brokersets', 'c', 'brokers')?.status === 'True')
+    await cluster.eventually(() => ready('brokersets', 'b', 'brokers')?.reason === 'NotAllowed')
+
+    expect(ready('brokersets', 'b', 'brokers')?.message).toContain('BrokerSet shop/b is older')
+    expect(ready('brokersets', 'b', 'shop')?.status).toBe('True')
+    const pods = cluster.list('/pods').map(({ metadata: { namespace, name } }) => `${namespace}/${name}`)
+    expect(pods.sort()).toEqual(['brokers/c-0-0', 'shop/b-0-0', 'shop/mq-0', 'shop/mq-1'])
+  })
+
+  test('the routes of a Topic are deleted only at NameServers that let its BrokerSet in', async () => {
+    const deleted: string[] = []
+    cluster.admin.deleteRoute = async (namesrvAddr) => void deleted.push(namesrvAddr)
+    await cluster.createNamespace('brokers')
+    await cluster.create('nameservers', 'mq', { replicas: 1 })
+    await cluster.create('brokersets', 'b', { nameServerRef: { name: 'mq', namespace: 'shop' } }, 'brokers')
+    const createAndRemove = async (name: string) => {
+      await cluster.create('topics', name, { brokerSetRef: { name: 'b' }, deletionPolicy: 'Delete' }, 'brokers')
+      await cluster.eventually(() => ready('topics', name, 'brokers') !== undefined)
+      await cluster.remove('topics', name, 'brokers')
+      await cluster.eventually(() => cluster.get('topics', name, 'brokers') === undefined)
+    }
+    await cluster.eventually(() => ready('nameservers', 'mq', 'shop')?.status === 'True')
+    await cluster.eventually(() => ready('brokersets', 'b', 'brokers')?.reason === 'NotAllowed')
+    await createAndRemove('orders')
+    expect(deleted).toEqual([])
+
+    await cluster.change('nameservers', 'mq', { spec: { allowedNamespaces: { from: 'All' } } })
+    await cluster.eventually(() => ready('brokersets', 'b', 'brokers')?.status === 'True')
+    await createAndRemove('payments')
+    expect(deleted).not.toEqual([])
   })
 
   test('brokers are started for NameServers of another namespace only where these let them', async () => {

@@ -5,7 +5,7 @@ import { stepsToDo } from '../on-brokers/ownership.ts'
 import { nameOnBrokers, type Place } from '../on-brokers/plan.ts'
 import { cleanUp, driftCheckAfterMs, observe, performOnEach, throwFailing } from '../on-brokers/reconcile.ts'
 import { writeStatus } from '../perform.ts'
-import { targetKey } from '../references.ts'
+import { follow, targetKey } from '../references.ts'
 import { type BrokerSet, hostPort, namesrvPort, type Topic, topics } from '../resources.ts'
 import type { Reconcile, Shell } from '../shell.ts'
 import type { ObservedBroker } from './drain.ts'
@@ -52,12 +52,11 @@ async function perform({ do: deed, brokerAddr, topic }: Step, { admin }: Shell):
 }
 
 function namesrvAddrsOf(brokerSet: BrokerSet, { world }: Shell): readonly string[] {
-  const { spec } = brokerSet
-  const nameServer = targetKey(brokerSet, spec.nameServerRef ?? { name: '' })
-  return (
-    spec.externalNameServers ??
-    world.pods
-      .by('nameServer', nameServer)
-      .flatMap(({ status }) => (status?.podIP ? [hostPort(status.podIP, namesrvPort)] : []))
-  )
+  const { externalNameServers, nameServerRef = { name: '' } } = brokerSet.spec
+  if (externalNameServers) return externalNameServers
+  // routes at NameServers that do not let the set in are not its own
+  if (follow(brokerSet, nameServerRef, world.nameServers, world).is === 'notAllowed') return []
+  return world.pods
+    .by('nameServer', targetKey(brokerSet, nameServerRef))
+    .flatMap(({ status }) => (status?.podIP ? [hostPort(status.podIP, namesrvPort)] : []))
 }
