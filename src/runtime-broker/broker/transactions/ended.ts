@@ -7,6 +7,7 @@ export type Outcome = 'commit' | 'rollback'
 export interface End {
   readonly outcome: Outcome | undefined // undefined: ended by an earlier run, which noted no more than that
   isStored: boolean
+  halfOffset: number
   readonly stored: Promise<void>
 }
 
@@ -33,18 +34,26 @@ export class Ended {
     put(this.#copies, halfOffset, copyOffset)
   }
 
-  /** The copy could not be stored. */
+  /** The copy could not be stored. Another message gets its offset: what was said of the copy is true of its original alone. */
   notCopied(halfOffset: number): void {
+    const copyOffset = this.#copies.get(halfOffset)
     this.#copies.delete(halfOffset)
+    const end = copyOffset === undefined ? undefined : this.#ends.get(copyOffset)
+    if (end === undefined) return
+    this.#ends.delete(end.halfOffset)
+    end.halfOffset = halfOffset
+    put(this.#ends, halfOffset, end)
   }
 
   /** Notes an end; one whose message cannot be stored did not happen. */
   add(halfOffset: number, outcome: Outcome | undefined, stored: Promise<void>): End {
-    const end: End = { outcome, isStored: false, stored }
+    const end: End = { outcome, isStored: false, halfOffset, stored }
     put(this.#ends, halfOffset, end)
     stored.then(
       () => (end.isStored = true),
-      () => this.#ends.delete(halfOffset),
+      () => {
+        if (this.#ends.get(end.halfOffset) === end) this.#ends.delete(end.halfOffset)
+      },
     )
     return end
   }

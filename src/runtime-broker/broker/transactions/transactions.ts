@@ -124,9 +124,14 @@ export class Transactions {
     await stored
     this.counts[outcome]++
     this.#ops.add(half.queueOffset)
-    const latest = this.#ended.newestOf(newest)
-    if (latest !== half.queueOffset) this.#ops.add(latest)
+    const latest = this.#ended.newestOf(half.queueOffset)
+    if (latest !== half.queueOffset && this.#isWritten(latest)) this.#ops.add(latest)
     return true
+  }
+
+  /** Of one that is not, the offset may become another message's. */
+  #isWritten(halfOffset: number): boolean {
+    return halfOffset < this.#parts.store.maxOffset(TopicName.TRANS_HALF, halfQueueId)
   }
 
   /** Takes up a message again that was given up. Resolves when it is stored. @throws OperatingError as end */
@@ -270,9 +275,14 @@ export class Transactions {
   #putBack(half: StoredMessage, copy: NewMessage): { settled: Promise<void>; appended: Appended } {
     const { promise: settled, resolve, reject } = Promise.withResolvers<void>()
     const settle = (status: string, error?: Error) => {
-      if (status !== 'failed') return resolve()
-      this.#ended.notCopied(half.queueOffset)
-      reject(error)
+      if (status === 'failed') {
+        this.#ended.notCopied(half.queueOffset)
+        reject(error)
+        return
+      }
+      const { queueOffset } = appended
+      if (this.#ended.get(queueOffset)?.isStored) this.#ops.add(queueOffset) // it ended meanwhile
+      resolve()
     }
     const appended = this.#parts.store.append(copy, { settle })
     this.#ended.copied(half.queueOffset, appended.queueOffset)
