@@ -1,7 +1,7 @@
 import { decodeMessages, PropertyName, type StoredMessage } from '../../../remoting/message/index.ts'
 import type { MessageStore } from '../../store/index.ts'
 import { TopicName } from '../names.ts'
-import type { Ended } from './ended.ts'
+import type { End, Ended } from './ended.ts'
 import { checkTimesOf, firstOffsetOf, halfQueueId } from './half-message.ts'
 
 /** Half messages that are compared with each other; copies of those beyond are asked about each. */
@@ -13,7 +13,7 @@ interface Half {
   readonly queueOffset: number
   readonly checkTimes: number
   readonly firstOffset: number | undefined
-  readonly isEnded: boolean
+  readonly end: Pick<End, 'outcome' | 'stored'> | undefined // that may still fail: then it ended none of its copies
 }
 
 /**
@@ -39,20 +39,23 @@ export async function joinCopies(
       const key = `${message.properties.get(PropertyName.UNIQ_KEY)} ${message.bornTimestamp}`
       const before = newest.get(key)
       const isCopy = before !== undefined && isCopyOf(message, before)
-      if (isCopy) ended.copied(before.queueOffset, message.queueOffset)
       const { queueOffset } = message
+      const endBefore = isCopy ? (ended.get(before.queueOffset) ?? before.end) : undefined
+      if (isCopy) ended.copied(before.queueOffset, queueOffset)
       newest.set(key, {
         queueOffset,
         checkTimes: checkTimesOf(message),
         firstOffset: firstOffsetOf(message),
-        isEnded: isNoted(queueOffset) || ended.get(queueOffset) !== undefined || (isCopy && before.isEnded),
+        end: isNoted(queueOffset) ? endedBefore : (ended.get(queueOffset) ?? endBefore),
       })
     }
   }
-  for (const { queueOffset, isEnded } of newest.values()) {
-    if (isEnded && ended.get(queueOffset) === undefined) ended.add(queueOffset, undefined, Promise.resolve())
+  for (const { queueOffset, end } of newest.values()) {
+    if (end !== undefined && ended.get(queueOffset) === undefined) ended.add(queueOffset, end.outcome, end.stored)
   }
 }
+
+const endedBefore = { outcome: undefined, stored: Promise.resolve() }
 
 /** A copy was asked about once more than what it is a copy of, or names it. */
 function isCopyOf(message: StoredMessage, before: Half): boolean {
