@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals'
 import { MemoryFiles } from '../../base/testing/files.ts'
+import { Segments } from './segments.ts'
 import { StoreBench } from './testing/bench.ts'
 
 const segment = '/store/commitlog/00000000000000000000'
@@ -129,6 +130,24 @@ test('a segment that could not be synced when it was made is made anew', async (
   bench.cutPower(nothingUnsynced)
   await bench.reopen()
   expect(await bench.texts()).toEqual(['after'])
+})
+
+test('a segment that a write could not make is not taken from who makes it ahead of time', async () => {
+  const synced = Promise.withResolvers<void>()
+  const files = new MemoryFiles({ beforeSync: () => synced.promise })
+  const segments = new Segments(files, '/log', 4096)
+  segments.fileForWriting(0)
+  const preparing = segments.prepareNext()
+  files.syncFailure = 'EIO'
+  expect(() => segments.fileForWriting(4096)).toThrow('EIO')
+
+  files.syncFailure = undefined
+  synced.resolve()
+  await preparing
+
+  expect(segments.endOffset).toBe(4096) // what is written there would be in a file without a name
+  segments.fileForWriting(4096)
+  expect(files.exists('/log/00000000000000004096')).toBe(true)
 })
 
 test('a stop that cannot erase what a failed write left is no clean one', async () => {

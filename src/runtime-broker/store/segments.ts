@@ -88,6 +88,7 @@ export class Segments {
   #condemned: string[] = []
   #first = 0
   #count = 0
+  #removedStart = -1 // of the last segment whose file was removed: who still makes it ahead of time has a file without a name
   #preparedStart = -1 // of the segment that was last made ahead of time, or tried to
   #isClosed = false
 
@@ -194,18 +195,21 @@ export class Segments {
     const start = this.endOffset
     if (this.#preparedStart === start) return
     this.#preparedStart = start
+    this.#removedStart = -1
     const path = this.#path(start)
     const file = this.#files.open(path, 'either')
     try {
       file.truncate(this.segmentBytes)
       await file.sync()
-      if (this.endOffset === start && !this.#isClosed) {
+      const isRemoved = this.#removedStart === start
+      if (this.endOffset === start && !this.#isClosed && !isRemoved) {
         this.#files.syncDirectory(this.directory)
         this.#open.set(start, file)
         this.#count++
         return
       }
-      // Meanwhile a write made it, or the log was cut before it: a segment that belongs to no log must not stay.
+      // Meanwhile a write made it, or failed to and removed the file, or the log was cut before it: a segment that belongs to
+      // no log must not stay.
       if (this.endOffset < start || this.#isClosed) this.#files.remove(path)
       file.close()
     } catch (error) {
@@ -217,6 +221,7 @@ export class Segments {
 
   /** Another try gets another file: after an fsync that failed the next one of the same file says nothing. */
   #removeFailed(start: number): void {
+    this.#removedStart = start
     try {
       this.#files.remove(this.#path(start))
     } catch {
@@ -231,6 +236,7 @@ export class Segments {
       this.#open.get(start)?.close()
       this.#open.delete(start)
       this.#count--
+      this.#removedStart = start
       this.#files.remove(this.#path(start))
     }
   }
@@ -298,6 +304,7 @@ export class Segments {
       this.#open.get(start)?.close()
       this.#open.delete(start)
       this.#count--
+      this.#removedStart = start
       if (head.every((byte) => byte === 0)) {
         this.#files.remove(this.#path(start))
         continue
