@@ -111,6 +111,22 @@ test('a broker that registers at one NameServer only holds up no restart for eve
   expect(deleted(plan(desired, since(settlingMs)))).toEqual(['mq-0'])
 })
 
+test('one that is ready and does not answer is replaced when the others know all brokers for long', () => {
+  const since = (ms: number) => {
+    const one = old('mq-0')
+    const lastTransitionTime = new Date(nowMs - ms).toISOString()
+    one.status = { ...one.status, conditions: [{ type: 'Ready', status: 'True', lastTransitionTime } as never] }
+    return [member(one), { ...member(old('mq-1')), brokers: undefined }]
+  }
+
+  expect(deleted(plan(desired, since(settlingMs - 1_000)))).toEqual([]) // maybe it knows what the other does not
+  expect(deleted(plan(desired, since(settlingMs)))).toEqual(['mq-1'])
+  expect(deleted(plan(nameServer(), since(settlingMs)))).toEqual([]) // one that is made anew would be the same
+  expect(readyOf(plan(desired, since(0)))?.message).toBe(
+    '0 of 2 NameServers have the new settings; the next waits: mq-1 does not answer',
+  )
+})
+
 test('nothing restarts while it is paused, or before the StatefulSet would make the pod as wanted', () => {
   const members = [member(old('mq-0')), member(old('mq-1'))]
 

@@ -8,7 +8,7 @@ import type { NameServer } from '../resources.ts'
 import { nextToRestart } from '../roll.ts'
 import { addressOf, objectsOf } from './objects.ts'
 import { type Observed, type ObservedMember, ordinalOf } from './observe.ts'
-import { knowsAll, routesReport } from './routes.ts'
+import { isSettled, knowsAll, routesReport } from './routes.ts'
 
 export interface Plan {
   steps: KubeStep[]
@@ -42,9 +42,9 @@ export function plan(desired: NameServer, observed: Observed, runtimeImage: stri
   // an address list that leaves members out would split the cluster: the last whole one stays
   const address = isComplete && !isAsleep ? addressOf(desired, spec.replicas) : before?.address
 
-  const judged = judge(spec.replicas, wanted, members, podHash, sleep)
   const wasReady = before?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false
   const routes = routesReport(members, before, nowMs)
+  const judged = judge(spec.replicas, wanted, members, podHash, sleep, routes.verdict)
   const isWhole = (member: ObservedMember) => member.isReady && knowsAll(member, members, nowMs)
   const rolling = wanted.map((member, ordinal) => ({
     ordinal,
@@ -54,8 +54,15 @@ export function plan(desired: NameServer, observed: Observed, runtimeImage: stri
     isOutdated: member !== undefined && podHashOf(member.pod) !== podHash,
     downMs: downMsOf(member?.pod, nowMs),
   }))
+  /** One that is ready and does not answer is never whole: it may go when the others had the time to hear of all brokers. */
+  const nextMute = () =>
+    rolling.findLast(({ ordinal, isOutdated, isReady }) => {
+      const others = wanted.filter((_, other) => other !== ordinal)
+      const isSpared = !others.every((other) => other && isWhole(other) && isSettled(other, nowMs))
+      return hasTemplate && isOutdated && isReady && wanted[ordinal]?.brokers === undefined && !isSpared
+    })
   const group = { index: 0, members: rolling, isLeaving: false, hasTemplate }
-  const next = isAsleep || spec.paused ? undefined : nextToRestart([group])
+  const next = isAsleep || spec.paused ? undefined : (nextToRestart([group]) ?? nextMute())
   const restart = next && wanted[next.ordinal]?.pod
   const isMoving =
     members.length > 0 && rolling.some(({ isReady, isWhole, isOutdated }) => isOutdated || (isReady && !isWhole))
@@ -118,6 +125,7 @@ function judge(
   alive: readonly ObservedMember[],
   podHash: string,
   sleep: Sleep,
+  routes: Verdict,
 ): Readiness {
   const notReady = wanted.findIndex((member) => !member?.isReady)
   if (notReady >= 0) {
@@ -127,11 +135,9 @@ function judge(
   }
   const current = wanted.filter((member) => podHashOf(member?.pod) === podHash).length
   if (current < replicas) {
-    return {
-      status: 'False',
-      reason: 'RollingOut',
-      message: `${current} of ${replicas} NameServers have the new settings`,
-    }
+    const waits = routes.status === 'False' ? `; the next waits: ${routes.message}` : ''
+    const message = `${current} of ${replicas} NameServers have the new settings${waits}`
+    return { status: 'False', reason: 'RollingOut', message }
   }
   if (alive.length > replicas) {
     return { status: 'False', reason: 'ScalingIn', message: `${alive.length - replicas} NameServers are being stopped` }

@@ -33,7 +33,12 @@ function gapsOf(members: readonly ObservedMember[]): Gap[] {
 /** Whether it knows every broker that one of the others does, or had the time to. */
 export function knowsAll(member: ObservedMember, members: readonly ObservedMember[], nowMs: number): boolean {
   const gap = gapsOf(members).find((one) => one.member === member)
-  return gap === undefined || (gap.lacks !== 'all' && nowMs - readySinceMs(member) >= settlingMs)
+  return gap === undefined || (gap.lacks !== 'all' && isSettled(member, nowMs))
+}
+
+/** Whether it is ready for so long that every broker had the time to tell it. */
+export function isSettled(member: ObservedMember, nowMs: number): boolean {
+  return nowMs - readySinceMs(member) >= settlingMs
 }
 
 function readySinceMs({ pod }: ObservedMember): number {
