@@ -130,7 +130,9 @@ test('one that is ready and does not answer is replaced when the others know all
 test('nothing restarts while it is paused, or before the StatefulSet would make the pod as wanted', () => {
   const members = [member(old('mq-0')), member(old('mq-1'))]
 
-  expect(deleted(plan(nameServer({ ...settings, paused: true }), members))).toEqual([])
+  const paused = plan(nameServer({ ...settings, paused: true }), members)
+  expect(deleted(paused)).toEqual([])
+  expect(paused.recheckAfterMs).toBeGreaterThan(5_000)
   expect(deleted(plan(desired, members, statefulSet('mq', hashOf())))).toEqual([])
 })
 
@@ -163,6 +165,10 @@ test('says who knows which brokers, and complains of a difference that stays', (
   expect(routes(first)).toMatchObject({ status: 'False', reason: 'Registering' })
   expect(routes(first)?.message).toBe('mq-1 does not know b-0:0 at 10.1.0.1:10911')
   expect(routes(plan(before('Registering', 59_000), members))).toMatchObject({ reason: 'Registering' })
+
+  expect(routes(plan(before('Hibernated', 90_000), members))).toMatchObject({ reason: 'Registering' })
+  const none = [member(pod('mq-0', { ready: false })), member(pod('mq-1', { ready: false }))]
+  expect(routes(plan(nameServer(), none))).toMatchObject({ status: 'Unknown', reason: 'NotReady' })
 
   const late = plan(before('Registering', 60_000), members)
   expect(routes(late)).toMatchObject({ status: 'False', reason: 'RoutesDiffer' })

@@ -65,7 +65,8 @@ export function plan(desired: NameServer, observed: Observed, runtimeImage: stri
   const next = isAsleep || spec.paused ? undefined : (nextToRestart([group]) ?? nextMute())
   const restart = next && wanted[next.ordinal]?.pod
   const isMoving =
-    members.length > 0 && rolling.some(({ isReady, isWhole, isOutdated }) => isOutdated || (isReady && !isWhole))
+    members.length > 0 &&
+    rolling.some(({ isReady, isWhole, isOutdated }) => (isOutdated && !spec.paused) || (isReady && !isWhole))
   const known = new Set(members.flatMap(({ brokers }) => [...(brokers ?? [])]))
   return {
     steps: [

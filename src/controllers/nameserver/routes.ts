@@ -54,13 +54,22 @@ export function routesReport(
 ): { verdict: Verdict; notes: Note[] } {
   const ready = members.filter(({ isReady }) => isReady)
   const say = (holds: boolean, reason: string, message: string) => verdict('RoutesConsistent', holds, reason, message)
-  if (ready.length === 0) return { verdict: say(false, 'NotReady', 'no NameServer is ready'), notes: [] }
+  if (ready.length === 0) {
+    // Unknown, so that the time of a difference does not count from here
+    const verdict: Verdict = {
+      type: 'RoutesConsistent',
+      status: 'Unknown',
+      reason: 'NotReady',
+      message: 'no NameServer is ready',
+    }
+    return { verdict, notes: [] }
+  }
   const gaps = gapsOf(members)
   if (gaps.length === 0)
     return { verdict: say(true, 'Consistent', 'every NameServer knows the same brokers'), notes: [] }
   const message = gaps.map(textOf).join('; ')
   const last = before?.conditions?.find(({ type }) => type === 'RoutesConsistent')
-  const isOld = last?.status === 'False' && last.reason !== 'NotReady'
+  const isOld = last?.status === 'False' && (last.reason === 'Registering' || last.reason === 'RoutesDiffer')
   if (!isOld || nowMs - Date.parse(last.lastTransitionTime) < worryMs) {
     return { verdict: say(false, 'Registering', message), notes: [] }
   }
