@@ -116,7 +116,7 @@ const rulesInCluster = [
   { apiGroups: ['storage.k8s.io'], resources: ['storageclasses'], verbs: ['list'] },
 ]
 // whose labels decide what may be referred to from there
-const rulesForAll = [{ apiGroups: [''], resources: ['namespaces'], verbs: ['get', 'list', 'watch'] }]
+const rulesForAll = [{ apiGroups: [''], resources: ['namespaces'], verbs: ['list', 'watch'] }]
 
 function clusterRole(name: unknown, rules: unknown[]) {
   const metadata = { name, labels }
