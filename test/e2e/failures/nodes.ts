@@ -20,8 +20,8 @@ export function nodeDrains(stages: () => Stage[]): Case[] {
           const worst = await evicting.stop()
           check(worst <= 1, `never more than one broker of a group was missing, saw ${worst}`)
         } finally {
-          await evicting.stop()
           await kube.run(['uncordon', node])
+          await evicting.stop()
         }
       },
     },
@@ -95,6 +95,7 @@ function watchGroups(stages: Stage[]): { stop(): Promise<number> } {
     for (const { kube } of stages) worst = Math.max(worst, await missingOf(kube))
     return isOver
   })
+  watching.catch(() => {}) // it may fail before anybody stops it: stop tells
   return {
     async stop() {
       isOver = true
