@@ -104,6 +104,7 @@ export const topicStatus = z.object({
       z.object({
         broker: z.string().max(261).describe('The brokerName.'),
         gives: z.enum(['Queues', 'Topic']).describe('Whether it gives up some queues or the whole topic.'),
+        firstQueue: z.int32().describe('The queues from this one on go; 0 for the whole topic.').optional(),
         since: z.string().describe('Since when they are known to take no messages.').meta({ format: 'date-time' }),
         blockers: z.array(z.string().max(512)).max(5).describe('What still has to be read, and by whom.').optional(),
       }),

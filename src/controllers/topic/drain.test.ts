@@ -114,6 +114,19 @@ test('whoever lowers the number once more is quiet for the whole time again', ()
   expect(world.queues).toEqual([2, 2])
 })
 
+test('also when the operator ended before it wrote down that it goes further', () => {
+  const world = new World({ queues: { perBroker: 4 } }).pass().pass({ afterMs: quietMs - 1_000 })
+  const { status } = world
+
+  world.spec = { queues: { perBroker: 2 } }
+  world.pass()
+  world.status = status
+  world.pass().pass({ afterMs: quietMs - 1 })
+  expect(world.queues).toEqual([2, 8])
+  world.pass({ afterMs: 1 })
+  expect(world.queues).toEqual([2, 2])
+})
+
 test('delayed messages that wait may belong to the queues that go', () => {
   const world = new World({ queues: { perBroker: 2 } }).pass()
   world.unread = { groups: [], delayedMs: 600_000 }

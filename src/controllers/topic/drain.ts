@@ -50,10 +50,13 @@ export function drainOf(desired: Topic, broker: ObservedBroker, nowMs: number): 
   const meanwhile = isPlaced
     ? { ...wanted, readQueueNums: has.readQueueNums }
     : { ...has, perm: wanted.perm & ~writePerm }
-  const known = desired.status?.draining?.find((one) => one.broker === brokerName && one.gives === gives)
+  const firstQueue = isPlaced ? wanted.readQueueNums : 0
+  // of one that goes further the time is another one, whether or not somebody got to write down that it does
+  const known = desired.status?.draining?.find(
+    (one) => one.broker === brokerName && one.gives === gives && (one.firstQueue ?? firstQueue) === firstQueue,
+  )
   const sinceMs = isSame(has, meanwhile) ? Date.parse(known?.since ?? sinceText(nowMs)) : undefined
   const isQuiet = sinceMs !== undefined && nowMs - sinceMs >= quietMs
-  const firstQueue = isPlaced ? wanted.readQueueNums : 0
   const blockers = isQuiet ? blockersOf(unread, sinceMs, nowMs) : []
   const isOver = isQuiet && unread !== undefined && blockers.length === 0
   return { brokerName, gives, firstQueue, meanwhile, sinceMs, isQuiet, blockers, isOver }
@@ -81,10 +84,11 @@ function blockersOf(unread: ObservedBroker['unread'], sinceMs: number, nowMs: nu
 }
 
 /** What the status says of it. */
-export function drainingOf({ brokerName, gives, sinceMs, blockers }: Drain, nowMs: number): TopicDraining {
+export function drainingOf({ brokerName, gives, firstQueue, sinceMs, blockers }: Drain, nowMs: number): TopicDraining {
   return {
     broker: brokerName,
     gives,
+    firstQueue,
     since: sinceMs === undefined ? sinceText(nowMs) : timeText(sinceMs),
     ...(blockers.length > 0 && { blockers }),
   }
