@@ -183,11 +183,12 @@ function checkPull(header: PullMessageRequest, broker: Broker): Wanted | Respons
     const { expressionType, subscription = '' } = header
     if (isTagType(expressionType)) return wantedTags(tagsCodesOf(subscription))
     const unreadable = () => refusal(ResponseCode.SUBSCRIPTION_PARSE_FAILED, "parse the consumer's subscription failed")
-    if (expressionType !== 'SQL92') return unreadable()
-    if (!settings.enablePropertyFilter) return refusal(ResponseCode.SYSTEM_ERROR, filterUnsupported(expressionType))
     // Apache takes what it cannot read for a wish for everything.
     const filter = broker.filters.compile(subscription)
-    return filter instanceof ExpressionError ? unreadable() : { matches: undefined, filter }
+    if (expressionType !== 'SQL92' || filter instanceof ExpressionError) return unreadable()
+    return settings.enablePropertyFilter
+      ? { matches: undefined, filter }
+      : refusal(ResponseCode.SYSTEM_ERROR, filterUnsupported(expressionType))
   }
   const members = clients.consumerGroup(consumerGroup)
   if (members === undefined) {
@@ -210,10 +211,11 @@ function checkPull(header: PullMessageRequest, broker: Broker): Wanted | Respons
     const remark = "The broker's consumer filter data is not exist!Your expression may be wrong!"
     return refusal(ResponseCode.FILTER_DATA_NOT_EXIST, remark)
   }
-  if (expressionType !== 'SQL92') return unreadable()
-  if (!settings.enablePropertyFilter) return refusal(ResponseCode.SYSTEM_ERROR, filterUnsupported(expressionType))
   const filter = broker.filters.compile(subString)
-  return filter instanceof ExpressionError ? unreadable() : { matches: undefined, filter }
+  if (expressionType !== 'SQL92' || filter instanceof ExpressionError) return unreadable()
+  return settings.enablePropertyFilter
+    ? { matches: undefined, filter }
+    : refusal(ResponseCode.SYSTEM_ERROR, filterUnsupported(expressionType))
 }
 
 function answer(
