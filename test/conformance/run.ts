@@ -142,23 +142,35 @@ async function casePhase(clients: Clients, peer: Peer, cluster: Cluster, results
   const { java, oldJava, go } = clients
   const target = ['--namesrv', cluster.namesrv, '--threads', caseThreads]
   const only = ['--only', flags.only]
+  const same = (name: string) => name
   const first = await runSuite(java, [...target, ...only, '--skip', `^${fixtureCase}$`])
-  await recordWithSecondChance(first, peer, results, (name) =>
-    runSuite(java, [...target, '--suffix', '_again', '--only', `^${name}$`]),
-  )
+  const again = (name: string) => runSuite(java, [...target, '--suffix', '_again', '--only', `^${name}$`])
+  await recordWithSecondChance(first, peer, results, same, again)
   say(`${peer.name}: the same with ROCKETMQ headers, with Java 4.9 and with Go`)
   const binary = ['-Drocketmq.serialize.type=ROCKETMQ']
   const oldArgs = [...target, '--skip', `${oldJavaSkips}|^${fixtureCase}$`, '--prefix', oldJavaPrefix]
-  const suites: [Promise<Map<string, Outcome>>, (name: string) => string][] = [
-    [runSuite(oldJava, [...oldArgs, ...only, '--suffix', '_old']), (name) => oldJavaPrefix + name],
-    [go.run(cluster, flags.only).then(readOutcomes), (name) => go.prefix + name],
+  const runOld = (suffix: string, wanted: string) =>
+    runSuite(oldJava, [...oldArgs, '--suffix', suffix, '--only', wanted])
+  const runGo = async (wanted: string) => readOutcomes(await go.run(cluster, wanted))
+  const runBinary = (suffix: string, wanted: string) =>
+    runSuite(java, [...target, '--suffix', suffix, '--only', wanted], binary)
+  const suites: [Promise<Map<string, Outcome>>, typeof same, typeof again][] = [
+    [
+      runOld('_old', flags.only),
+      (name) => oldJavaPrefix + name,
+      (name) => runOld('_old_again', `^${oldJavaPrefix}${name}$`),
+    ],
+    [runGo(flags.only), (name) => go.prefix + name, (name) => runGo(`^${go.prefix}${name}$`)],
   ]
   if (flags.only === '') {
-    const again = runSuite(java, [...target, '--suffix', '_binary', '--only', binaryHeaderCases], binary)
-    suites.push([again, (name) => `${name} (ROCKETMQ headers)`])
+    suites.push([
+      runBinary('_binary', binaryHeaderCases),
+      (name) => `${name} (ROCKETMQ headers)`,
+      (name) => runBinary('_binary_again', `^${name}$`),
+    ])
   }
-  for (const [outcomes, nameOf] of suites) {
-    for (const [name, outcome] of await outcomes) record(results, nameOf(name), peer, outcome)
+  for (const [outcomes, nameOf, rerun] of suites) {
+    await recordWithSecondChance(await outcomes, peer, results, nameOf, rerun)
   }
 }
 
@@ -167,11 +179,12 @@ async function recordWithSecondChance(
   outcomes: Map<string, Outcome>,
   peer: Peer,
   results: Results,
+  nameOf: (name: string) => string,
   again: (name: string) => Promise<Map<string, Outcome>>,
 ): Promise<void> {
   for (const [name, outcome] of outcomes) {
     const retried = !outcome.passed && peer === apachePeer && outcomes.size > 1 ? await again(name) : undefined
-    record(results, name, peer, retried?.get(name) ?? outcome)
+    record(results, nameOf(name), peer, retried?.get(name) ?? outcome)
   }
 }
 
