@@ -46,6 +46,7 @@ export const consumerGroups: Case[] = [
         after.status.lastReset.time === before,
         `the reset is done once, saw ${before} and ${after.status.lastReset.time}`,
       )
+      await kube.run(['delete', resource, '--timeout=60s'])
     },
   },
 ]
