@@ -8,7 +8,7 @@ import { formatAddress } from './address.ts'
 import { Calls } from './calls.ts'
 import { FrameFlag, ourLanguage, ResponseCode } from './codes.ts'
 import { type Command, type CommandContent, isResponse } from './command.ts'
-import { FrameDecoder, frameParts, joinedBytesMax, type LateFrame } from './frame.ts'
+import { FrameDecoder, FrameRoom, frameParts, joinedBytesMax, type LateFrame } from './frame.ts'
 import { jsonHeader } from './json-header.ts'
 import { type Handler, Request } from './request.ts'
 import { ourVersion } from './version.ts'
@@ -128,7 +128,7 @@ export class RemotingConnection implements Connection {
     this.#warnings = warnings
     this.#limits = limits
     this.#handle = handle
-    this.#decoder = new FrameDecoder(limits.frameBytesMax)
+    this.#decoder = new FrameDecoder(limits.frameBytesMax, side === 'server' ? borrowedRoom : undefined)
     this.#side = side
     this.#moved = moved ?? (() => {})
     this.#silentCloseHint = silentCloseHint
@@ -445,6 +445,7 @@ class Outgoing {
 }
 
 const outgoing = new Outgoing() // of all connections of the process
+const borrowedRoom = new FrameRoom() // of all servers: what a request holds is borrowed
 
 function requestParts({ code, extFields, body }: CommandContent, opaque: number, flag: number): Buffer[] {
   const header = { code, flag, opaque, language: ourLanguage, version: ourVersion, remark: undefined }

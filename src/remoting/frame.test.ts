@@ -7,6 +7,7 @@ import {
   encodeCommand,
   encodeRocketmqCommand,
   FrameDecoder,
+  FrameRoom,
   frameBytesMax,
   frameParts,
   joinedBytesMax,
@@ -66,6 +67,44 @@ test('what is encoded is decoded, in both serialisations', () => {
       expect(decode([encode(command)])).toEqual([command])
     }),
   )
+})
+
+test('decoders that share a room do not disturb each other', () => {
+  const bodies = fc.array(fc.integer({ min: 0, max: 200_000 }), { minLength: 1, maxLength: 4 })
+  fc.assert(
+    fc.property(
+      fc.array(bodies, { minLength: 2, maxLength: 4 }),
+      fc.integer({ min: 1, max: 70_000 }),
+      (peers, step) => {
+        const room = new FrameRoom()
+        const streams = peers.map((sizes, peer) => ({
+          decoder: new FrameDecoder(undefined, room),
+          bytes: Buffer.concat(sizes.map((size) => frameOf('{"code":1,"opaque":1}', String(peer).repeat(size)))),
+          bodies: [] as string[],
+        }))
+        const longest = Math.max(...streams.map(({ bytes }) => bytes.length))
+        for (let at = 0; at < longest; at += step) {
+          for (const { decoder, bytes, bodies } of streams)
+            decoder.push(bytes.subarray(at, at + step), ({ body }) => bodies.push(body.toString()))
+        }
+        expect(streams.map(({ bodies }) => bodies)).toEqual(
+          peers.map((sizes, peer) => sizes.map((size) => String(peer).repeat(size))),
+        )
+      },
+    ),
+    { numRuns: 30 },
+  )
+})
+
+test('the bytes of a frame that came in pieces are used again', () => {
+  const room = new FrameRoom()
+  const decoder = new FrameDecoder(undefined, room)
+  const frame = frameOf('{"code":1,"opaque":1}', 'x'.repeat(40_000))
+  const memories = new Set<ArrayBufferLike>()
+  for (let count = 0; count < 10; count++) {
+    for (const piece of cut(frame, [10_000])) decoder.push(piece, ({ body }) => memories.add(body.buffer))
+  }
+  expect(memories.size).toBe(1)
 })
 
 test('any cut of the stream gives the same frames', () => {

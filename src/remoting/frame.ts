@@ -14,10 +14,34 @@ const jsonType = 0
 const rocketmqType = 1
 /** What of a large frame is reserved before its bytes are there. */
 const reservedBytes = 64 * 1024
+const smallBytesMax = 4 * 1024
 /** Smaller bodies and frames are copied together: one buffer costs less than one more write. */
 export const joinedBytesMax = 16 * 1024
 
 const nothing = Buffer.alloc(0)
+
+/**
+ * Buffers in which frames that come in pieces grow together, used again: V8 takes count of fresh ones, and collects garbage for
+ * them. Of decoders whose frames are done with once they were taken.
+ */
+export class FrameRoom {
+  readonly #free: Buffer[] = []
+
+  /** A buffer of at least so many bytes. */
+  take(bytes: number): Buffer {
+    const at = this.#free.findIndex(({ length }) => length >= bytes)
+    const [found] = at < 0 ? [] : this.#free.splice(at, 1)
+    return found ?? Buffer.allocUnsafeSlow(Math.max(bytes, reservedBytes))
+  }
+
+  giveBack(buffer: Buffer): void {
+    const isWorthKeeping = buffer.length >= reservedBytes && buffer.length <= roomBytesMax
+    if (isWorthKeeping && this.#free.length < roomCountMax) this.#free.push(buffer)
+  }
+}
+
+const roomBytesMax = 256 * 1024
+const roomCountMax = 16
 
 /**
  * Cuts a TCP stream into frames: length | mark | header | body, all big-endian.
@@ -30,11 +54,14 @@ const nothing = Buffer.alloc(0)
  */
 export class FrameDecoder {
   readonly #bytesMax: number
-  #partial = nothing // the frame under way, valid up to #partialBytes
+  readonly #room: FrameRoom | undefined
+  #partial: Buffer = nothing // the frame under way, valid up to #partialBytes
   #partialBytes = 0
 
-  constructor(bytesMax = frameBytesMax) {
+  /** @param room where frames are done with once take returned; without one each has bytes of its own */
+  constructor(bytesMax = frameBytesMax, room?: FrameRoom) {
     this.#bytesMax = bytesMax
+    this.#room = room
   }
 
   /** Bytes that are here of the frame under way; 0 between two frames. */
@@ -75,6 +102,7 @@ export class FrameDecoder {
     this.#partial = nothing
     this.#partialBytes = 0
     take(decodeFrame(frame, lengthBytes, bytes))
+    this.#room?.giveBack(frame)
     return end
   }
 
@@ -84,12 +112,17 @@ export class FrameDecoder {
       const source = this.#partialBytes >= lengthBytes ? this.#partial : chunk.subarray(start)
       const isLengthKnown = this.#partialBytes >= lengthBytes || (this.#partialBytes === 0 && bytes >= lengthBytes)
       const wanted = isLengthKnown ? this.#frameBytes(source, 0) : lengthBytes
-      const larger = Buffer.allocUnsafe(Math.min(wanted, Math.max(bytes, 2 * this.#partial.length, reservedBytes)))
+      const larger = this.#roomFor(Math.min(wanted, Math.max(bytes, 2 * this.#partial.length, reservedBytes)))
       this.#partial.copy(larger, 0, 0, this.#partialBytes)
+      this.#room?.giveBack(this.#partial)
       this.#partial = larger
     }
     chunk.copy(this.#partial, this.#partialBytes, start, end)
     this.#partialBytes = bytes
+  }
+
+  #roomFor(bytes: number): Buffer {
+    return this.#room === undefined || bytes <= smallBytesMax ? Buffer.allocUnsafe(bytes) : this.#room.take(bytes)
   }
 
   /** The length of the whole frame that begins at a position. */
