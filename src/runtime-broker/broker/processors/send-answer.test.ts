@@ -32,7 +32,7 @@ test.each([
   const uniqKey = '7F0000010000659C0000000000000001'
 
   const commands = read(
-    new SendAnswer(broker, opaque, code, queueId, uniqKey, { phyOffset, queueOffset, storeTimestamp: 0, size: 0 }),
+    new SendAnswer(broker, opaque, code, queueId, uniqKey, { phyOffset, queueOffset, storeTimestamp: 0, size: 0 }, []),
   )
 
   expect(commands).toMatchObject([
@@ -52,12 +52,30 @@ test.each([
   ])
 })
 
+test('the answer to a batch names all of its messages, and has no name of its own', () => {
+  const appended = [1, 4_294_967_296, 255].map((phyOffset, at) => ({
+    phyOffset,
+    queueOffset: 7 + at,
+    storeTimestamp: 0,
+    size: 0,
+  }))
+  const [first, ...others] = appended
+
+  const [answer] = read(new SendAnswer(broker, 3, 0, 2, undefined, first!, others))
+
+  const msgId = appended.map(({ phyOffset }) => offsetMsgIdOf(broker.storeHost, phyOffset)).join(',')
+  const extFields = { queueId: '2', MSG_REGION: 'Région "A"', msgId, queueOffset: '7', TRACE_ON: 'true' }
+  expect(answer).toEqual(expect.objectContaining({ opaque: 3, extFields }))
+})
+
 test('a setting that changes is in the next answer', () => {
   const appended = { phyOffset: 1, queueOffset: 1, storeTimestamp: 0, size: 0 }
-  read(new SendAnswer(broker, 1, 0, 0, 'k', appended))
+  read(new SendAnswer(broker, 1, 0, 0, 'k', appended, []))
 
   const changed = { ...broker, settings: { ...broker.settings, traceOn: false } } as Broker
-  expect(read(new SendAnswer(changed, 1, 0, 0, 'k', appended))).toMatchObject([{ extFields: { TRACE_ON: 'false' } }])
+  expect(read(new SendAnswer(changed, 1, 0, 0, 'k', appended, []))).toMatchObject([
+    { extFields: { TRACE_ON: 'false' } },
+  ])
 })
 
 test.each(['a"b', 'a\\b', 'ümlaut', 'two words', 'tab\t', 'x'.repeat(65)])(

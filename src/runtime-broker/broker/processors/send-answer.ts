@@ -10,8 +10,9 @@ import type { Broker } from '../context.ts'
 
 /** Longest UNIQ_KEY that is written by hand; clients make 32 characters, with IPv6 56. */
 const uniqKeyCharsMax = 64
+const hexDigitsOfOffset = 16
 /** Code, queueId, opaque and queueOffset in decimal, with their signs; phyOffset in hexadecimal. */
-const numbersBytesMax = 11 + 11 + 11 + 17 + 16
+const numbersBytesMax = 11 + 11 + 11 + 17 + hexDigitsOfOffset
 
 /** The parts of every answer of one broker, between those that differ. */
 interface Pieces {
@@ -21,6 +22,7 @@ interface Pieces {
   beforeQueueId: Buffer
   beforeUniqKey: Buffer
   beforePhyOffset: Buffer
+  betweenPhyOffsets: Buffer
   beforeQueueOffset: Buffer
   beforeOpaque: Buffer
   tail: Buffer
@@ -44,7 +46,7 @@ const backslash = 0x5c
 const tilde = 0x7e
 
 /**
- * The answer to the send of one message, written by hand: as text it would be joined from ten pieces, measured, and converted,
+ * The answer to the send of one message or a batch, written by hand: as text it would be joined from ten pieces, measured, and converted,
  * which took a tenth of what a send costs the broker.
  */
 export class SendAnswer implements LateFrame {
@@ -53,21 +55,32 @@ export class SendAnswer implements LateFrame {
   readonly #opaque: number
   readonly #code: number
   readonly #queueId: number
-  readonly #uniqKey: string
-  readonly #appended: Appended
+  readonly #uniqKey: string | undefined
+  readonly #first: Appended
+  readonly #others: readonly Appended[]
 
   /**
    * @param code SUCCESS, or what says that something was not waited for
-   * @param uniqKey isPlainUniqKey
+   * @param uniqKey isPlainUniqKey; undefined: of a batch
+   * @param others of a batch, behind its first message
    */
-  constructor(broker: Broker, opaque: number, code: number, queueId: number, uniqKey: string, appended: Appended) {
+  constructor(
+    broker: Broker,
+    opaque: number,
+    code: number,
+    queueId: number,
+    uniqKey: string | undefined,
+    first: Appended,
+    others: readonly Appended[],
+  ) {
     this.#pieces = piecesOf(broker)
-    this.bytesMax = this.#pieces.bytesMax
+    this.bytesMax = this.#pieces.bytesMax + others.length * (this.#pieces.betweenPhyOffsets.length + hexDigitsOfOffset)
     this.#opaque = opaque
     this.#code = code
     this.#queueId = queueId
     this.#uniqKey = uniqKey
-    this.#appended = appended
+    this.#first = first
+    this.#others = others
   }
 
   writeTo(into: Buffer, start: number): number {
@@ -77,12 +90,18 @@ export class SendAnswer implements LateFrame {
     at = writeDecimal(into, at, this.#code)
     at = writeBytes(into, at, pieces.beforeQueueId)
     at = writeDecimal(into, at, this.#queueId)
-    at = writeBytes(into, at, pieces.beforeUniqKey)
-    for (let index = 0; index < uniqKey.length; index++) into[at++] = uniqKey.charCodeAt(index)
+    if (uniqKey !== undefined) {
+      at = writeBytes(into, at, pieces.beforeUniqKey)
+      for (let index = 0; index < uniqKey.length; index++) into[at++] = uniqKey.charCodeAt(index)
+    }
     at = writeBytes(into, at, pieces.beforePhyOffset)
-    at = writeHex(into, at, this.#appended.phyOffset)
+    at = writeHex(into, at, this.#first.phyOffset)
+    for (const { phyOffset } of this.#others) {
+      at = writeBytes(into, at, pieces.betweenPhyOffsets)
+      at = writeHex(into, at, phyOffset)
+    }
     at = writeBytes(into, at, pieces.beforeQueueOffset)
-    at = writeDecimal(into, at, this.#appended.queueOffset)
+    at = writeDecimal(into, at, this.#first.queueOffset)
     at = writeBytes(into, at, pieces.beforeOpaque)
     at = writeDecimal(into, at, this.#opaque)
     at = writeBytes(into, at, pieces.tail)
@@ -104,6 +123,7 @@ function piecesOf({ settings, storeHost }: Broker): Pieces {
     beforeQueueId: Buffer.from(',"extFields":{"queueId":"'),
     beforeUniqKey: Buffer.from('","transactionId":"'),
     beforePhyOffset: Buffer.from(`","MSG_REGION":${JSON.stringify(regionId)},"msgId":"${host}`),
+    betweenPhyOffsets: Buffer.from(`,${host}`),
     beforeQueueOffset: Buffer.from('","queueOffset":"'),
     beforeOpaque: Buffer.from(`","TRACE_ON":"${traceOn}"},${responseMiddle}`),
     tail: Buffer.from(responseTail),
@@ -136,7 +156,7 @@ function writeDecimal(into: Buffer, start: number, value: number): number {
   return end
 }
 
-/** 16 digits. */
+/** hexDigitsOfOffset digits. */
 function writeHex(into: Buffer, start: number, value: number): number {
   let high = Math.floor(value / 0x1_0000_0000)
   let low = value >>> 0

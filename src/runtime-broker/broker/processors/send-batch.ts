@@ -1,6 +1,7 @@
 import { ResponseCode } from '../../../remoting/codes.ts'
-import { readProperty } from '../../../remoting/message/index.ts'
+import { PropertyName, readProperty, tagsCodeOf } from '../../../remoting/message/index.ts'
 import { isRetryTopic } from '../names.ts'
+import { ordinaryProperties } from '../ordinary-properties.ts'
 import { delayLevelOf } from '../property-text.ts'
 import { type Response, refuse } from './processor.ts'
 import { isHalfMessage, timerRefusal } from './send-check.ts'
@@ -9,6 +10,8 @@ export interface BatchEntry {
   flag: number
   body: Buffer
   properties: string
+  tagsCode: number
+  waitsForFlush: boolean
 }
 
 /** Of an entry without body and properties: totalSize, magic, crc, flag, bodyLength (i32 each), propertiesLength (i16). */
@@ -37,14 +40,27 @@ export function splitBatch(topic: string, batchProperties: string, bytes: Buffer
     const propertiesLength = bytes.readInt16BE(propertiesAt - 2)
     if (propertiesLength < 0 || propertiesAt + propertiesLength !== end) return illegal('the batch is cut short')
     const properties = bytes.toString('utf8', propertiesAt, end)
-    const refusal = timerRefusal(properties)
+    const ordinary = ordinaryProperties(properties)
+    const refusal = ordinary === undefined ? entryRefusal(properties) : undefined
     if (refusal !== undefined) return refusal
-    if (isHalfMessage(properties, 0)) return illegal('a batch cannot be part of a transaction')
-    if (delayLevelOf(readProperty(properties, 'DELAY')) > 0) return illegal('a batch cannot be delayed')
-    entries.push({ flag: bytes.readInt32BE(at + 12), body: bytes.subarray(at + 20, at + 20 + bodyLength), properties })
+    entries.push({
+      flag: bytes.readInt32BE(at + 12),
+      body: bytes.subarray(at + 20, at + 20 + bodyLength),
+      properties,
+      tagsCode: ordinary?.tagsCode ?? tagsCodeOf(readProperty(properties, PropertyName.TAGS)),
+      waitsForFlush: ordinary?.waitsForFlush ?? readProperty(properties, PropertyName.WAIT) !== 'false',
+    })
     at = end
   }
   return entries
+}
+
+function entryRefusal(properties: string): Response | undefined {
+  const refusal = timerRefusal(properties)
+  if (refusal !== undefined) return refusal
+  if (isHalfMessage(properties, 0)) return illegal('a batch cannot be part of a transaction')
+  if (delayLevelOf(readProperty(properties, 'DELAY')) > 0) return illegal('a batch cannot be delayed')
+  return undefined
 }
 
 function illegal(what: string): Response {

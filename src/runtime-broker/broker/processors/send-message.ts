@@ -121,15 +121,18 @@ function storeBatch(
   const entries = splitBatch(header.topic, given, request.body)
   if (!Array.isArray(entries)) return entries
   // each message keeps the name that its producer gave it; the batch has one of its own
-  const suffix = withBrokerProperties(removeProperty(given, PropertyName.UNIQ_KEY), broker)
-  const messages = entries.map(({ flag, body, properties }) => {
+  const common = withBrokerProperties(removeProperty(given, PropertyName.UNIQ_KEY), broker)
+  const ends = { plain: Buffer.from(common), separated: Buffer.from(`\u0002${common}`) }
+  const commonTags = readProperty(common, PropertyName.TAGS)
+  const commonWait = readProperty(common, PropertyName.WAIT)
+  const messages = entries.map(({ flag, body, properties, tagsCode, waitsForFlush }) => {
     const message = newMessage(header, header.topic, queueId, request, broker)
     message.flag = flag
     message.body = body
-    const separator = properties === '' || properties.endsWith('\u0002') ? '' : '\u0002'
-    message.properties = properties + separator + suffix
-    message.tagsCode = tagsCodeOf(readProperty(message.properties, PropertyName.TAGS))
-    message.waitsForFlush = readProperty(message.properties, PropertyName.WAIT) !== 'false'
+    message.properties = properties
+    message.propertiesEnd = properties === '' || properties.endsWith('\u0002') ? ends.plain : ends.separated
+    message.tagsCode = commonTags === undefined ? tagsCode : tagsCodeOf(commonTags)
+    message.waitsForFlush = commonWait === undefined ? waitsForFlush : commonWait !== 'false'
     return message
   })
   const pending = new PendingSend(request, broker, topic, queueId, undefined)
@@ -259,15 +262,13 @@ class PendingSend implements AppendWaiter {
     const { opaque } = this.#request
     const code = status === 'ok' ? ResponseCode.SUCCESS : timeoutCodes[status]
     const uniqKey = this.#uniqKey
-    if (uniqKey !== undefined && isPlainUniqKey(uniqKey)) {
-      return new SendAnswer(this.#broker, opaque, code, this.#queueId, uniqKey, first)
+    if (uniqKey === undefined || isPlainUniqKey(uniqKey)) {
+      return new SendAnswer(this.#broker, opaque, code, this.#queueId, uniqKey, first, this.#others)
     }
-    const { storeHost } = this.#broker
-    const msgIds = [first, ...this.#others].map(({ phyOffset }) => offsetMsgIdOf(storeHost, phyOffset))
     const extFields = sendMessageResponse.encode({
       queueId: this.#queueId,
-      ...(uniqKey !== undefined && { transactionId: uniqKey }),
-      msgId: msgIds.join(','),
+      transactionId: uniqKey,
+      msgId: offsetMsgIdOf(this.#broker.storeHost, first.phyOffset),
       queueOffset: first.queueOffset,
     })
     return responseFrame(opaque, code, JSON.stringify({ ...extFields, ...regionFields(this.#broker) }))
