@@ -94,11 +94,7 @@ public final class Talk {
         Map<String, AtomicInteger> seen = new ConcurrentHashMap<>();
         AtomicLong repeated = new AtomicLong();
         AtomicLong lastAt = new AtomicLong(System.nanoTime());
-        DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(flags.get("group"));
-        consumer.setNamesrvAddr(flags.get("namesrv"));
-        consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
-        consumer.subscribe(flags.get("topic"), "*");
-        consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
+        DefaultMQPushConsumer consumer = startConsumer(flags, (MessageListenerConcurrently) (messages, context) -> {
             for (MessageExt message : messages) {
                 String text = World.text(message);
                 if (prefixes.stream().noneMatch(text::startsWith)) continue; // somebody else's, who may never stop
@@ -107,8 +103,7 @@ public final class Talk {
                 missing.remove(text);
             }
             return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
-        });
-        consumer.start();
+        }, endNanos);
         while ((!missing.isEmpty() || System.nanoTime() - lastAt.get() < 1_000_000_000L) && System.nanoTime() < endNanos) Thread.sleep(50);
         consumer.shutdown();
         System.out.printf("{\"expected\":%d,\"missing\":%d,\"repeated\":%d,\"someMissing\":%s}%n", expected, missing.size(), repeated.get(),
@@ -180,7 +175,8 @@ public final class Talk {
     }
 
     /** A consumer asks a NameServer as it starts, and fails where that does not answer in 3 s: on a busy machine, so again. */
-    private static void startConsumer(Map<String, String> flags, MessageListenerConcurrently listener, long endNanos) throws Exception {
+    private static DefaultMQPushConsumer startConsumer(Map<String, String> flags, MessageListenerConcurrently listener, long endNanos)
+        throws Exception {
         for (;;) {
             DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(flags.get("group"));
             consumer.setNamesrvAddr(flags.get("namesrv"));
@@ -190,7 +186,7 @@ public final class Talk {
             consumer.registerMessageListener(listener);
             try {
                 consumer.start();
-                return;
+                return consumer;
             } catch (Exception e) {
                 if (System.nanoTime() > endNanos) throw e;
                 consumer.shutdown();
