@@ -7,8 +7,9 @@
  */
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
-import { plant } from '../sim/mutants/plant.ts'
-import { runSeeds } from '../sim/workers.ts'
+import { findMutants } from '../sim/mutants/find.ts'
+import { plantNamed } from '../sim/mutants/plant.ts'
+import { runSeeds, serveSeeds } from '../sim/workers.ts'
 import { mutants } from './mutants.ts'
 import type { Outcome } from './seed.ts'
 
@@ -53,31 +54,16 @@ async function all(): Promise<number> {
 
 async function allMutants(): Promise<number> {
   const seeds = seedsFrom(Number(flags.seeds ?? mutantSeeds))
-  let missed = 0
-  for (const { name } of mutants) {
-    let tried = 0
-    let found: Outcome | undefined
-    await runSeeds<Outcome>(seeds, { workers, args: ['--mutant', name], program }, (outcome) => {
-      tried++
-      if (outcome.violations.length > 0) found ??= outcome
-      return found === undefined
-    })
-    if (found === undefined) missed++
-    const how = found === undefined ? `NOT FOUND in ${tried} seeds` : `found in ${tried} seeds: ${found.violations[0]}`
-    console.log(`${name}: ${how}`)
-  }
+  const problemsOf = ({ violations }: Outcome) => violations
+  const missed = await findMutants<Outcome>({ mutants, seeds, workers, program, problemsOf })
   console.log(`controllers: ${mutants.length - missed} passed, ${missed} failed`)
   return missed
 }
 
-if (flags.mutant !== undefined) {
-  const mutant = mutants.find(({ name }) => name === flags.mutant)
-  if (mutant === undefined) throw new Error(`no mutant is named ${flags.mutant}`)
-  plant(mutant)
-}
+if (flags.mutant !== undefined) plantNamed(mutants, flags.mutant)
 if (flags.worker) {
   const { runSeed } = await import('./seed.ts') // after the mutant was planted
-  process.on('message', (seed: number) => void runSeed(seed).then((outcome) => process.send!(outcome)))
+  serveSeeds(runSeed)
 } else {
   const failed = flags.mutants ? await allMutants() : await all()
   process.exitCode = failed > 0 ? 1 : 0

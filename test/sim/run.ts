@@ -8,10 +8,11 @@
  */
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
+import { findMutants } from './mutants/find.ts'
 import { mutants } from './mutants/list.ts'
-import { plant } from './mutants/plant.ts'
+import { plantNamed } from './mutants/plant.ts'
 import type { Outcome } from './seed.ts'
-import { runSeeds } from './workers.ts'
+import { runSeeds, serveSeeds } from './workers.ts'
 
 process.env.TZ = 'UTC' // retention looks at the hour
 Object.defineProperty(process, 'pid', { value: 1 }) // clients name themselves by it
@@ -31,6 +32,7 @@ const { values: flags } = parseArgs({
     worker: { type: 'boolean', default: false }, // takes seeds from its parent
   },
 })
+const program = import.meta.filename
 const workers = Number(flags.workers)
 
 function report({ seed, problems, lastLines, scenario }: Outcome): void {
@@ -54,7 +56,7 @@ async function all(): Promise<number> {
   let failed = 0
   let done = 0
   const args = flags.mutant === undefined ? [] : ['--mutant', flags.mutant]
-  await runSeeds<Outcome>(seeds, { workers, args }, (outcome) => {
+  await runSeeds<Outcome>(seeds, { workers, args, program }, (outcome) => {
     if (outcome.problems.length > 0) {
       failed++
       report(outcome)
@@ -69,22 +71,8 @@ async function all(): Promise<number> {
 
 async function allMutants(): Promise<number> {
   const seeds = seedsFrom(Number(flags.seeds ?? mutantSeeds))
-  let missed = 0
-  for (const { name } of mutants) {
-    let tried = 0
-    let found: Outcome | undefined
-    await runSeeds<Outcome>(seeds, { workers, args: ['--mutant', name] }, (outcome) => {
-      tried++
-      if (outcome.problems.length > 0) found ??= outcome
-      return found === undefined
-    })
-    if (found === undefined) missed++
-    const how =
-      found === undefined
-        ? `NOT FOUND in ${tried} seeds`
-        : `found in ${tried} seeds: ${found.problems[0]!.split('\n')[0]}`
-    console.log(`${name}: ${how}`)
-  }
+  const problemsOf = ({ problems }: Outcome) => problems
+  const missed = await findMutants<Outcome>({ mutants, seeds, workers, program, problemsOf })
   console.log(`sim: ${mutants.length - missed} passed, ${missed} failed`)
   return missed
 }
@@ -97,14 +85,10 @@ async function one(seed: number): Promise<number> {
   return outcome.problems.length
 }
 
-if (flags.mutant !== undefined) {
-  const mutant = mutants.find(({ name }) => name === flags.mutant)
-  if (mutant === undefined) throw new Error(`no mutant is named ${flags.mutant}`)
-  plant(mutant)
-}
+if (flags.mutant !== undefined) plantNamed(mutants, flags.mutant)
 if (flags.worker) {
   const { runSeed } = await import('./seed.ts') // after the mutant was planted
-  process.on('message', (seed: number) => void runSeed(seed).then((outcome) => process.send!(outcome)))
+  serveSeeds(runSeed)
 } else {
   const failed = flags.mutants
     ? await allMutants()

@@ -4,8 +4,8 @@ export interface WorkerOptions {
   workers: number
   /** Of the workers, besides --worker. */
   args: readonly string[]
-  /** Takes seeds as messages when it is started with --worker, and answers each with its outcome; default: run.ts here. */
-  program?: string
+  /** Started with --worker it calls serveSeeds. */
+  program: string
 }
 
 /**
@@ -14,7 +14,7 @@ export interface WorkerOptions {
  */
 export function runSeeds<Outcome>(
   seeds: readonly number[],
-  { workers, args, program = `${import.meta.dirname}/run.ts` }: WorkerOptions,
+  { workers, args, program }: WorkerOptions,
   onOutcome: (outcome: Outcome) => boolean,
 ): Promise<void> {
   const waiting = [...seeds]
@@ -36,4 +36,9 @@ export function runSeeds<Outcome>(
       next()
     })
   return Promise.all(Array.from({ length: Math.min(workers, seeds.length) }, work)).then(() => {})
+}
+
+/** What a worker does: each message is a seed, and its outcome goes back. */
+export function serveSeeds(runSeed: (seed: number) => Promise<object>): void {
+  process.on('message', (seed: number) => void runSeed(seed).then((outcome) => process.send!(outcome)))
 }

@@ -6,8 +6,15 @@ import type { Mutant } from './list.ts'
 
 const root = resolve(import.meta.dirname, '../../..')
 
+/** @throws Error when no mutant has the name; and see plant */
+export function plantNamed(mutants: readonly Mutant[], name: string): void {
+  const mutant = mutants.find((one) => one.name === name)
+  if (mutant === undefined) throw new Error(`no mutant is named ${name}`)
+  plant(mutant)
+}
+
 /** From now on the file is loaded with its bug. @throws Error when the place that the bug goes to is not there exactly once */
-export function plant({ name, file, find, replaceBy }: Mutant): void {
+function plant({ name, file, find, replaceBy }: Mutant): void {
   const { href } = pathToFileURL(join(root, file))
   const check = (source: string) => {
     if (source.split(find).length === 2) return
