@@ -12,6 +12,7 @@ import { writeTopicRouteData } from '../src/remoting/body/route.ts'
 import { topicConfig } from '../src/remoting/body/topic-config.ts'
 import { encodeCommand, FrameDecoder } from '../src/remoting/frame.ts'
 import { ourVersion } from '../src/remoting/version.ts'
+import { BrokerRegistry } from '../src/runtime-broker/namesrv/broker-registry.ts'
 import { Routes } from '../src/runtime-broker/namesrv/routes.ts'
 
 const { values: flags } = parseArgs({
@@ -57,7 +58,7 @@ function topicName(group: string, index: number): string {
 }
 
 /** One registration, as requests.ts handles it. @returns the CPU time of each turn */
-function register(routes: Routes, group: number, body: Buffer): number[] {
+function register(registry: BrokerRegistry, group: number, body: Buffer): number[] {
   const turns: number[] = []
   const turn = <T>(act: () => T): T => {
     const startedAt = cpuMs()
@@ -77,9 +78,9 @@ function register(routes: Routes, group: number, body: Buffer): number[] {
   })
   const more = { haServerAddr: 'h:1', enableActingMaster: false, zoneName: undefined, timeoutMs: undefined }
   let read = { dataVersion: version, topics: undefined, mappings: new Map(), filterServers: [] as string[] }
-  if (!turn(() => routes.hasMerged(broker, true, version, print)))
+  if (!turn(() => registry.hasMerged(broker, true, version, print)))
     read = inTurns(registrationReader(body, { isCompressed: false, version: ourVersion }), turn) as never
-  inTurns(routes.registering({ ...broker, ...more, ...read, print }, link, 0), turn)
+  inTurns(registry.registering({ ...broker, ...more, ...read, print }, link, 0), turn)
   return turns
 }
 
@@ -104,11 +105,12 @@ function waitMs(turns: readonly number[], withinMs: number, share: number): numb
 
 for (const isShared of [true, false]) {
   const routes = new Routes()
+  const registry = new BrokerRegistry(routes)
   console.log(`${brokers} brokers, ${topics} topics each, ${isShared ? 'the same' : 'their own'}:`)
   for (const kind of ['first', 'unchanged', 'changed'] as const) {
     const turns: number[] = []
     for (let group = 0; group < brokers; group++)
-      turns.push(...register(routes, group, bodyOf(group, isShared, kind === 'changed' ? 2 : 1)))
+      turns.push(...register(registry, group, bodyOf(group, isShared, kind === 'changed' ? 2 : 1)))
     const sum = turns.reduce((all, ms) => all + ms, 0)
     const within = kind === 'first' ? sum : periodMs // at the first, one after the other
     const text = (ms: number) => ms.toFixed(2)

@@ -1,8 +1,10 @@
 import type { Registry } from 'prom-client'
+import type { BrokerRegistry } from './broker-registry.ts'
 import type { Routes } from './routes.ts'
 
 export interface Measured {
   routes: Routes
+  brokers: BrokerRegistry
   /** Requests answered since the start, by name. */
   requestCounts: ReadonlyMap<string, number>
   connections: Iterable<unknown>
@@ -20,7 +22,7 @@ export function metricsOf(measured: Measured): () => Promise<string> {
   }
 }
 
-async function registryOf({ routes, requestCounts, connections }: Measured): Promise<Registry> {
+async function registryOf({ routes, brokers, requestCounts, connections }: Measured): Promise<Registry> {
   const { collectDefaultMetrics, Counter, Gauge, Registry } = await import('prom-client')
   const registry = new Registry()
   const registers = [registry]
@@ -34,7 +36,7 @@ async function registryOf({ routes, requestCounts, connections }: Measured): Pro
       },
     })
   collectDefaultMetrics({ register: registry })
-  gauge('rocketmq_namesrv_brokers', 'Brokers that are registered.', () => routes.brokerCount)
+  gauge('rocketmq_namesrv_brokers', 'Brokers that are registered.', () => brokers.count)
   gauge('rocketmq_namesrv_topics', 'Topics that some broker has.', () => routes.topicCount)
   gauge('rocketmq_namesrv_connections', 'Open connections of brokers and clients.', () => [...connections].length)
   new Counter({

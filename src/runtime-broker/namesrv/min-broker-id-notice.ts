@@ -3,7 +3,7 @@ import { messageOf } from '../../base/errors.ts'
 import { RemotingClient } from '../../remoting/client.ts'
 import { RequestCode } from '../../remoting/codes.ts'
 import { notifyMinBrokerIdChangeRequest } from '../../remoting/headers/notify-min-broker-id-change.ts'
-import type { MinBrokerIdChange } from './routes.ts'
+import type { MinBrokerIdChange } from './broker-group.ts'
 
 /** Tells the brokers of a group who has its smallest id now: with acting masters, whether to act. */
 export class MinBrokerIdNotice {

@@ -107,7 +107,7 @@ function* registering(
   request: Request,
   header: RegisterBrokerRequest,
   bytes: Buffer,
-  { routes, kvConfig, settings, clock, log, warnings, tellMinBrokerId }: NameServerState,
+  { brokers, kvConfig, settings, clock, log, warnings, tellMinBrokerId }: NameServerState,
 ): Generator<void, Response> {
   const { clusterName, brokerName, brokerId, brokerAddr } = header
   const broker = { clusterName, brokerName, brokerId, brokerAddr }
@@ -119,14 +119,14 @@ function* registering(
   }
   const version = peekDataVersion(bytes)
   const isActingMasterKnown = header.enableActingMaster !== undefined
-  const isMerged = version !== undefined && routes.hasMerged(broker, isActingMasterKnown, version, print)
+  const isMerged = version !== undefined && brokers.hasMerged(broker, isActingMasterKnown, version, print)
   if (!isMerged && print.bytes > stepBytes) yield
   const body: RegistrationBody | Pick<RegistrationBody, 'dataVersion'> = isMerged
     ? { dataVersion: version }
     : yield* registrationReader(bytes, { isCompressed: header.compressed, version: request.version })
   if (!request.connection.isOpen) return done
   const { topics, mappings, filterServers } = 'topics' in body ? body : asBefore
-  const result = yield* routes.registering(
+  const result = yield* brokers.registering(
     {
       ...broker,
       haServerAddr: header.haServerAddr,
@@ -177,25 +177,25 @@ function unregisterBroker(request: Request, server: NameServerState): Response |
 // biome-ignore lint/correctness/useYield: a task of the queue, in a single step
 function* unregistering(
   broker: UnregisterBrokerRequest,
-  { routes, log, tellMinBrokerId }: NameServerState,
+  { brokers, log, tellMinBrokerId }: NameServerState,
 ): Generator<void, Response> {
-  const change = routes.unregister(broker)
+  const change = brokers.unregister(broker)
   log.info({ ...broker }, 'broker unregistered')
   if (change !== undefined) tellMinBrokerId(change)
   return done
 }
 
-function brokerHeartbeat(request: Request, { routes, clock }: NameServerState): Response {
-  routes.refresh(brokerHeartbeatRequest.decode(request.extFields), clock.monotonicMs())
+function brokerHeartbeat(request: Request, { brokers, clock }: NameServerState): Response {
+  brokers.refresh(brokerHeartbeatRequest.decode(request.extFields), clock.monotonicMs())
   return done
 }
 
 /** The broker sends its topics only when they are not the ones that are known here. */
-function queryDataVersion(request: Request, { routes, clock }: NameServerState): Response {
+function queryDataVersion(request: Request, { brokers, clock }: NameServerState): Response {
   const broker = queryDataVersionRequest.decode(request.extFields)
-  const known = routes.dataVersionOf(broker)
+  const known = brokers.dataVersionOf(broker)
   const changed = known === undefined || !isSameDataVersion(known, readDataVersion(readJson(request.body)))
-  routes.refresh(broker, clock.monotonicMs())
+  brokers.refresh(broker, clock.monotonicMs())
   const extFields = queryDataVersionResponse.encode({ changed })
   return known === undefined ? { ...done, extFields } : json(JSON.stringify(known), extFields)
 }

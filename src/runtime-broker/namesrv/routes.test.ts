@@ -2,7 +2,8 @@ import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { topicConfig } from '../../remoting/body/topic-config.ts'
 import { Perm } from '../../remoting/codes.ts'
-import { type Registration, Routes } from './routes.ts'
+import { BrokerRegistry, type RegisterResult, type Registration } from './broker-registry.ts'
+import { Routes } from './routes.ts'
 
 const link = { close: () => {} }
 
@@ -40,11 +41,27 @@ function registration({
   }
 }
 
+/** Registers in all its steps at once. */
+function register(
+  brokers: BrokerRegistry,
+  registration: Registration,
+  by = link,
+  nowMs = 0,
+  isComplete = false,
+): RegisterResult {
+  const steps = brokers.registering(registration, by, nowMs, isComplete)
+  for (;;) {
+    const step = steps.next()
+    if (step.done) return step.value
+  }
+}
+
 /** Routes that have heard these registrations, in order, at time 0. */
-function routesWith(...given: Given[]): Routes {
+function routesWith(...given: Given[]): { routes: Routes; brokers: BrokerRegistry } {
   const routes = new Routes()
-  for (const each of given) routes.register(registration(each), link, 0)
-  return routes
+  const brokers = new BrokerRegistry(routes)
+  for (const each of given) register(brokers, registration(each))
+  return { routes, brokers }
 }
 
 function permOf(routes: Routes, topic: string, brokerName = 'a'): number | undefined {
@@ -52,7 +69,7 @@ function permOf(routes: Routes, topic: string, brokerName = 'a'): number | undef
 }
 
 test('a registration makes routes', () => {
-  const routes = routesWith({})
+  const { routes } = routesWith({})
 
   expect(routes.routeOf('X')).toEqual({
     brokerDatas: [
@@ -66,48 +83,48 @@ test('a registration makes routes', () => {
 })
 
 test('a topic of two groups has both in its route', () => {
-  const routes = routesWith({}, { brokerName: 'b', brokerAddr: '10.0.1.0:10911', topics: ['X', 'Z'] })
+  const { routes } = routesWith({}, { brokerName: 'b', brokerAddr: '10.0.1.0:10911', topics: ['X', 'Z'] })
 
   expect(routes.routeOf('X')?.queueDatas.map(({ brokerName }) => brokerName)).toEqual(['a', 'b'])
   expect(routes.routeOf('Z')?.brokerDatas.map(({ brokerName }) => brokerName)).toEqual(['b'])
 })
 
 test('topics are taken when their version changed', () => {
-  const routes = routesWith({ perm: 6, version: 1 })
+  const { routes, brokers } = routesWith({ perm: 6, version: 1 })
 
-  routes.register(registration({ perm: 4, version: 1 }), link, 0)
+  register(brokers, registration({ perm: 4, version: 1 }))
   expect(permOf(routes, 'X')).toBe(6)
-  routes.register(registration({ perm: 4, version: 2 }), link, 0)
+  register(brokers, registration({ perm: 4, version: 2 }))
   expect(permOf(routes, 'X')).toBe(4)
 })
 
 test('an unknown topic is taken whatever its version', () => {
-  const routes = routesWith({}, { topics: ['X', 'Y', 'Z'] })
+  const { routes } = routesWith({}, { topics: ['X', 'Y', 'Z'] })
   expect(permOf(routes, 'Z')).toBe(6)
 })
 
 test('a topic that is not named stays, unless the registration is complete', () => {
-  const routes = routesWith({}, { topics: ['X', 'Z'], version: 2 })
+  const { routes, brokers } = routesWith({}, { topics: ['X', 'Z'], version: 2 })
   expect(routes.topics()).toEqual(['X', 'Y', 'Z'])
 
-  routes.register(registration({ topics: ['X', 'Z'], version: 3 }), link, 0, true)
+  register(brokers, registration({ topics: ['X', 'Z'], version: 3 }), link, 0, true)
   expect(routes.topics()).toEqual(['X', 'Z'])
 })
 
 test('one topic updates a known broker and makes no new one', () => {
-  const routes = new Routes()
-  expect(routes.register(registration({ topics: ['X'] }), link, 0).status).toBe('refused')
-  expect(routes.brokerCount).toBe(0)
+  const { routes, brokers } = routesWith()
+  expect(register(brokers, registration({ topics: ['X'] })).status).toBe('refused')
+  expect(brokers.count).toBe(0)
   expect(routes.clusterInfo().clusterAddrTable.size).toBe(0)
 
-  routes.register(registration(), link, 0)
-  expect(routes.register(registration({ topics: ['Z'], version: 2 }), link, 0).status).toBe('registered')
+  register(brokers, registration())
+  expect(register(brokers, registration({ topics: ['Z'], version: 2 })).status).toBe('registered')
   expect(routes.topics()).toEqual(['X', 'Y', 'Z'])
 })
 
 test("a slave's topics do not count, and it is told its master", () => {
-  const routes = routesWith({})
-  const result = routes.register(registration({ brokerId: 1, topics: ['S', 'T'] }), link, 0)
+  const { routes, brokers } = routesWith({})
+  const result = register(brokers, registration({ brokerId: 1, topics: ['S', 'T'] }))
 
   expect(result).toMatchObject({ master: { brokerAddr: '10.0.0.0:10911', haServerAddr: '10.0.0.0:10912' } })
   expect(routes.topics()).toEqual(['X', 'Y'])
@@ -115,67 +132,70 @@ test("a slave's topics do not count, and it is told its master", () => {
 })
 
 test('a slave that acts for its lost master serves reads only', () => {
-  const routes = routesWith({ enableActingMaster: true }, { brokerId: 1, enableActingMaster: true })
+  const { routes, brokers } = routesWith({ enableActingMaster: true }, { brokerId: 1, enableActingMaster: true })
 
-  routes.unregister(registration())
+  brokers.unregister(registration())
   expect(permOf(routes, 'X')).toBe(Perm.READ)
-  routes.register(registration({ brokerId: 1, enableActingMaster: true, version: 2 }), link, 0)
+  register(brokers, registration({ brokerId: 1, enableActingMaster: true, version: 2 }))
   expect(permOf(routes, 'X')).toBe(Perm.READ)
 })
 
 test('an address has one id in its group: roles may change', () => {
-  const routes = routesWith({}, { brokerId: 1 })
-  routes.register(registration({ brokerId: 0, brokerAddr: '10.0.0.1:10911' }), link, 0)
+  const { routes, brokers } = routesWith({}, { brokerId: 1 })
+  register(brokers, registration({ brokerId: 0, brokerAddr: '10.0.0.1:10911' }))
   expect(routes.membersOf('C', 'a').brokerAddrs).toEqual(new Map([[0, '10.0.0.1:10911']]))
 })
 
 test('an id goes to a new address, but not back to an older state', () => {
-  const routes = routesWith({ stateVersion: 5 })
+  const { routes, brokers } = routesWith({ stateVersion: 5 })
 
-  const older = routes.register(registration({ brokerAddr: '10.0.0.9:10911', stateVersion: 4 }), link, 0)
+  const older = register(brokers, registration({ brokerAddr: '10.0.0.9:10911', stateVersion: 4 }))
   expect(older.status).toBe('outdated')
   expect(routes.membersOf('C', 'a').brokerAddrs.get(0)).toBe('10.0.0.0:10911')
 
-  routes.register(registration({ brokerAddr: '10.0.0.8:10911', stateVersion: 5 }), link, 0)
+  register(brokers, registration({ brokerAddr: '10.0.0.8:10911', stateVersion: 5 }))
   expect(routes.membersOf('C', 'a').brokerAddrs.get(0)).toBe('10.0.0.8:10911')
 })
 
 test('the end of an old connection does not take the broker that came back', () => {
   const [old, fresh] = [{ close: () => {} }, { close: () => {} }]
-  const routes = new Routes()
-  routes.register(registration(), old, 0)
-  routes.register(registration(), fresh, 0)
+  const { routes, brokers } = routesWith()
+  register(brokers, registration(), old)
+  register(brokers, registration(), fresh)
 
-  expect(routes.unregisterLink(old)).toEqual([])
+  expect(brokers.unregisterLink(old)).toEqual([])
   expect(routes.routeOf('X')).toBeDefined()
-  expect(routes.unregisterLink(fresh)).toHaveLength(1)
+  expect(brokers.unregisterLink(fresh)).toHaveLength(1)
   expect(routes.routeOf('X')).toBeUndefined()
 })
 
 test('a broker that came back at a new address survives the loss of the old one', () => {
   const [old, fresh] = [{ close: () => {} }, { close: () => {} }]
-  const routes = new Routes()
-  routes.register(registration(), old, 0)
-  routes.register(registration({ brokerAddr: '10.0.0.8:10911' }), fresh, 0)
+  const { routes, brokers } = routesWith()
+  register(brokers, registration(), old)
+  register(brokers, registration({ brokerAddr: '10.0.0.8:10911' }), fresh)
 
-  routes.unregisterLink(old)
+  brokers.unregisterLink(old)
 
   expect(routes.membersOf('C', 'a').brokerAddrs.get(0)).toBe('10.0.0.8:10911')
-  expect(routes.brokerCount).toBe(1)
+  expect(brokers.count).toBe(1)
 })
 
 test('a broker that comes back by another name leaves nothing by the old one', () => {
-  const routes = routesWith({}, { brokerName: 'b', topics: ['X', 'Z'] })
+  const { routes, brokers } = routesWith({}, { brokerName: 'b', topics: ['X', 'Z'] })
 
   expect([...routes.clusterInfo().brokerAddrTable.keys()]).toEqual(['b'])
   expect(routes.topics().sort()).toEqual(['X', 'Z'])
-  expect(routes.brokerCount).toBe(1)
+  expect(brokers.count).toBe(1)
 })
 
 test('the last broker of a group takes its queues, topics and cluster along', () => {
-  const routes = routesWith({}, { clusterName: 'D', brokerName: 'b', brokerAddr: '10.0.1.0:10911', topics: ['X', 'Z'] })
+  const { routes, brokers } = routesWith(
+    {},
+    { clusterName: 'D', brokerName: 'b', brokerAddr: '10.0.1.0:10911', topics: ['X', 'Z'] },
+  )
 
-  routes.unregister(registration())
+  brokers.unregister(registration())
 
   expect(routes.topics()).toEqual(['X', 'Z'])
   expect([...routes.clusterInfo().clusterAddrTable]).toEqual([['D', ['b']]])
@@ -183,25 +203,25 @@ test('the last broker of a group takes its queues, topics and cluster along', ()
 })
 
 test('silence beyond its timeout ends a broker; a sign of life does not let it', () => {
-  const routes = new Routes()
-  routes.register(registration(), link, 0)
-  routes.register(registration({ brokerName: 'b', brokerAddr: '10.0.1.0:10911', timeoutMs: 10_000 }), link, 0)
+  const { brokers } = routesWith()
+  register(brokers, registration())
+  register(brokers, registration({ brokerName: 'b', brokerAddr: '10.0.1.0:10911', timeoutMs: 10_000 }))
 
-  expect(routes.unregisterSilent(10_001).map(({ brokerName }) => brokerName)).toEqual(['b'])
-  routes.refresh(registration(), 100_000)
-  routes.refresh(registration({ brokerAddr: '10.9.9.9:1' }), 100_000) // not registered: counts for nothing
-  expect(routes.unregisterSilent(220_000)).toEqual([])
-  expect(routes.unregisterSilent(220_001)).toHaveLength(1)
+  expect(brokers.unregisterSilent(10_001).map(({ brokerName }) => brokerName)).toEqual(['b'])
+  brokers.refresh(registration(), 100_000)
+  brokers.refresh(registration({ brokerAddr: '10.9.9.9:1' }), 100_000) // not registered: counts for nothing
+  expect(brokers.unregisterSilent(220_000)).toEqual([])
+  expect(brokers.unregisterSilent(220_001)).toHaveLength(1)
 })
 
 test('write permission is taken and given for a whole group, until topics change', () => {
-  const routes = routesWith({ perm: 7 })
+  const { routes, brokers } = routesWith({ perm: 7 })
   const handedOut = routes.routeOf('X')
 
   expect(routes.setWritable('a', false)).toBe(2)
   expect(permOf(routes, 'X')).toBe(Perm.READ | Perm.INHERIT)
   expect(handedOut?.queueDatas[0]?.perm).toBe(7)
-  routes.register(registration({ perm: 7 }), link, 0)
+  register(brokers, registration({ perm: 7 }))
   expect(permOf(routes, 'X')).toBe(Perm.READ | Perm.INHERIT)
 
   expect(routes.setWritable('a', true)).toBe(2)
@@ -210,7 +230,7 @@ test('write permission is taken and given for a whole group, until topics change
 })
 
 test('a topic is deleted everywhere or in one cluster', () => {
-  const routes = routesWith({}, { clusterName: 'D', brokerName: 'b', brokerAddr: '10.0.1.0:10911' })
+  const { routes } = routesWith({}, { clusterName: 'D', brokerName: 'b', brokerAddr: '10.0.1.0:10911' })
 
   routes.deleteTopic('X', 'D')
   expect(routes.routeOf('X')?.queueDatas.map(({ brokerName }) => brokerName)).toEqual(['a'])
@@ -221,21 +241,22 @@ test('a topic is deleted everywhere or in one cluster', () => {
 })
 
 test('there is a most of brokers and of topics', () => {
-  const routes = new Routes({ brokersMax: 1, topicsMax: 1 })
-  routes.register(registration(), link, 0)
+  const routes = new Routes(1)
+  const brokers = new BrokerRegistry(routes, 1)
+  register(brokers, registration())
 
   expect(routes.topics()).toEqual(['X'])
   const second = registration({ brokerName: 'b', brokerAddr: '10.0.1.0:10911' })
-  expect(routes.register(second, link, 0).status).toBe('refused')
-  expect(routes.register(registration(), link, 0).status).toBe('registered')
+  expect(register(brokers, second).status).toBe('refused')
+  expect(register(brokers, registration()).status).toBe('registered')
 })
 
 test('a registration that is the last one again needs no reading, unless topics went since', () => {
-  const routes = routesWith({})
+  const { routes, brokers } = routesWith({})
   const { dataVersion, print } = registration()
   const again = (given: Given = {}) => {
     const { dataVersion, print } = registration(given)
-    return routes.hasMerged(registration(given), false, dataVersion, print)
+    return brokers.hasMerged(registration(given), false, dataVersion, print)
   }
 
   expect(again()).toBe(true)
@@ -249,49 +270,49 @@ test('a registration that is the last one again needs no reading, unless topics 
   expect(again()).toBe(true)
   routes.deleteTopic('X')
   expect(again()).toBe(false)
-  routes.register(registration(), link, 0)
+  register(brokers, registration())
   expect(routes.topics().sort()).toEqual(['X', 'Y'])
-  expect(routes.hasMerged(registration(), false, dataVersion, print)).toBe(true)
+  expect(brokers.hasMerged(registration(), false, dataVersion, print)).toBe(true)
 })
 
 test('a slave whose topics did not count is read once they do', () => {
-  const routes = routesWith({}, { brokerId: 1, enableActingMaster: true, topics: ['X', 'Y', 'Z'] })
+  const { brokers } = routesWith({}, { brokerId: 1, enableActingMaster: true, topics: ['X', 'Y', 'Z'] })
   const slave = registration({ brokerId: 1 })
-  const isMerged = () => routes.hasMerged(slave, true, slave.dataVersion, slave.print)
+  const isMerged = () => brokers.hasMerged(slave, true, slave.dataVersion, slave.print)
 
   expect(isMerged()).toBe(true)
-  routes.unregister(registration())
+  brokers.unregister(registration())
   expect(isMerged()).toBe(false)
-  routes.register({ ...slave, enableActingMaster: true }, link, 0)
+  register(brokers, { ...slave, enableActingMaster: true })
   expect(isMerged()).toBe(true)
 })
 
 test('a broker that registers again as before stays with its topics', () => {
-  const routes = routesWith({ filterServers: ['10.0.0.9:1'] })
+  const { routes, brokers } = routesWith({ filterServers: ['10.0.0.9:1'] })
 
-  const again = routes.register({ ...registration(), topics: undefined }, link, 100_000)
+  const again = register(brokers, { ...registration(), topics: undefined }, link, 100_000)
 
   expect(again).toMatchObject({ status: 'registered', isNew: false })
   expect(routes.routeOf('X')?.filterServerTable).toEqual(new Map([['10.0.0.0:10911', ['10.0.0.9:1']]]))
-  expect(routes.unregisterSilent(150_000)).toEqual([])
+  expect(brokers.unregisterSilent(150_000)).toEqual([])
 })
 
 test('a registration is merged in steps; a broker that leaves meanwhile is gone', () => {
   const topics = Array.from({ length: 1000 }, (_, index) => `T${index}`)
-  const routes = new Routes()
-  const steps = routes.registering(registration({ topics }), link, 0)
+  const { routes, brokers } = routesWith()
+  const steps = brokers.registering(registration({ topics }), link, 0)
 
   expect(steps.next().done).toBe(false)
   expect([routes.topicCount > 0, routes.topicCount < 1000]).toEqual([true, true])
-  routes.unregisterLink(link)
+  brokers.unregisterLink(link)
 
   expect(steps.next().done).toBe(true)
-  expect([routes.topicCount, routes.brokerCount]).toEqual([0, 0])
+  expect([routes.topicCount, brokers.count]).toEqual([0, 0])
 })
 
 test('with supportActingMaster a slave that acts stands in the place of its master', () => {
   const members = 'rmq_sys_SYNC_BROKER_MEMBER_a'
-  const routes = routesWith(
+  const { routes, brokers } = routesWith(
     { enableActingMaster: true, topics: ['X', members] },
     { brokerId: 2, enableActingMaster: true },
     { brokerId: 1, enableActingMaster: true },
@@ -301,7 +322,7 @@ test('with supportActingMaster a slave that acts stands in the place of its mast
   ]
   expect(idsOf('X', true).map(([id]) => id)).toEqual([0, 1, 2])
 
-  routes.unregister(registration())
+  brokers.unregister(registration())
 
   const asTheyAre = [
     [1, '10.0.0.1:10911'],
@@ -317,9 +338,9 @@ test('with supportActingMaster a slave that acts stands in the place of its mast
 })
 
 test('a group hears of its smallest id: of one that came, and with acting masters of one that left', () => {
-  const routes = routesWith({ brokerId: 2, enableActingMaster: true })
+  const { brokers } = routesWith({ brokerId: 2, enableActingMaster: true })
   const come = (brokerId: number) => {
-    const result = routes.register(registration({ brokerId, enableActingMaster: true }), link, 0)
+    const result = register(brokers, registration({ brokerId, enableActingMaster: true }))
     return result.status === 'registered' ? result.change : result
   }
 
@@ -331,15 +352,15 @@ test('a group hears of its smallest id: of one that came, and with acting master
     haBrokerAddr: '10.0.0.1:10912',
     brokerAddrs: ['10.0.0.2:10911', '10.0.0.3:10911'],
   })
-  expect(routes.unregister(registration({ brokerId: 2 }))).toBeUndefined()
-  expect(routes.unregister(registration({ brokerId: 1 }))).toEqual({
+  expect(brokers.unregister(registration({ brokerId: 2 }))).toBeUndefined()
+  expect(brokers.unregister(registration({ brokerId: 1 }))).toEqual({
     minBrokerId: 3,
     minBrokerAddr: '10.0.0.3:10911',
     offlineBrokerAddr: '10.0.0.1:10911',
     haBrokerAddr: undefined,
     brokerAddrs: ['10.0.0.3:10911'],
   })
-  expect(routes.unregister(registration({ brokerId: 3 }))).toBeUndefined()
+  expect(brokers.unregister(registration({ brokerId: 3 }))).toBeUndefined()
 })
 
 test('a static topic has the mappings of its groups in its route, until it is deleted', () => {
@@ -352,25 +373,26 @@ test('a static topic has the mappings of its groups in its route, until it is de
     topic: 'X',
     totalQueues: 1,
   }
-  const routes = routesWith({ mappings: new Map([['X', mapping]]) })
+  const { routes, brokers } = routesWith({ mappings: new Map([['X', mapping]]) })
 
   expect(routes.routeOf('X')?.topicQueueMappingByBroker).toEqual(new Map([['a', mapping]]))
   expect(routes.routeOf('Y')?.topicQueueMappingByBroker).toBeUndefined()
   routes.deleteTopic('X')
-  routes.register(registration(), link, 0)
+  register(brokers, registration())
   expect(routes.routeOf('X')?.topicQueueMappingByBroker).toBeUndefined()
 })
 
 test('topics that are too many are counted', () => {
-  const routes = new Routes({ brokersMax: 1, topicsMax: 1 })
-  expect(routes.register(registration(), link, 0)).toMatchObject({ refusedTopics: 1 })
+  const routes = new Routes(1)
+  const brokers = new BrokerRegistry(routes, 1)
+  expect(register(brokers, registration())).toMatchObject({ refusedTopics: 1 })
   expect(
     routes.registerTopic('Z', [{ brokerName: 'a', perm: 6, readQueueNums: 1, writeQueueNums: 1, topicSysFlag: 0 }]),
   ).toBe(false)
 })
 
 test('a group remembers but so many different queues', () => {
-  const routes = routesWith({})
+  const { routes } = routesWith({})
   for (let writeQueueNums = 0; writeQueueNums < 3000; writeQueueNums++) {
     routes.registerTopic('Z', [{ brokerName: 'a', perm: 6, readQueueNums: 1, writeQueueNums, topicSysFlag: 0 }])
   }
@@ -405,7 +427,7 @@ test('whatever brokers and admins do, routes are what a plain table says', () =>
   )
   fc.assert(
     fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
-      const routes = new Routes()
+      const { routes, brokers } = routesWith()
       const model = new Model()
       let version = 0
       for (const each of steps) {
@@ -418,13 +440,13 @@ test('whatever brokers and admins do, routes are what a plain table says', () =>
         const broker = { brokerName, brokerAddr: `${brokerName}:1`, version: ++version }
         const known = model.topics.get(brokerName)
         if (each.do === 'register') {
-          routes.register(registration({ ...broker, topics: each.topics, perm: each.perm }), link, 0)
+          register(brokers, registration({ ...broker, topics: each.topics, perm: each.perm }))
           model.topics.set(
             brokerName,
             new Map([...(known ?? []), ...each.topics.map((name) => [name, each.perm] as const)]),
           )
         } else if (each.do === 'unregister') {
-          routes.unregister(registration(broker))
+          brokers.unregister(registration(broker))
           model.topics.delete(brokerName)
         } else {
           routes.setWritable(brokerName, false)

@@ -5,12 +5,14 @@ import { RequestCode } from '../../remoting/codes.ts'
 import { type Connection, type Request, startServer } from '../../remoting/server.ts'
 import type { NamesrvSettings } from '../../tunables/index.ts'
 import { openTls } from '../tls.ts'
+import type { BrokerIdentity } from './broker-group.ts'
+import { BrokerRegistry, type Gone } from './broker-registry.ts'
 import { KvConfig } from './kv-config.ts'
 import { LiveSettings } from './live-settings.ts'
 import { metricsOf } from './metrics.ts'
 import { MinBrokerIdNotice } from './min-broker-id-notice.ts'
 import { answer } from './requests.ts'
-import { type BrokerIdentity, type Gone, Routes } from './routes.ts'
+import { Routes } from './routes.ts'
 import { isWaitingForBrokers, type NameServerState } from './state.ts'
 import { StepQueue } from './step-queue.ts'
 
@@ -33,11 +35,13 @@ export async function startNameServer(given: NamesrvSettings, doors: Doors): Pro
   const settings = new LiveSettings(given, files, log)
   const kvConfig = new KvConfig(given.kvConfigPath, files)
   const routes = new Routes()
+  const brokers = new BrokerRegistry(routes)
   const warnings = new Warnings(clock)
   const notice = new MinBrokerIdNotice(() => settings.current.notifyMinBrokerIdChanged, doors)
   const state: NameServerState = {
     settings,
     routes,
+    brokers,
     registrations: new StepQueue(clock, registrationBytesMax),
     tellMinBrokerId: (change) => notice.tell(change),
     kvConfig,
@@ -52,10 +56,10 @@ export async function startNameServer(given: NamesrvSettings, doors: Doors): Pro
   const watch = (connection: Connection) => {
     if (watched.has(connection)) return
     watched.add(connection)
-    connection.onClose(() => lost(routes.unregisterLink(connection), 'broker lost: connection closed'))
+    connection.onClose(() => lost(brokers.unregisterLink(connection), 'broker lost: connection closed'))
   }
-  const lost = (brokers: readonly Gone[], why: string) => {
-    for (const broker of brokers) {
+  const lost = (gone: readonly Gone[], why: string) => {
+    for (const broker of gone) {
       log.warn(facts(broker), why)
       if (broker.change !== undefined) notice.tell(broker.change)
     }
@@ -77,7 +81,7 @@ export async function startNameServer(given: NamesrvSettings, doors: Doors): Pro
     doors,
   )
   const scan = clock.every(given.scanNotActiveBrokerInterval, () => {
-    const silent = routes.unregisterSilent(clock.monotonicMs())
+    const silent = brokers.unregisterSilent(clock.monotonicMs())
     lost(silent, 'broker lost: silent for too long')
     for (const { link } of silent) link.close()
   })
@@ -86,7 +90,7 @@ export async function startNameServer(given: NamesrvSettings, doors: Doors): Pro
   return {
     address: server.address,
     notReady: () => (isWaitingForBrokers(state) ? 'waiting for brokers to register' : undefined),
-    metrics: metricsOf({ routes, requestCounts, connections: server.connections }),
+    metrics: metricsOf({ routes, brokers, requestCounts, connections: server.connections }),
     async stop() {
       scan.cancel()
       tls?.close()

@@ -1,15 +1,18 @@
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import type { Warnings } from '../../base/warnings.ts'
+import type { MinBrokerIdChange } from './broker-group.ts'
+import type { BrokerRegistry } from './broker-registry.ts'
 import type { KvConfig } from './kv-config.ts'
 import type { LiveSettings } from './live-settings.ts'
-import type { MinBrokerIdChange, Routes } from './routes.ts'
+import type { Routes } from './routes.ts'
 import type { StepQueue } from './step-queue.ts'
 
 /** What requests read and change. */
 export interface NameServerState {
   readonly settings: LiveSettings
   readonly routes: Routes
+  readonly brokers: BrokerRegistry
   /** Brokers come and go one after the other. */
   readonly registrations: StepQueue
   /** Tells a group who has its smallest id now, where notifyMinBrokerIdChanged says so. */
