@@ -11,13 +11,14 @@ import {
   recordBytesLimit,
 } from '../../remoting/message/index.ts'
 import type { AbortMark } from './abort-mark.ts'
+import { BatchWriter, refusalOf } from './batch-writer.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { type CommitLog, mustWriteFirst } from './commit-log.ts'
 import type { ConsumeQueue } from './consume-queue.ts'
 import { type ConsumeQueues, topicBytesMax } from './consume-queues.ts'
 import { CopiedRecords } from './copied-records.ts'
 import type { DeletedTopics } from './deleted-topics.ts'
-import { DiskGuard, isDiskFull } from './disk-guard.ts'
+import { DiskGuard } from './disk-guard.ts'
 import { Flusher } from './flusher.ts'
 import type { KeyIndex, KeyQuery } from './key-index/key-index.ts'
 import { PendingAppends } from './pending.ts'
@@ -40,8 +41,6 @@ import type {
   StoreStats,
 } from './types.ts'
 
-/** After a write that failed, this passes before the next try. */
-const retryWriteMs = 1000
 /** After a read of what was copied that failed. */
 const retryReadMs = 5000
 /** How long a clean stop may make queue files safe; what is left then is read again from the log at the next start. */
@@ -90,9 +89,7 @@ export class Store implements MessageStore {
   #copiedRetry: Timer | undefined
   #isTurnScheduled = false
   #state: 'open' | 'closing' | 'closed' = 'open'
-  /** Set after a write that failed; not before this time (monotonic ms) is the next one tried. */
-  #retryAtMs: number | undefined
-  #writeError: OperatingError | undefined
+  readonly #writer: BatchWriter
   readonly #flusher: Flusher
   readonly #checkpointer: Checkpointer
   #dispatchedTo: number
@@ -127,6 +124,7 @@ export class Store implements MessageStore {
       parts.clock,
       parts.log,
     )
+    this.#writer = new BatchWriter(parts)
     this.#flusher = new Flusher({
       commitLog: parts.commitLog,
       isSyncFlush: this.#isSyncFlush,
@@ -298,7 +296,7 @@ export class Store implements MessageStore {
     let isSafe = false
     try {
       await this.flush()
-      if (this.#retryAtMs !== undefined) this.#log.eraseUnwritten()
+      if (this.#writer.isRetryDue) this.#log.eraseUnwritten()
       this.#cutPartRecord()
       const untilMs = this.#clock.monotonicMs() + closeSyncMs
       await this.#checkpointer.end(untilMs)
@@ -340,7 +338,7 @@ export class Store implements MessageStore {
     if (this.#pending.count >= pendingCountMax) throw new OperatingError('STORE_CLOSED', { pendingCountMax })
     if (this.#diskGuard.failure !== undefined) throw this.#diskGuard.failure
     if (this.#diskGuard.isFull) throw new OperatingError('STORE_FULL', { usedRatio: this.#diskGuard.usedRatio })
-    if (this.#retryAtMs !== undefined) this.#retryWrites()
+    if (this.#writer.isRetryDue) this.#writer.prepareRetry()
     const { writeFailure } = this.#queues
     if (writeFailure !== undefined) throw refusalOf(writeFailure)
   }
@@ -399,7 +397,7 @@ export class Store implements MessageStore {
   /** Writes what the turn appended, then tells those who wait for no more than that. */
   #endTurn(): void {
     this.#tryWriteOut()
-    for (const waiter of this.#failedWaiters.splice(0)) waiter.settle('failed', this.#writeError)
+    for (const waiter of this.#failedWaiters.splice(0)) waiter.settle('failed', this.#writer.error)
     if (!this.#isSyncFlush) {
       this.#dispatch(this.#pending.written)
       if (this.#copied !== undefined) this.#dispatchCopied(this.#log.writtenOffset)
@@ -429,39 +427,15 @@ export class Store implements MessageStore {
   }
 
   #tryWriteOut(): OperatingError | undefined {
-    if (!this.#log.hasUnwritten) return undefined
-    try {
-      this.#log.write()
-    } catch (error) {
-      // A full disk fails every try, one a second, perhaps for hours: the first one is said.
-      if (this.#writeError === undefined)
-        this.#logger.error({ err: error }, 'the commit log cannot be written: new messages are refused')
-      this.#writeError = refusalOf(error)
-      this.#retryAtMs = this.#clock.monotonicMs() + retryWriteMs
-      this.#log.dropBatch()
+    const error = this.#writer.tryWrite()
+    if (error === undefined) this.#pending.written = this.#pending.end
+    else {
       const waiters = this.#pending.takeBack(this.#pending.written)
       this.#putFailedCount += waiters.length
       this.#failedWaiters.push(...waiters)
       this.#scheduleTurnEnd()
-      return this.#writeError
     }
-    if (this.#writeError !== undefined) this.#logger.info({}, 'the commit log can be written again')
-    this.#writeError = undefined
-    this.#pending.written = this.#pending.end
-    return undefined
-  }
-
-  /** Makes ready for the next try after a write that failed. @throws OperatingError its reason, until it may be tried */
-  #retryWrites(): void {
-    const now = this.#clock.monotonicMs()
-    if (now < this.#retryAtMs!) throw this.#writeError
-    try {
-      this.#log.eraseUnwritten()
-      this.#retryAtMs = undefined
-    } catch (error) {
-      this.#retryAtMs = now + retryWriteMs
-      throw (this.#writeError = refusalOf(error))
-    }
+    return error
   }
 
   /** Makes the entries before upTo readable, tells who waits for arrivals, then settles who waits for the append. */
@@ -637,10 +611,4 @@ function isQueuedOne(sysFlag: number): boolean {
 
 function hostBytes(sysFlag: number, ipv6Bit: number): number {
   return (sysFlag & ipv6Bit) === 0 ? ipv4HostBytes : ipv6HostBytes
-}
-
-/** What a failed write means to those who send. */
-function refusalOf(error: unknown): OperatingError {
-  const systemCode = isOperatingError(error) ? error.facts.code : undefined
-  return new OperatingError(isDiskFull(error) ? 'STORE_FULL' : 'STORE_CLOSED', { systemCode }, error)
 }
