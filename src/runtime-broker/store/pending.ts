@@ -1,9 +1,10 @@
+import type { OperatingError } from '../../base/errors.ts'
 import type { ConsumeQueue } from './consume-queue.ts'
-import type { AppendWaiter, NewMessage } from './types.ts'
+import type { AppendWaiter, NewMessage, SettleGate } from './types.ts'
 
 /**
  * Appends on their way, oldest first: encoded, then written, then (SYNC_FLUSH) flushed, then dispatched and settled.
- * Columns instead of an object per message; an entry is named by its index in them, valid until remove or compaction.
+ * Columns instead of an object per message; an entry is named by its index in them, valid until settle or compaction.
  */
 export class PendingAppends {
   readonly queues: (ConsumeQueue | undefined)[] = [] // undefined: gets no unit (prepared and rolled back)
@@ -60,8 +61,48 @@ export class PendingAppends {
     return untold.reverse()
   }
 
-  /** Forgets the entries before upTo: they are done. */
-  remove(upTo: number): void {
+  /** The entries before upTo are done: tells who was not told yet, or leaves it to the gate, and forgets them. */
+  settle(upTo: number, gate: SettleGate | undefined): void {
+    for (let at = this.head; at < upTo; at++) this.#tell(at, 'ok', gate)
+    this.#remove(upTo)
+  }
+
+  /** With SYNC_FLUSH: who does not want to wait for the fsync (WAIT=false) is told after the write. */
+  settleUnwaiting(): void {
+    for (; this.looked < this.written; this.looked++) {
+      if (this.waitsForFlush[this.looked]) continue
+      const waiter = this.waiters[this.looked]
+      this.waiters[this.looked] = undefined
+      waiter?.settle('ok')
+    }
+  }
+
+  /** The written entries before phyOffset have waited for too long; they stay, as they may be done yet. */
+  settleTimedOut(phyOffset: number, gate: SettleGate | undefined): void {
+    const { head, written, phyOffsets } = this
+    for (let at = head; at < written && phyOffsets[at]! < phyOffset; at++) this.#tell(at, 'flushTimeout', gate)
+  }
+
+  /** None of the entries will be done. */
+  settleFailed(error: OperatingError): void {
+    for (let at = this.head; at < this.end; at++) {
+      const waiter = this.waiters[at]
+      this.waiters[at] = undefined
+      waiter?.settle('failed', error)
+    }
+  }
+
+  #tell(at: number, status: 'ok' | 'flushTimeout', gate: SettleGate | undefined): void {
+    const waiter = this.waiters[at]
+    if (waiter === undefined) return
+    this.waiters[at] = undefined
+    if (gate !== undefined && this.waitsForFlush[at]) {
+      if (gate.hold(this.phyOffsets[at]! + this.sizes[at]!, waiter, status)) return
+    }
+    waiter.settle(status)
+  }
+
+  #remove(upTo: number): void {
     for (let at = this.head; at < upTo; at++) this.#clear(at)
     this.head = upTo
     if (this.head === this.end) this.head = this.written = this.looked = this.end = 0

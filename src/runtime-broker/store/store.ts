@@ -134,7 +134,7 @@ export class Store implements MessageStore {
       log: parts.log,
       state: () => this.#state,
       onFlushed: () => this.#flushed(),
-      onTimeout: (phyOffset) => this.#timedOut(phyOffset),
+      onTimeout: (phyOffset) => this.#pending.settleTimedOut(phyOffset, this.raw.gate),
       onFailed: (error) => this.#flushFailed(error),
     })
     this.#checkpointer = new Checkpointer({
@@ -403,21 +403,10 @@ export class Store implements MessageStore {
       if (this.#copied !== undefined) this.#dispatchCopied(this.#log.writtenOffset)
       this.#flusher.arm()
     } else {
-      this.#settleUnwaiting()
+      this.#pending.settleUnwaiting()
       this.#flusher.syncInTime()
     }
     this.raw.progressed()
-  }
-
-  /** With SYNC_FLUSH: who does not want to wait for the fsync (WAIT=false) is told after the write. */
-  #settleUnwaiting(): void {
-    const pending = this.#pending
-    for (; pending.looked < pending.written; pending.looked++) {
-      if (pending.waitsForFlush[pending.looked]) continue
-      const waiter = pending.waiters[pending.looked]
-      pending.waiters[pending.looked] = undefined
-      waiter?.settle('ok')
-    }
   }
 
   /** @throws OperatingError STORE_FULL, STORE_CLOSED when it fails; the waiters are told when the turn ends */
@@ -458,23 +447,9 @@ export class Store implements MessageStore {
     }
     this.#dispatchedTo = pending.phyOffsets[upTo - 1]! + pending.sizes[upTo - 1]!
     this.#dispatchedTimestamp = pending.storeTimestamps[upTo - 1]!
-    for (let at = pending.head; at < upTo; at++) this.#settle(at, 'ok')
-    pending.remove(upTo)
+    pending.settle(upTo, this.raw.gate)
     this.#index?.advance(this.#dispatchedTo)
     this.#checkpointer.arm()
-  }
-
-  /** Tells one entry's waiter, if it was not told yet, or gives it to the gate that waits for slaves. */
-  #settle(at: number, status: 'ok' | 'flushTimeout'): void {
-    const pending = this.#pending
-    const waiter = pending.waiters[at]
-    if (waiter === undefined) return
-    pending.waiters[at] = undefined
-    const { gate } = this.raw
-    if (gate !== undefined && pending.waitsForFlush[at]) {
-      if (gate.hold(pending.phyOffsets[at]! + pending.sizes[at]!, waiter, status)) return
-    }
-    waiter.settle(status)
   }
 
   /** Makes the records that a slave has in full below upTo readable. */
@@ -566,23 +541,13 @@ export class Store implements MessageStore {
     this.raw.progressed()
   }
 
-  #timedOut(phyOffset: number): void {
-    const { head, written, phyOffsets } = this.#pending
-    for (let at = head; at < written && phyOffsets[at]! < phyOffset; at++) this.#settle(at, 'flushTimeout')
-  }
-
   #flushFailed(error: OperatingError): void {
     try {
       this.#abort.noteUnflushed(this.#log.flushedOffset)
     } catch (cause) {
       this.#logger.error({ err: cause }, 'the next start cannot be told what was not flushed: start on a new machine')
     }
-    const { head, end, waiters } = this.#pending
-    for (let at = head; at < end; at++) {
-      const waiter = waiters[at]
-      waiters[at] = undefined
-      waiter?.settle('failed', error)
-    }
+    this.#pending.settleFailed(error)
   }
 
   #count(result: ReadResult): ReadResult {

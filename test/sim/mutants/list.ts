@@ -16,14 +16,14 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'SYNC_FLUSH answers before the flush',
     file: 'src/runtime-broker/store/store.ts',
-    find: '      this.#settleUnwaiting()\n',
+    find: '      this.#pending.settleUnwaiting()\n',
     replaceBy: '      this.#dispatch(this.#pending.written)\n',
   },
   {
     name: 'a flush that takes too long is answered as one that succeeded',
-    file: 'src/runtime-broker/store/store.ts',
-    find: "this.#settle(at, 'flushTimeout')",
-    replaceBy: "this.#settle(at, 'ok')",
+    file: 'src/runtime-broker/store/pending.ts',
+    find: "this.#tell(at, 'flushTimeout', gate)",
+    replaceBy: "this.#tell(at, 'ok', gate)",
   },
   {
     name: 'ASYNC_FLUSH never flushes',
