@@ -5,8 +5,8 @@
  * Reads and merges the registrations as the server does, a turn of the event loop after the other, and prints for each kind
  * of them: CPU time, longest turn, and how long a lookup that comes at any moment waits for the turn under way.
  */
-import { parseArgs } from 'node:util'
 import { crc32 } from 'node:zlib'
+import { readFlags } from '../scripts/flags.ts'
 import { peekDataVersion, registrationReader, writeRegisterBrokerBody } from '../src/remoting/body/register-broker.ts'
 import { writeTopicRouteData } from '../src/remoting/body/route.ts'
 import { topicConfig } from '../src/remoting/body/topic-config.ts'
@@ -15,12 +15,10 @@ import { ourVersion } from '../src/remoting/version.ts'
 import { BrokerRegistry } from '../src/runtime-broker/namesrv/broker-registry.ts'
 import { Routes } from '../src/runtime-broker/namesrv/routes.ts'
 
-const { values: flags } = parseArgs({
-  options: {
-    brokers: { type: 'string', default: '100' },
-    topics: { type: 'string', default: '10000' },
-    period: { type: 'string', default: '30' },
-  },
+const flags = readFlags(import.meta.filename, {
+  brokers: { type: 'string', default: '100' },
+  topics: { type: 'string', default: '10000' },
+  period: { type: 'string', default: '30' },
 })
 const brokers = Number(flags.brokers)
 const topics = Number(flags.topics)

@@ -10,21 +10,20 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, release } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseArgs, promisify } from 'node:util'
+import { promisify } from 'node:util'
+import { readFlags } from '../scripts/flags.ts'
 import { apachePeer, ourPeer, type Peer, projectDir, startCluster } from '../test/peers/cluster.ts'
 import type { BrokersTask, Figures, Heartbeat, Layout, LookupsTask } from './namesrv-load.ts'
 
-const { values: flags } = parseArgs({
-  options: {
-    brokers: { type: 'string' },
-    topics: { type: 'string' },
-    seconds: { type: 'string' },
-    period: { type: 'string', default: '30' },
-    lookups: { type: 'string', default: '500' },
-    only: { type: 'string', default: '' },
-    layout: { type: 'string', default: '' },
-    quick: { type: 'boolean', default: false },
-  },
+const flags = readFlags(import.meta.filename, {
+  brokers: { type: 'string' },
+  topics: { type: 'string' },
+  seconds: { type: 'string' },
+  period: { type: 'string', default: '30' },
+  lookups: { type: 'string', default: '500' },
+  only: { type: 'string', default: '' },
+  layout: { type: 'string', default: '' },
+  quick: { type: 'boolean', default: false },
 })
 const brokers = Number(flags.brokers ?? (flags.quick ? 10 : 100))
 const topics = Number(flags.topics ?? (flags.quick ? 1000 : 10_000))

@@ -9,7 +9,8 @@ import { type ChildProcess, execFile } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseArgs, promisify } from 'node:util'
+import { promisify } from 'node:util'
+import { readFlags } from '../scripts/flags.ts'
 import { createLog, nodeDoors } from '../src/base/node/index.ts'
 import { Admin, Producer } from '../src/client/index.ts'
 import { topicConfig } from '../src/remoting/body/topic-config.ts'
@@ -25,13 +26,11 @@ import {
 } from '../test/peers/cluster.ts'
 
 const run = promisify(execFile)
-const { values: flags } = parseArgs({
-  options: {
-    gib: { type: 'string', default: '4' },
-    topics: { type: 'string', default: '10000' },
-    only: { type: 'string', default: '' },
-    fill: { type: 'boolean', default: false },
-  },
+const flags = readFlags(import.meta.filename, {
+  gib: { type: 'string', default: '4' },
+  topics: { type: 'string', default: '10000' },
+  only: { type: 'string', default: '' },
+  fill: { type: 'boolean', default: false },
 })
 const logBytes = Number(flags.gib) * 2 ** 30
 const topicCount = Number(flags.topics)

@@ -10,7 +10,8 @@ import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from '
 import { cpus, release, totalmem } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseArgs, promisify } from 'node:util'
+import { promisify } from 'node:util'
+import { readFlags } from '../scripts/flags.ts'
 import { apachePeer, type Cluster, ourPeer, type Peer, projectDir, startCluster } from '../test/peers/cluster.ts'
 import { type Group, startGroup } from '../test/peers/group.ts'
 import { LoadClient, type LoadResult, prepareLoadClient } from './load-client.ts'
@@ -18,15 +19,13 @@ import { type Bounds, rowsOf, type Sample, tableOf } from './report.ts'
 import { type Bed, backlogTopic, type Scenario, scenarios } from './scenarios.ts'
 
 const run = promisify(execFile)
-const { values: flags } = parseArgs({
-  options: {
-    rounds: { type: 'string' },
-    seconds: { type: 'string' },
-    heat: { type: 'string' },
-    only: { type: 'string', default: '' },
-    quick: { type: 'boolean', default: false },
-    against: { type: 'string' },
-  },
+const flags = readFlags(import.meta.filename, {
+  rounds: { type: 'string' },
+  seconds: { type: 'string' },
+  heat: { type: 'string' },
+  only: { type: 'string', default: '' },
+  quick: { type: 'boolean', default: false },
+  against: { type: 'string' },
 })
 const rounds = Number(flags.rounds ?? (flags.quick ? 1 : 3))
 const seconds = Number(flags.seconds ?? (flags.quick ? 2 : 10))

@@ -10,7 +10,8 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, release, totalmem } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseArgs, promisify } from 'node:util'
+import { promisify } from 'node:util'
+import { readFlags } from '../../scripts/flags.ts'
 import { silentLog } from '../../src/base/log.ts'
 import { createHttpClient, nodeClock, nodeDoors, nodeRandom } from '../../src/base/node/index.ts'
 import { type BrokerSet, brokerSets, nameServers, type Topic, topics } from '../../src/controllers/resources.ts'
@@ -22,14 +23,12 @@ import { cpuOf, machineCpu, memoryOf, OperatorProcess } from './process.ts'
 import { type Figure, Figures } from './results.ts'
 
 const run = promisify(execFile)
-const { values: flags } = parseArgs({
-  options: {
-    topics: { type: 'string' },
-    single: { type: 'string' },
-    clusters: { type: 'string' },
-    quick: { type: 'boolean', default: false },
-    prof: { type: 'boolean', default: false },
-  },
+const flags = readFlags(import.meta.filename, {
+  topics: { type: 'string' },
+  single: { type: 'string' },
+  clusters: { type: 'string' },
+  quick: { type: 'boolean', default: false },
+  prof: { type: 'boolean', default: false },
 })
 const bursts = (flags.topics ?? (flags.quick ? '200' : '2000,10000')).split(',').map(Number)
 const singles = Number(flags.single ?? (flags.quick ? 20 : 300))

@@ -5,7 +5,7 @@
  */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { readFlags } from '../../scripts/flags.ts'
 import { apachePeer, type Cluster, ourPeer, type Peer, projectDir, startCluster } from '../peers/cluster.ts'
 import { clientCases } from './client.ts'
 import { type Ending, exchangeCase } from './exchange/exchange.ts'
@@ -60,7 +60,7 @@ interface Outcome {
 /** By case, then by peer. */
 type Results = Map<string, Map<string, Outcome>>
 
-const { values: flags } = parseArgs({ options: { only: { type: 'string', default: '' }, peer: { type: 'string' } } })
+const flags = readFlags(import.meta.filename, { only: { type: 'string', default: '' }, peer: { type: 'string' } })
 const say = (text: string) => console.log(`${new Date().toISOString().slice(11, 19)} ${text}`)
 
 async function main(): Promise<number> {

@@ -5,7 +5,7 @@
  */
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { readFlags } from '../../scripts/flags.ts'
 import { projectDir } from '../peers/cluster.ts'
 import { fillDisk } from './disk-full.ts'
 import { killUnderLoad } from './kill.ts'
@@ -13,8 +13,9 @@ import { type CrashReport, figuresOf } from './load.ts'
 import { killNameServers } from './name-servers.ts'
 import { killReplicas } from './replica.ts'
 
-const { values: flags } = parseArgs({
-  options: { kills: { type: 'string', default: '50' }, only: { type: 'string', default: '' } },
+const flags = readFlags(import.meta.filename, {
+  kills: { type: 'string', default: '50' },
+  only: { type: 'string', default: '' },
 })
 const kills = Number(flags.kills)
 const workDir = join(projectDir, '.work/crash')

@@ -9,7 +9,7 @@
  */
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { readFlags } from '../../scripts/flags.ts'
 import { nodeDrains } from './failures/nodes.ts'
 import { operatorFailures } from './failures/operator.ts'
 import { podFailures } from './failures/pods.ts'
@@ -38,8 +38,9 @@ import { Talk } from './harness/talk.ts'
 import { Tally } from './harness/tally.ts'
 
 const workDir = join(import.meta.dirname, '../../.work/e2e')
-const { values: flags } = parseArgs({
-  options: { only: { type: 'string', default: '' }, local: { type: 'boolean', default: false } },
+const flags = readFlags(import.meta.filename, {
+  only: { type: 'string', default: '' },
+  local: { type: 'boolean', default: false },
 })
 const tally = new Tally(new RegExp(flags.only))
 const manyCount = { real: 20, local: 8 }

@@ -7,7 +7,7 @@
  * for long, the log stayed short, no connection was left, and memory stayed below a limit and came back.
  */
 import type { SecureVersion } from 'node:tls'
-import { parseArgs } from 'node:util'
+import { readFlags } from '../../scripts/flags.ts'
 import { Chance } from '../../src/base/testing/chance.ts'
 import { type Attack, attacks } from './attacks.ts'
 import { Late } from './outcomes.ts'
@@ -30,15 +30,13 @@ const turnMsMax = 3_000
 const starvedMsMax = 500
 const problemsShown = 10
 
-const { values: flags } = parseArgs({
-  options: {
-    seeds: { type: 'string', default: '5' },
-    seed: { type: 'string', default: '1' },
-    attacks: { type: 'string', default: '400' },
-    parallel: { type: 'string', default: '64' },
-    only: { type: 'string', default: '' },
-    figures: { type: 'boolean', default: false },
-  },
+const flags = readFlags(import.meta.filename, {
+  seeds: { type: 'string', default: '5' },
+  seed: { type: 'string', default: '1' },
+  attacks: { type: 'string', default: '400' },
+  parallel: { type: 'string', default: '64' },
+  only: { type: 'string', default: '' },
+  figures: { type: 'boolean', default: false },
 })
 if (flags.figures) {
   await (await import('./figures.ts')).figures()

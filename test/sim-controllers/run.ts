@@ -6,7 +6,7 @@
  * `--seeds 1 --first SEED`.
  */
 import { availableParallelism } from 'node:os'
-import { parseArgs } from 'node:util'
+import { readFlags } from '../../scripts/flags.ts'
 import { findMutants } from '../sim/mutants/find.ts'
 import { plantNamed } from '../sim/mutants/plant.ts'
 import { runSeeds, serveSeeds } from '../sim/workers.ts'
@@ -15,15 +15,13 @@ import type { Outcome } from './seed.ts'
 
 const mutantSeeds = 200
 
-const { values: flags } = parseArgs({
-  options: {
-    seeds: { type: 'string' },
-    first: { type: 'string', default: '1' },
-    workers: { type: 'string', default: String(availableParallelism()) },
-    mutants: { type: 'boolean', default: false },
-    mutant: { type: 'string' }, // plants this one
-    worker: { type: 'boolean', default: false }, // takes seeds from its parent
-  },
+const flags = readFlags(import.meta.filename, {
+  seeds: { type: 'string' },
+  first: { type: 'string', default: '1' },
+  workers: { type: 'string', default: String(availableParallelism()) },
+  mutants: { type: 'boolean', default: false },
+  mutant: { type: 'string' }, // plants this one
+  worker: { type: 'boolean', default: false }, // takes seeds from its parent
 })
 const program = import.meta.filename
 const workers = Number(flags.workers)

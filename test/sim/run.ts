@@ -7,7 +7,7 @@
  * Ends with `sim: N passed, M failed`.
  */
 import { availableParallelism } from 'node:os'
-import { parseArgs } from 'node:util'
+import { readFlags } from '../../scripts/flags.ts'
 import { findMutants } from './mutants/find.ts'
 import { mutants } from './mutants/list.ts'
 import { plantNamed } from './mutants/plant.ts'
@@ -20,17 +20,15 @@ const linesShown = 40
 const problemsShown = 10
 const mutantSeeds = 200
 
-const { values: flags } = parseArgs({
-  options: {
-    seeds: { type: 'string' },
-    from: { type: 'string', default: '1' },
-    seed: { type: 'string' },
-    trace: { type: 'boolean', default: false },
-    workers: { type: 'string', default: String(availableParallelism()) },
-    mutants: { type: 'boolean', default: false },
-    mutant: { type: 'string' }, // plants this one
-    worker: { type: 'boolean', default: false }, // takes seeds from its parent
-  },
+const flags = readFlags(import.meta.filename, {
+  seeds: { type: 'string' },
+  from: { type: 'string', default: '1' },
+  seed: { type: 'string' },
+  trace: { type: 'boolean', default: false },
+  workers: { type: 'string', default: String(availableParallelism()) },
+  mutants: { type: 'boolean', default: false },
+  mutant: { type: 'string' }, // plants this one
+  worker: { type: 'boolean', default: false }, // takes seeds from its parent
 })
 const program = import.meta.filename
 const workers = Number(flags.workers)
