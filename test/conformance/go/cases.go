@@ -64,11 +64,7 @@ func (w *world) sendAll(topic string, bodies []string) error {
 }
 
 func sendSync(w *world) error {
-	topic, err := w.topic(1)
-	if err != nil {
-		return err
-	}
-	client, err := w.producer()
+	topic, client, err := w.topicAndProducer(1)
 	if err != nil {
 		return err
 	}
@@ -92,11 +88,7 @@ func sendSync(w *world) error {
 }
 
 func sendAsync(w *world) error {
-	topic, err := w.topic(1)
-	if err != nil {
-		return err
-	}
-	client, err := w.producer()
+	topic, client, err := w.topicAndProducer(1)
 	if err != nil {
 		return err
 	}
@@ -128,11 +120,7 @@ func sendAsync(w *world) error {
 
 // holdsAll reads the one queue of a topic: these bodies must lie there, in any order, and no others.
 func (w *world) holdsAll(topic string, bodies []string) error {
-	client, err := w.pull(topic, "*")
-	if err != nil {
-		return err
-	}
-	messages, err := w.read(client, w.queue(topic, 0), len(bodies))
+	messages, err := w.readAll(topic, len(bodies))
 	if err != nil {
 		return err
 	}
@@ -146,11 +134,7 @@ func (w *world) holdsAll(topic string, bodies []string) error {
 }
 
 func sendOneway(w *world) error {
-	topic, err := w.topic(1)
-	if err != nil {
-		return err
-	}
-	client, err := w.producer()
+	topic, client, err := w.topicAndProducer(1)
 	if err != nil {
 		return err
 	}
@@ -163,11 +147,7 @@ func sendOneway(w *world) error {
 }
 
 func sendBatch(w *world) error {
-	topic, err := w.topic(1)
-	if err != nil {
-		return err
-	}
-	client, err := w.producer()
+	topic, client, err := w.topicAndProducer(1)
 	if err != nil {
 		return err
 	}
@@ -187,11 +167,7 @@ func sendBatch(w *world) error {
 	); err != nil {
 		return err
 	}
-	puller, err := w.pull(topic, "*")
-	if err != nil {
-		return err
-	}
-	messages, err := w.read(puller, w.queue(topic, 0), 20)
+	messages, err := w.readAll(topic, 20)
 	if err != nil {
 		return err
 	}
@@ -209,11 +185,7 @@ func sendBatch(w *world) error {
 }
 
 func sendProperties(w *world) error {
-	topic, err := w.topic(1)
-	if err != nil {
-		return err
-	}
-	client, err := w.producer()
+	topic, client, err := w.topicAndProducer(1)
 	if err != nil {
 		return err
 	}
@@ -244,11 +216,7 @@ func sendProperties(w *world) error {
 }
 
 func sendChosenQueue(w *world) error {
-	topic, err := w.topic(4)
-	if err != nil {
-		return err
-	}
-	client, err := w.producer(producer.WithQueueSelector(producer.NewManualQueueSelector()))
+	topic, client, err := w.topicAndProducer(4, producer.WithQueueSelector(producer.NewManualQueueSelector()))
 	if err != nil {
 		return err
 	}
@@ -270,11 +238,7 @@ func sendChosenQueue(w *world) error {
 }
 
 func sendCompressed(w *world) error {
-	topic, err := w.topic(1)
-	if err != nil {
-		return err
-	}
-	client, err := w.producer()
+	topic, client, err := w.topicAndProducer(1)
 	if err != nil {
 		return err
 	}
@@ -282,11 +246,7 @@ func sendCompressed(w *world) error {
 	if _, err := client.SendSync(context.Background(), primitive.NewMessage(topic, []byte(body))); err != nil {
 		return err
 	}
-	puller, err := w.pull(topic, "*")
-	if err != nil {
-		return err
-	}
-	messages, err := w.read(puller, w.queue(topic, 0), 1)
+	messages, err := w.readAll(topic, 1)
 	if err != nil {
 		return err
 	}
@@ -400,11 +360,7 @@ func pushBroadcasting(w *world) error {
 }
 
 func pushOrderly(w *world) error {
-	topic, err := w.topic(2)
-	if err != nil {
-		return err
-	}
-	client, err := w.producer(producer.WithQueueSelector(producer.NewHashQueueSelector()))
+	topic, client, err := w.topicAndProducer(2, producer.WithQueueSelector(producer.NewHashQueueSelector()))
 	if err != nil {
 		return err
 	}
@@ -543,11 +499,7 @@ func pushDeadLetter(w *world) error {
 	}); err != nil {
 		return err
 	}
-	puller, err := w.pull(dead, "*", consumer.WithGroupName(w.group()+"_dead"))
-	if err != nil {
-		return err
-	}
-	messages, err := w.read(puller, w.queue(dead, 0), 1)
+	messages, err := w.readAll(dead, 1, consumer.WithGroupName(w.group()+"_dead"))
 	if err != nil {
 		return err
 	}
@@ -739,11 +691,7 @@ func pullPoll(w *world) error {
 }
 
 func request(w *world) error {
-	topic, err := w.topic(1)
-	if err != nil {
-		return err
-	}
-	client, err := w.producer()
+	topic, client, err := w.topicAndProducer(1)
 	if err != nil {
 		return err
 	}

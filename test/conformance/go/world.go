@@ -99,6 +99,16 @@ func (w *world) producer(options ...producer.Option) (rocketmq.Producer, error) 
 	return client, nil
 }
 
+// topicAndProducer creates the topic of this case, and a producer to fill it.
+func (w *world) topicAndProducer(queues int, options ...producer.Option) (string, rocketmq.Producer, error) {
+	topic, err := w.topic(queues)
+	if err != nil {
+		return "", nil, err
+	}
+	client, err := w.producer(options...)
+	return topic, client, err
+}
+
 type listener = func(context.Context, ...*primitive.MessageExt) (consumer.ConsumeResult, error)
 
 // push starts a push consumer that reads from the first message on.
@@ -161,6 +171,15 @@ func (w *world) read(client rocketmq.PullConsumer, queue *primitive.MessageQueue
 		return len(all) >= count
 	})
 	return all, err
+}
+
+// readAll reads the first queue of a topic with a consumer of its own until count messages are there.
+func (w *world) readAll(topic string, count int, options ...consumer.Option) ([]*primitive.MessageExt, error) {
+	client, err := w.pull(topic, "*", options...)
+	if err != nil {
+		return nil, err
+	}
+	return w.read(client, w.queue(topic, 0), count)
 }
 
 // received is what a listener saw, by body.

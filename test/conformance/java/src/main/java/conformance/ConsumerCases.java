@@ -56,9 +56,7 @@ final class ConsumerCases {
     /** A started consumer that takes all of a topic. */
     private static DefaultMQPushConsumer started(World world, String topic, MessageListenerConcurrently listener) throws Exception {
         DefaultMQPushConsumer consumer = world.pusher(world.group());
-        consumer.subscribe(topic, "*");
-        consumer.registerMessageListener(listener);
-        consumer.start();
+        World.start(consumer, topic, "*", listener);
         return consumer;
     }
 
@@ -76,13 +74,11 @@ final class ConsumerCases {
         Inbox inbox = new Inbox();
         DefaultMQPushConsumer consumer = world.pusher(world.group());
         consumer.setMaxReconsumeTimes(2);
-        consumer.subscribe(topic, "*");
-        consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
+        World.start(consumer, topic, "*", (MessageListenerConcurrently) (messages, context) -> {
             inbox.all.addAll(messages);
             context.setDelayLevelWhenNextConsume(1);
             return ConsumeConcurrentlyStatus.RECONSUME_LATER;
         });
-        consumer.start();
         Message sent = new Message(topic, "t", "k", bytes("poison"));
         sent.putUserProperty("colour", "green");
         String msgId = world.producer().send(sent).getMsgId();
@@ -106,8 +102,7 @@ final class ConsumerCases {
         consumer.setMaxReconsumeTimes(2);
         consumer.setSuspendCurrentQueueTimeMillis(50);
         consumer.setConsumeMessageBatchMaxSize(1);
-        consumer.subscribe(topic, "*");
-        consumer.registerMessageListener((MessageListenerOrderly) (messages, context) -> {
+        World.start(consumer, topic, "*", (MessageListenerOrderly) (messages, context) -> {
             if (text(messages.get(0)).equals("poison")) {
                 tries.incrementAndGet();
                 return ConsumeOrderlyStatus.SUSPEND_CURRENT_QUEUE_A_MOMENT;
@@ -115,7 +110,6 @@ final class ConsumerCases {
             inbox.all.addAll(messages);
             return ConsumeOrderlyStatus.SUCCESS;
         });
-        consumer.start();
         world.send(world.producer(), world.queue(topic, 0), List.of("before", "poison", "after"));
         inbox.await(List.of("before", "after"), "the messages around it");
         Check.equal("poison", text(awaitDeadLetter(world, world.group())), "dead letter");
@@ -143,8 +137,7 @@ final class ConsumerCases {
         Inbox inbox = new Inbox();
         DefaultMQPushConsumer consumer = world.pusher(world.group());
         consumer.setConsumeTimeout(1);
-        consumer.subscribe(topic, "*");
-        consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
+        World.start(consumer, topic, "*", (MessageListenerConcurrently) (messages, context) -> {
             boolean first = messages.get(0).getReconsumeTimes() == 0;
             inbox.all.addAll(messages);
             // as if it had been given out long ago: the client looks once a minute
@@ -152,7 +145,6 @@ final class ConsumerCases {
             if (first) sleep(100_000);
             return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
         });
-        consumer.start();
         world.producer().send(new Message(topic, bytes("stuck")));
         Check.eventually(120, "it comes again while the first one is still at it", () -> inbox.size() == 2);
         Check.equal(1, inbox.all.get(1).getReconsumeTimes(), "reconsumeTimes");
@@ -193,13 +185,11 @@ final class ConsumerCases {
         consumer.setPullBatchSize(10);
         consumer.setConsumeMessageBatchMaxSize(7);
         consumer.setPullInterval(10);
-        consumer.subscribe(topic, "*");
-        consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
+        World.start(consumer, topic, "*", (MessageListenerConcurrently) (messages, context) -> {
             sizes.add(messages.size());
             inbox.all.addAll(messages);
             return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
         });
-        consumer.start();
         Check.eventually(World.DELIVERY_SECONDS, "the first ones", () -> inbox.size() > 0);
         consumer.setPullBatchSize(32);
         consumer.updateCorePoolSize(2);
@@ -221,15 +211,13 @@ final class ConsumerCases {
         consumer.setPullBatchSize(4);
         consumer.setConsumeThreadMin(1);
         consumer.setConsumeThreadMax(1);
-        consumer.subscribe(topic, "*");
-        consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
+        World.start(consumer, topic, "*", (MessageListenerConcurrently) (messages, context) -> {
             consumer.getDefaultMQPushConsumerImpl().getRebalanceImpl().getProcessQueueTable().values()
                 .forEach(queue -> most.accumulateAndGet((int) queue.getMsgCount().get(), Math::max));
             sleep(20);
             inbox.all.addAll(messages);
             return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
         });
-        consumer.start();
         inbox.await(numbered("m", 60), "all messages");
         Check.that(most.get() <= 9, "no more than 5 and one pull of 4 are held, saw " + most.get());
     }
@@ -241,8 +229,7 @@ final class ConsumerCases {
         DefaultMQPushConsumer consumer = world.pusher(world.group());
         consumer.setSuspendCurrentQueueTimeMillis(1_000);
         consumer.setConsumeMessageBatchMaxSize(1);
-        consumer.subscribe(topic, "*");
-        consumer.registerMessageListener((MessageListenerOrderly) (messages, context) -> {
+        World.start(consumer, topic, "*", (MessageListenerOrderly) (messages, context) -> {
             String text = text(messages.get(0));
             synchronized (seen) {
                 if (text.equals("0:3") && failedAt[0] == 0) {
@@ -254,7 +241,6 @@ final class ConsumerCases {
             }
             return ConsumeOrderlyStatus.SUCCESS;
         });
-        consumer.start();
         DefaultMQProducer producer = world.producer();
         for (int queueId = 0; queueId < 2; queueId++) world.send(producer, world.queue(topic, queueId), numbered(queueId + ":", 10));
         Check.eventually(World.DELIVERY_SECONDS, "all of both queues", () -> {
@@ -281,9 +267,7 @@ final class ConsumerCases {
             DefaultMQPushConsumer consumer = world.pusher(world.group());
             consumer.setInstanceName(instance);
             consumer.setMessageModel(MessageModel.BROADCASTING);
-            consumer.subscribe(topic, "*");
-            consumer.registerMessageListener(inboxes.get(life).listener());
-            consumer.start();
+            World.start(consumer, topic, "*", inboxes.get(life).listener());
             inboxes.get(life).await(numbered(life + ":", 10), "messages of life " + life);
             Thread.sleep(500);
             consumer.shutdown();
@@ -302,9 +286,7 @@ final class ConsumerCases {
         Inbox inbox = new Inbox();
         DefaultMQPushConsumer consumer = world.pusher(world.group() + "_config");
         consumer.setAllocateMessageQueueStrategy(byConfig);
-        consumer.subscribe(topic, "config");
-        consumer.registerMessageListener(inbox.listener());
-        consumer.start();
+        World.start(consumer, topic, "config", inbox.listener());
         Check.eventually(World.DELIVERY_SECONDS, "queues 1 and 2 and no others", () -> {
             for (int queueId = 0; queueId < 4; queueId++) producer.send(new Message(topic, "config", bytes("c")), world.queue(topic, queueId));
             Thread.sleep(200);
@@ -323,9 +305,7 @@ final class ConsumerCases {
         for (Inbox inbox : inboxes) {
             DefaultMQPushConsumer consumer = world.pusher(world.group() + suffix);
             consumer.setAllocateMessageQueueStrategy(strategy.make());
-            consumer.subscribe(topic, suffix);
-            consumer.registerMessageListener(inbox.listener());
-            consumer.start();
+            World.start(consumer, topic, suffix, inbox.listener());
         }
         Check.eventually(World.DELIVERY_SECONDS, "queues shared by the strategy " + suffix, () -> {
             inboxes.forEach(inbox -> inbox.all.clear());
@@ -365,9 +345,7 @@ final class ConsumerCases {
         DefaultMQProducer producer = world.producer();
         Inbox inbox = new Inbox();
         DefaultMQPushConsumer consumer = world.pusher(world.group());
-        consumer.subscribe(topic, "a");
-        consumer.registerMessageListener(inbox.listener());
-        consumer.start();
+        World.start(consumer, topic, "a", inbox.listener());
         producer.send(new Message(topic, "a", bytes("a1")));
         producer.send(new Message(topic, "b", bytes("b1")));
         inbox.await(List.of("a1"), "tag a");
@@ -409,14 +387,12 @@ final class ConsumerCases {
         Inbox inbox = new Inbox();
         DefaultMQPushConsumer consumer = world.pusher(world.group());
         consumer.setConsumeMessageBatchMaxSize(6);
-        consumer.subscribe(topic, "*");
-        consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
+        World.start(consumer, topic, "*", (MessageListenerConcurrently) (messages, context) -> {
             inbox.all.addAll(messages);
             context.setDelayLevelWhenNextConsume(1);
             if (messages.get(0).getReconsumeTimes() == 0) context.setAckIndex(1);
             return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
         });
-        consumer.start();
         Check.eventually(World.DELIVERY_SECONDS, "four messages again", () -> inbox.size() >= 10);
         Set<String> again = new TreeSet<>();
         for (MessageExt got : inbox.all) if (got.getReconsumeTimes() == 1) again.add(text(got));

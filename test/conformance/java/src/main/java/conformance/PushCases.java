@@ -144,8 +144,7 @@ final class PushCases {
         AtomicInteger failures = new AtomicInteger();
         for (int m = 0; m < 2; m++) {
             DefaultMQPushConsumer consumer = world.pusher(world.group());
-            consumer.subscribe(topic, "*");
-            consumer.registerMessageListener((MessageListenerOrderly) (messages, context) -> {
+            World.start(consumer, topic, "*", (MessageListenerOrderly) (messages, context) -> {
                 for (MessageExt message : messages) {
                     if (text(message).equals("5") && failures.getAndIncrement() < 1) { // once: the queue waits for this message
                         context.setSuspendCurrentQueueTimeMillis(100);
@@ -159,7 +158,6 @@ final class PushCases {
                 }
                 return ConsumeOrderlyStatus.SUCCESS;
             });
-            consumer.start();
         }
         for (int i = 0; i < 30; i++) {
             for (int queueId = 0; queueId < 4; queueId++) {
@@ -182,13 +180,11 @@ final class PushCases {
         world.topic("%RETRY%" + world.group(), 1, 1, 6);
         ConcurrentLinkedQueue<MessageExt> seen = new ConcurrentLinkedQueue<>();
         DefaultMQPushConsumer consumer = world.pusher(world.group());
-        consumer.subscribe(topic, "*");
-        consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
+        World.start(consumer, topic, "*", (MessageListenerConcurrently) (messages, context) -> {
             seen.addAll(messages);
             context.setDelayLevelWhenNextConsume(1); // one second
             return messages.get(0).getReconsumeTimes() == 0 ? ConsumeConcurrentlyStatus.RECONSUME_LATER : ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
         });
-        consumer.start();
         Message sent = new Message(topic, "t", "k", bytes("again"));
         sent.putUserProperty("colour", "green");
         world.producer().send(sent);
@@ -281,12 +277,10 @@ final class PushCases {
         DefaultMQProducer producer = world.producer();
         Map<String, Long> arrivedAt = new ConcurrentHashMap<>();
         DefaultMQPushConsumer consumer = world.pusher(world.group());
-        consumer.subscribe(topic, "*");
-        consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
+        World.start(consumer, topic, "*", (MessageListenerConcurrently) (messages, context) -> {
             for (MessageExt message : messages) arrivedAt.put(text(message), System.nanoTime());
             return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
         });
-        consumer.start();
         producer.send(new Message(topic, bytes("warm")));
         Check.eventually(World.DELIVERY_SECONDS, "the first message", () -> arrivedAt.containsKey("warm"));
         Map<String, Long> sentAt = new HashMap<>();

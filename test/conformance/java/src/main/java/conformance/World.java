@@ -11,6 +11,8 @@ import org.apache.rocketmq.client.consumer.DefaultMQPullConsumer;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.PullResult;
 import org.apache.rocketmq.client.consumer.PullStatus;
+import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
+import org.apache.rocketmq.client.consumer.listener.MessageListenerOrderly;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.common.TopicConfig;
 import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
@@ -123,7 +125,7 @@ final class World implements AutoCloseable {
         return consumer;
     }
 
-    /** A push consumer that reads from the first message on; the case subscribes, registers its listener and starts it. */
+    /** A push consumer that reads from the first message on; the case starts it. */
     DefaultMQPushConsumer pusher(String group) {
         return prepared(new DefaultMQPushConsumer(group));
     }
@@ -141,6 +143,19 @@ final class World implements AutoCloseable {
         consumer.setConsumeThreadMax(4);
         closing.push(consumer::shutdown);
         return consumer;
+    }
+
+    /** Starts a push consumer on a topic. */
+    static void start(DefaultMQPushConsumer consumer, String topic, String tags, MessageListenerConcurrently listener) throws Exception {
+        consumer.subscribe(topic, tags);
+        consumer.registerMessageListener(listener);
+        consumer.start();
+    }
+
+    static void start(DefaultMQPushConsumer consumer, String topic, String tags, MessageListenerOrderly listener) throws Exception {
+        consumer.subscribe(topic, tags);
+        consumer.registerMessageListener(listener);
+        consumer.start();
     }
 
     DefaultLitePullConsumer litePuller(String group) {

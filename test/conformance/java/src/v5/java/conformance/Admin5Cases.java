@@ -46,9 +46,7 @@ final class Admin5Cases {
 
     private static DefaultMQPushConsumer started(World world, String topic, Inbox inbox) throws Exception {
         DefaultMQPushConsumer consumer = world.pusher(world.group());
-        consumer.subscribe(topic, "*");
-        consumer.registerMessageListener(inbox.listener());
-        consumer.start();
+        World.start(consumer, topic, "*", inbox.listener());
         world.awaitMember(world.group());
         return consumer;
     }

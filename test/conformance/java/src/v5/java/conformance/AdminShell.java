@@ -41,9 +41,7 @@ public final class AdminShell {
         consumer.setNamesrvAddr(namesrv);
         consumer.setInstanceName("online");
         Inbox inbox = new Inbox();
-        consumer.subscribe(args[1], "*");
-        consumer.registerMessageListener(inbox.listener());
-        consumer.start();
+        World.start(consumer, args[1], "*", inbox.listener());
         producer.send(new Message(args[1], "online", World.bytes("online")), new MessageQueue(args[1], "broker-a", 0));
         Check.eventually(World.DELIVERY_SECONDS, "the consumer is there", () -> inbox.size() > 0);
 

@@ -47,9 +47,7 @@ final class Producer5Cases {
         byte[] body = bytes("the same again and again. ".repeat(2_000));
         Inbox inbox = new Inbox();
         DefaultMQPushConsumer consumer = world.pusher(world.group());
-        consumer.subscribe(topic, "*");
-        consumer.registerMessageListener(inbox.listener());
-        consumer.start();
+        World.start(consumer, topic, "*", inbox.listener());
         for (CompressionType type : CompressionType.values()) {
             DefaultMQProducer producer = world.producerWith(p -> p.setCompressType(type));
             producer.send(new Message(topic, type.name(), body));
@@ -149,9 +147,7 @@ final class Producer5Cases {
         DefaultMQProducer producer = world.producerWith(p -> p.setNamespaceV2(space));
         Inbox inbox = new Inbox();
         DefaultMQPushConsumer consumer = world.pusher(space + "%" + world.group());
-        consumer.subscribe(space + "%" + world.topicName(), "*");
-        consumer.registerMessageListener(inbox.listener());
-        consumer.start();
+        World.start(consumer, space + "%" + world.topicName(), "*", inbox.listener());
         // this namespace is for proxies: a broker takes the name as it is
         producer.send(new Message(space + "%" + world.topicName(), bytes("inside")));
         inbox.await(List.of("inside"), "the message");
@@ -171,9 +167,7 @@ final class Producer5Cases {
         consumer.start();
         Check.eventually(World.DELIVERY_SECONDS, "all queues", () -> shares.contains(4));
         DefaultMQPushConsumer second = world.pusher(world.group());
-        second.subscribe(topic, "*");
-        second.registerMessageListener(new Inbox().listener());
-        second.start();
+        World.start(second, topic, "*", new Inbox().listener());
         Check.eventually(World.DELIVERY_SECONDS, "half of them once another one joined", () -> shares.get(shares.size() - 1) == 2);
     }
 }
