@@ -98,6 +98,24 @@ export function readHeaderVectors(): HeaderVector[] {
   return JSON.parse(readFileSync(headerVectorsPath, 'utf8')) as HeaderVector[]
 }
 
+/** One request of Apache's Go client and the frames that it made of it, in hex. */
+export interface GoVector {
+  header?: string // absent: the client sends the code alone
+  code: number
+  flag: number
+  remark: string
+  body: string // hex
+  fields: { name: string; type: string; value: string }[] // as the client has them, which may not be what it writes
+  json: string
+  rocketmq: string
+}
+
+export const goVectorsPath = join(import.meta.dirname, 'vectors/headers-go-2.1.2.json')
+
+export function readGoVectors(): GoVector[] {
+  return JSON.parse(readFileSync(goVectorsPath, 'utf8')) as GoVector[]
+}
+
 export const bodyVectorsPath = join(import.meta.dirname, 'vectors/bodies-5.5.0.json')
 
 /** Bodies that Apache encoded, by the names that java/Bodies.java gives them. */
