@@ -57,22 +57,22 @@ type ExtFields = Readonly<Record<string, string>>
  */
 export function decodeSendMessageV2(extFields: ExtFields): SendMessageRequest {
   const { a, b, c, d, e, f, g, h, i, j, k, l, m, n } = extFields
-  if (a === undefined || b === undefined || c === undefined || l !== undefined) {
-    return sendMessageRequestV2.decode(extFields)
-  }
+  if (a === undefined || b === undefined || c === undefined) return sendMessageRequestV2.decode(extFields)
   const defaultTopicQueueNums = d && parseInt32(d)
   const queueId = e && parseInt32(e)
   const sysFlag = f && parseInt32(f)
   const bornTimestamp = g && parseInteger(g)
   const flag = h && parseInt32(h)
   const reconsumeTimes = parseInt32(j ?? '0')
+  const maxReconsumeTimes = l === undefined ? undefined : parseInt32(l) // Go's client writes it into every send
   if (
     typeof defaultTopicQueueNums !== 'number' ||
     typeof queueId !== 'number' ||
     typeof sysFlag !== 'number' ||
     typeof bornTimestamp !== 'number' ||
     typeof flag !== 'number' ||
-    reconsumeTimes === undefined
+    reconsumeTimes === undefined ||
+    (l !== undefined && maxReconsumeTimes === undefined)
   ) {
     return sendMessageRequestV2.decode(extFields)
   }
@@ -88,7 +88,7 @@ export function decodeSendMessageV2(extFields: ExtFields): SendMessageRequest {
     properties: i,
     reconsumeTimes,
     unitMode: isTrue(k),
-    maxReconsumeTimes: undefined,
+    maxReconsumeTimes,
     batch: isTrue(m),
     brokerName: n,
   }
