@@ -167,14 +167,24 @@ function numberOf(digits: string): number | bigint {
   return Number.isSafeInteger(value) || !/^-?\d+$/.test(digits) ? value : BigInt(digits)
 }
 
+/** A value in writing: what is the same each time need not be written again. */
+export class JsonText {
+  readonly text: string
+
+  /** @param text JSON, as writeJson writes it */
+  constructor(text: string) {
+    this.text = text
+  }
+}
+
 export interface WriteJsonOptions {
   /** Integer keys of Maps stand without quotes, as fastjson writes them; strict JSON otherwise. */
   unquotedIntegerKeys?: boolean
 }
 
 /**
- * Writes JSON without spaces, an object's keys sorted. Beyond JSON.stringify it takes bigint and Map: a Map's integer keys may stand unquoted, and
- * its object keys (a MessageQueue) stand as they are, which is no JSON but is what Java peers read and write.
+ * Writes JSON without spaces, an object's keys sorted. Beyond JSON.stringify it takes bigint, JsonText and Map: a Map's integer keys may stand
+ * unquoted, and its object keys (a MessageQueue) stand as they are, which is no JSON but is what Java peers read and write.
  */
 export function writeJson(value: unknown, options: WriteJsonOptions = {}): string {
   return jsonOf(value, options.unquotedIntegerKeys ?? false) ?? 'null'
@@ -184,6 +194,7 @@ export function writeJson(value: unknown, options: WriteJsonOptions = {}): strin
 function jsonOf(value: unknown, isKeyUnquoted: boolean): string | undefined {
   if (typeof value === 'bigint') return String(value)
   if (typeof value !== 'object' || value === null) return JSON.stringify(value)
+  if (value instanceof JsonText) return value.text
   if (Array.isArray(value)) return `[${value.map((item) => jsonOf(item, isKeyUnquoted) ?? 'null').join(',')}]`
   const entries = value instanceof Map ? value.entries() : Object.entries(value).sort(byName)
   const members: string[] = []

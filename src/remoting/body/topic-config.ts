@@ -1,4 +1,4 @@
-import { writeJson } from '../json.ts'
+import { JsonText, writeJson } from '../json.ts'
 import { type DataVersion, readDataVersion } from './data-version.ts'
 import { Fields, textItem } from './fields.ts'
 
@@ -55,6 +55,7 @@ export function writeTopicConfigList(topicConfigList: readonly TopicConfig[]): s
 /** Body of GET_ALL_TOPIC_CONFIG; the mappings of static topics are left out. */
 export interface TopicConfigTable {
   dataVersion: DataVersion
+  /** By topicName. */
   topicConfigTable: ReadonlyMap<string, TopicConfig>
 }
 
@@ -66,10 +67,27 @@ export function readTopicConfigTable(value: unknown): TopicConfigTable {
   }
 }
 
-/** The table with the empty mappings of static topics that peers expect to find. */
+/** Rows in writing: of ten thousand topics one changes, and the table is written whole. */
+const rows = new WeakMap<TopicConfig, string>()
+
+/** The table in writing. Each row is kept for as long as its config is: nobody may change one that was written once. */
+export function inWriting({ dataVersion, topicConfigTable }: TopicConfigTable) {
+  const members: string[] = []
+  for (const config of topicConfigTable.values()) {
+    let row = rows.get(config)
+    if (row === undefined) {
+      row = `${JSON.stringify(config.topicName)}:${writeJson(config)}`
+      rows.set(config, row)
+    }
+    members.push(row)
+  }
+  return { dataVersion, topicConfigTable: new JsonText(`{${members.join(',')}}`) }
+}
+
+/** The table in writing, with the empty mappings of static topics that peers expect to find. */
 export function withMappings(table: TopicConfigTable) {
   return {
-    ...table,
+    ...inWriting(table),
     mappingDataVersion: { counter: 0, stateVersion: 0, timestamp: table.dataVersion.timestamp },
     topicQueueMappingDetailMap: {},
     topicQueueMappingInfoMap: {},

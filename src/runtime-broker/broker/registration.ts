@@ -287,11 +287,12 @@ export class Registration {
 
   /** @param told names, deleted ones too: NameServers forget a topic only when an admin tells them */
   #body(told: ReadonlySet<string> | 'all'): Buffer {
-    const { dataVersion, topicConfigTable } = this.#topics.toTable()
+    const { dataVersion } = this.#topics
     const permission = this.#settings.brokerPermission
     const announced = new Map<string, TopicConfig>()
-    for (const [name, config] of topicConfigTable) {
-      if (told !== 'all' && !told.has(name)) continue
+    for (const name of told === 'all' ? this.#topics.names() : told) {
+      const config = this.#topics.find(name)?.config
+      if (config === undefined) continue
       const isRestricted = (permission & readWrite) !== readWrite
       announced.set(name, isRestricted ? { ...config, perm: config.perm & permission } : config)
     }

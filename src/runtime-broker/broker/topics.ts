@@ -1,5 +1,6 @@
 import type { DataVersion } from '../../remoting/body/data-version.ts'
 import {
+  inWriting,
   readTopicConfigTable,
   type TopicConfig,
   type TopicConfigTable,
@@ -46,7 +47,7 @@ export class Topics {
     this.#defaults = defaults
     this.#doors = doors
     this.#dataVersion = { counter: 0, stateVersion: 0, timestamp: doors.clock.now() }
-    this.#table = new SavedTable('topics.json', () => this.toTable(), doors)
+    this.#table = new SavedTable('topics.json', () => inWriting(this.toTable()), doors)
     this.#load()
     this.#addSystemTopics()
   }
@@ -62,6 +63,10 @@ export class Topics {
 
   find(topic: string): Topic | undefined {
     return this.#topics.get(topic)
+  }
+
+  names(): Iterable<string> {
+    return this.#topics.keys()
   }
 
   all(): Iterable<Topic> {
