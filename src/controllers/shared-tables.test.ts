@@ -79,6 +79,21 @@ test('few rows are asked for alone, many have the table asked for', async () => 
   expect(await find()).toBe(2)
 })
 
+test('of a table that is known to be large more rows are asked for alone', async () => {
+  const rows = new Map(Array.from({ length: 1000 }, (_, index) => [`topic-${index}`, index] as const))
+  const { clock, asked, tables } = start(async () => rows)
+  await tables.get('x')
+  await clock.advance(1001)
+
+  let alone = 0
+  const find = () => tables.find('x', 'topic-1', async () => ++alone)
+  for (let index = 0; index < 20; index++) await find()
+  expect([alone, asked]).toEqual([20, ['x']])
+
+  await find()
+  expect([alone, asked]).toEqual([20, ['x', 'x']])
+})
+
 test('a table that is of no use any more is forgotten', async () => {
   const { clock, tables } = start(async () => new Map([['a', 1]]))
   await tables.get('x')

@@ -5,8 +5,10 @@ const tableAgeMaxMs = 1_000
 const tablesMax = 1024
 /** Then its memory is free again; a little longer than a table is of use. */
 const forgottenMs = 2_000
-/** Rows of a broker that are asked for alone within tableAgeMaxMs; more want the whole table, which may have 10,000 rows. */
-const singlesMax = 8
+/** Rows of a broker that are asked for alone within tableAgeMaxMs; more want the whole table. */
+const singlesMaxLeast = 8
+/** … or one of so many rows, where the table is known to be large: a question takes as long as about 50 rows of a table. */
+const rowsPerSingle = 50
 
 interface Entry<T> {
   table: Promise<Map<string, T>>
@@ -24,6 +26,7 @@ export class SharedTables<T> {
   readonly #ask: (brokerAddr: string) => Promise<ReadonlyMap<string, T>>
   readonly #entries = new Map<string, Entry<T>>()
   readonly #singles = new Map<string, { sinceMs: number; count: number }>() // by brokerAddr
+  readonly #rowCounts = new Map<string, number>() // of tables that were asked for, by brokerAddr
 
   constructor(clock: Clock, ask: (brokerAddr: string) => Promise<ReadonlyMap<string, T>>) {
     this.#clock = clock
@@ -41,6 +44,7 @@ export class SharedTables<T> {
       const before = this.#singles.get(brokerAddr)
       const singles = before && nowMs - before.sinceMs < tableAgeMaxMs ? before : { sinceMs: nowMs, count: 0 }
       keep(this.#singles, brokerAddr, singles)
+      const singlesMax = Math.max(singlesMaxLeast, (this.#rowCounts.get(brokerAddr) ?? 0) / rowsPerSingle)
       if (++singles.count <= singlesMax) return askAlone()
     }
     return (await this.get(brokerAddr)).get(name)
@@ -53,6 +57,7 @@ export class SharedTables<T> {
     const table = this.#ask(brokerAddr).then((rows) => {
       const whole = new Map(rows)
       for (const [name, row] of changes) set(whole, name, row)
+      keep(this.#rowCounts, brokerAddr, whole.size)
       return whole
     })
     const entry = { table, askedMs: this.#clock.monotonicMs(), changes }
