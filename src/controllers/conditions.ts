@@ -1,7 +1,28 @@
 import type { Condition } from '../crds/index.ts'
 
+/** The conditions that this operator writes, on one kind or another. Those of other types are somebody else's, and stay. */
+const conditionTypes = [
+  'Ready',
+  'Reconciling',
+  'Stalled',
+  'Available',
+  'Registered',
+  'InSync',
+  'RoutesConsistent',
+  'ScaleInBlocked',
+  'VolumesResized',
+  'Draining',
+  'DeletionDeferred',
+  'OffsetReset',
+  'Hibernated',
+  'Paused',
+] as const
+export type ConditionType = (typeof conditionTypes)[number]
+
 /** What a plan says of a resource, before the times of change are known. */
-export type Verdict = Pick<Condition, 'type' | 'status' | 'reason' | 'message'>
+export interface Verdict extends Pick<Condition, 'status' | 'reason' | 'message'> {
+  type: ConditionType
+}
 
 export interface Readiness {
   status: Condition['status']
@@ -21,7 +42,7 @@ export function readiness({ status, reason, message, isStalled = false }: Readin
   ]
 }
 
-export function verdict(type: string, holds: boolean, reason: string, message: string): Verdict {
+export function verdict(type: ConditionType, holds: boolean, reason: string, message: string): Verdict {
   return { type, status: holds ? 'True' : 'False', reason, message }
 }
 
@@ -37,7 +58,7 @@ export function pausable(isPaused: boolean, verdicts: readonly Verdict[]): Verdi
 }
 
 /**
- * Turns verdicts into conditions: a time of change stays for as long as the status does.
+ * Turns verdicts into conditions: a time of change stays for as long as the status does, and what others say stays as it is.
  * @param nowMs milliseconds since 1970
  */
 export function conditionsOf(
@@ -46,7 +67,7 @@ export function conditionsOf(
   generation: number,
   nowMs: number,
 ): Condition[] {
-  return verdicts.map((verdict) => {
+  const own = verdicts.map((verdict) => {
     const last = before?.find(({ type }) => type === verdict.type)
     return {
       ...verdict,
@@ -54,6 +75,11 @@ export function conditionsOf(
       lastTransitionTime: last?.status === verdict.status ? last.lastTransitionTime : timeText(nowMs),
     }
   })
+  return [...own, ...(before ?? []).filter((condition) => !isOwn(condition))]
+}
+
+export function isOwn<C extends { type: string }>(condition: C): condition is C & { type: ConditionType } {
+  return conditionTypes.some((type) => type === condition.type)
 }
 
 /** RFC 3339 in whole seconds, as Kubernetes writes times. */

@@ -1,6 +1,6 @@
 import type { Condition } from '../crds/index.ts'
 import type { Note } from '../kube/index.ts'
-import { readiness, type Verdict, verdict } from './conditions.ts'
+import { type ConditionType, readiness, type Verdict, verdict } from './conditions.ts'
 
 /** What a resource that may hibernate is about. */
 export type Sleep =
@@ -20,7 +20,7 @@ export function sleepVerdict(sleep: Sleep): Verdict {
 }
 
 /** How ready it is then: not, and at work only until the last pod is gone. @param types conditions that hold of running pods alone */
-export function asleepVerdicts(sleep: Extract<Sleep, { is: 'asleep' }>, types: readonly string[]): Verdict[] {
+export function asleepVerdicts(sleep: Extract<Sleep, { is: 'asleep' }>, types: readonly ConditionType[]): Verdict[] {
   const { reason, message, status } = sleepVerdict(sleep)
   const isOver = status === 'True'
   const said = { status: 'False', reason: isOver ? 'Hibernated' : reason, message } as const

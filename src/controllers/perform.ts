@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { OperatingError } from '../base/errors.ts'
 import { annotation, type Condition } from '../crds/index.ts'
-import { controllerOf, isRefused, type KubeObject, type Note, type ResourceType } from '../kube/index.ts'
+import { controllerOf, isRefused, type KubeObject, mergePatch, type Note, type ResourceType } from '../kube/index.ts'
 import { conditionsOf, type Verdict } from './conditions.ts'
 import { digest } from './pods.ts'
 import type { Shell } from './shell.ts'
@@ -89,8 +89,12 @@ export interface Report<Status> {
   notes: readonly Note[]
 }
 
+/** How often one status is written over what somebody else wrote meanwhile, until the work queue has to try again. */
+const writesMax = 3
+
 /**
- * Writes a status that differs from the one that is there, then tells the events that led to it.
+ * Writes what differs of a status from the one that is there, then tells the events that led to it. Conditions of types that are
+ * not ours stay.
  * @param options isExact: only where the object is still as it was read, for a status that must not be lost, or written over
  *   by who knows less
  * @returns the object as it is now, for the next write
@@ -103,27 +107,37 @@ export async function writeStatus<Status extends { conditions?: Condition[] | un
   shell: Shell,
   options: { isExact?: boolean } = {},
 ): Promise<KubeObject & { status?: Status }> {
-  const { isExact = false } = options
-  const { namespace, name, uid, resourceVersion, generation = 0 } = object.metadata
-  const conditions = conditionsOf(report.verdicts, object.status?.conditions, generation, shell.clock.now())
-  // through JSON: undefined fields are absent ones
-  const status = JSON.parse(JSON.stringify({ ...report.status, observedGeneration: generation, conditions })) as Status
-  let written: KubeObject = object
-  if (!isDeepStrictEqual(object.status, status)) {
-    const { apiVersion, kind } = object
-    const metadata = { name, ...(namespace !== undefined && { namespace }), ...(isExact && { uid, resourceVersion }) }
+  const { generation = 0, uid } = object.metadata
+  const { client, clock, signal } = shell
+  let before: typeof object | undefined = object // as it is there: the patch must be one of that
+  for (let writes = 1; ; writes++) {
+    const conditions = conditionsOf(report.verdicts, before.status?.conditions, generation, clock.now())
+    // through JSON: undefined fields are absent ones
+    const status = JSON.parse(
+      JSON.stringify({ ...report.status, observedGeneration: generation, conditions }),
+    ) as Status
+    const patch = mergePatch(before.status, status)
     try {
-      written = await shell.client.apply<KubeObject>(
-        type,
-        { apiVersion, kind, metadata, status } as never,
-        'status',
-        shell.signal,
-      )
+      const written = patch === undefined ? before : await patchStatus(type, before, patch, shell)
+      for (const note of report.notes) shell.recorder.record(object, note)
+      return { ...object, metadata: written.metadata, status }
     } catch (error) {
-      if (!isExact && isRefused(error, 404)) return object // deleted in the meantime: nobody is left to be told
-      throw error
+      if (options.isExact) throw error
+      if (isRefused(error, 404)) return object // deleted in the meantime: nobody is left to be told
+      if (!isRefused(error, 409) || writes >= writesMax) throw error
     }
+    before = await client.get<typeof object>(type, object.metadata.namespace ?? '', object.metadata.name, signal)
+    if (before?.metadata.uid !== uid || before === undefined) return object
   }
-  for (const note of report.notes) shell.recorder.record(object, note)
-  return { ...object, metadata: written.metadata, status }
+}
+
+/** A merge patch of one version: an apply would do the same, at twice the work for the API server. See docs/adr/0012. */
+function patchStatus(
+  type: ResourceType,
+  { metadata }: KubeObject,
+  status: unknown,
+  { client, signal }: Shell,
+): Promise<KubeObject> {
+  const { uid, resourceVersion } = metadata
+  return client.merge(type, metadata, { metadata: { uid, resourceVersion }, status }, signal, 'status')
 }

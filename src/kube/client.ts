@@ -109,15 +109,21 @@ export class KubeClient {
     }) as Promise<T>
   }
 
-  /** JSON merge patch. With metadata.resourceVersion in it, it fails with 409 when somebody was faster. */
+  /**
+   * JSON merge patch. With metadata.resourceVersion in it, it fails with 409 when somebody was faster. The server does not look for
+   * fields that it does not know: it would only warn, and nobody reads that.
+   */
   merge<T extends KubeObject>(
     type: ResourceType,
     meta: ObjectMeta,
     patch: object,
     signal?: AbortSignal,
-    subresource?: 'scale',
+    subresource?: 'scale' | 'status',
   ): Promise<T> {
-    const path = withQuery(pathOf(type, meta.namespace, meta.name, subresource), { fieldManager: this.#fieldManager })
+    const path = withQuery(pathOf(type, meta.namespace, meta.name, subresource), {
+      fieldManager: this.#fieldManager,
+      fieldValidation: 'Ignore',
+    })
     return this.#json('PATCH', path, { body: patch, contentType: 'application/merge-patch+json', signal }) as Promise<T>
   }
 

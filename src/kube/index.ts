@@ -4,5 +4,6 @@ export { isNamespaceGoing, isRefused, KubeClient, pathOf, type Selection } from 
 export { Election, type ElectionOptions } from './election.ts'
 export { EventRecorder, type Note } from './events.ts'
 export { Informer } from './informer.ts'
+export { mergePatch } from './merge-patch.ts'
 export * from './object.ts'
 export { WorkQueue } from './queue.ts'

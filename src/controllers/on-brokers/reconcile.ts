@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib'
 import type { Clock } from '../../base/clock.ts'
 import { messageOf, OperatingError } from '../../base/errors.ts'
 import type { KubeObject, Note, ResourceType } from '../../kube/index.ts'
-import { timeText, verdict } from '../conditions.ts'
+import { isOwn, timeText, verdict } from '../conditions.ts'
 import { hasFinalizer, keepFinalizer } from '../finalizer.ts'
 import { writeStatus } from '../perform.ts'
 import { follow, type Reference } from '../references.ts'
@@ -166,7 +166,7 @@ async function defer<Resource extends Declared>(
   const message = `${trouble}; the resource goes at ${timeText(untilMs)} all the same`
   const deferred = verdict('DeletionDeferred', true, 'BrokerError', message)
   const conditions = desired.status?.conditions ?? []
-  const said = conditions.map(({ type, status, reason, message }) => ({ type, status, reason, message }))
+  const said = conditions.filter(isOwn).map(({ type, status, reason, message }) => ({ type, status, reason, message }))
   const isNews = !said.some((one) => one.type === deferred.type && one.status === 'True')
   const notes: Note[] = isNews ? [{ type: 'Warning', reason: 'DeletionDeferred', message }] : []
   const verdicts = [...said.filter((one) => one.type !== deferred.type), deferred]
