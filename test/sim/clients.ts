@@ -4,6 +4,7 @@ import { brokerPort, namesrvAddr, type Program, Unit } from './cluster.ts'
 import { SeededRandom } from './doors/random.ts'
 import { bodyOf, type History, paddingOf, type Sent, topic } from './history.ts'
 import type { Scenario } from './scenario.ts'
+import { startTransactions } from './transaction-clients.ts'
 import type { SimProcess, World } from './world.ts'
 
 const batchCountMax = 6
@@ -33,10 +34,10 @@ export function adminUnit(world: World, { queues }: Scenario, done: () => void):
   return new Unit(world, 'admin', start, () => 1_000)
 }
 
-/** Sends messages as long as it is told to. */
+/** Sends messages, also of transactions, as long as it is told to. */
 export function producerUnit(
   world: World,
-  { senders }: Scenario,
+  scenario: Scenario,
   history: History,
   isSending: () => boolean,
   restartMs: () => number,
@@ -88,7 +89,8 @@ export function producerUnit(
         await doors.clock.sleep(random.scaled(1, 800))
       }
     }
-    for (let at = 0; at < senders; at++) void loop()
+    for (let at = 0; at < scenario.senders; at++) void loop()
+    if (scenario.transactors > 0) startTransactions(world, process, scenario, history, isSending)
     return {}
   }
   return new Unit(world, 'producer', start, restartMs)

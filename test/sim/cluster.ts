@@ -166,6 +166,10 @@ export function brokerUnit(world: World, scenario: Scenario, brokerId: number, r
       maxMessageSize: 16 * 1024,
       maxHashSlotNum: 100,
       maxIndexNum: 400,
+      transactionTimeOut: scenario.transactionTimeOut,
+      transactionCheckInterval: scenario.transactionCheck[0],
+      transactionCheckMax: scenario.transactionCheck[1],
+      transactionOpBatchInterval: scenario.transactionOpBatchInterval,
     }
     return startBroker(brokerSettingsOf(propertiesOf(settings), hostOf(process)), process.doors)
   }

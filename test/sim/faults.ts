@@ -4,7 +4,7 @@ import { usualLatencyMs } from './doors/network.ts'
 import type { SeededRandom } from './doors/random.ts'
 import type { History } from './history.ts'
 import type { Scenario } from './scenario.ts'
-import type { Death, World } from './world.ts'
+import type { Death, Machine, World } from './world.ts'
 
 export interface Cast {
   namesrv: Unit
@@ -48,6 +48,12 @@ export class Faults {
   readonly #history: History
   /** When the master's power was cut, and since when what it flushed may not have reached the disk. */
   readonly #cuts: { atMs: number; unflushedSinceMs: number }[] = []
+  /** When the master died. */
+  readonly #deathsMs: number[] = []
+  /** When the master's disk failed to write or to sync, each time until it was mended and used anew. */
+  readonly #failures: { fromMs: number; toMs: number }[] = []
+  /** The latest that each machine's clock has shown, as its skew. */
+  readonly #latestMs = new Map<Machine, number>()
   /** When the master's syncs began to fail, until it was started again with a disk that syncs. */
   #syncsFailSinceMs: number | undefined
   #slowestSyncMs: number
@@ -68,15 +74,20 @@ export class Faults {
     this.#slowestSyncMs = scenario.syncMs[1]
     cast.master.onDeath = (death) => {
       if (death === 'powerCut') this.#noteLoss()
+      if (death !== 'exit') this.#deathsMs.push(world.timeline.nowMs)
     }
     cast.master.onStarted = () => {
-      if (cast.master.machine.disk.memory.syncFailure === undefined) this.#syncsFailSinceMs = undefined
+      if (cast.master.machine.disk.memory.syncFailure !== undefined) return
+      this.#syncsFailSinceMs = undefined
+      for (const failure of this.#failures) failure.toMs = Math.min(failure.toMs, world.timeline.nowMs)
     }
-    history.onAck.push(() => {
+    const dieAtAck = () => {
       const death = this.#deathAtAck
       this.#deathAtAck = undefined
       if (death !== undefined) cast.master.die(death)
-    })
+    }
+    history.onAck.push(dieAtAck)
+    history.onEnd.push(dieAtAck)
     if (cast.slave === undefined) return
     cast.slave.onDeath = (death) => {
       if (death === 'powerCut') this.#slaveCutMs = this.#world.timeline.nowMs
@@ -91,6 +102,19 @@ export class Faults {
   mayHaveLost(sentAtMs: number, ackedAtMs: number): boolean {
     const unsafeMs = flushIntervalMs + 4 * this.#slowestSyncMs
     return this.#cuts.some((cut) => sentAtMs <= cut.atMs && ackedAtMs > cut.unflushedSinceMs - unsafeMs)
+  }
+
+  /**
+   * Whether the master may have forgotten an end of a transaction that it was told and that it acknowledged at these times:
+   * the note about it is written within transactionOpBatchInterval, and safe a flush later.
+   */
+  mayHaveForgotten(toldAtMs: number, endedAtMs: number): boolean {
+    const notedMs = endedAtMs + this.#scenario.transactionOpBatchInterval + flushIntervalMs + 4 * this.#slowestSyncMs
+    return this.#deathsMs.some(
+      (atMs) =>
+        atMs >= toldAtMs &&
+        (atMs <= notedMs || this.#failures.some(({ fromMs, toMs }) => fromMs <= atMs && toMs >= toldAtMs)),
+    )
   }
 
   /** Whether consumers may have read from the slave what the master lost since. */
@@ -126,6 +150,8 @@ export class Faults {
     this.#isHealed = true
     this.#deathAtAck = undefined
     for (const mend of [...this.#mends]) mend()
+    // What a broker stored in its future it does not ask about before that has come.
+    for (const [machine, skewMs] of this.#latestMs) machine.skewMs = skewMs
     for (const unit of this.#units()) {
       unit.nextDeath = undefined
       if (unit.machine.process !== undefined) unit.machine.process.dieAtChange = undefined
@@ -226,8 +252,13 @@ export class Faults {
 
   /** Writes take a part, then fail. */
   #badWrites({ machine: { name, disk } }: Unit, random: SeededRandom, failure: 'ENOSPC' | 'EIO'): void {
+    const { timeline } = this.#world
     disk.memory.writeFailure = failure
-    this.#forAWhile(random.scaled(200, 10_000), `${failure} of ${name}`, () => {
+    const forMs = random.scaled(200, 10_000)
+    if (disk === this.#cast.master.machine.disk) {
+      this.#failures.push({ fromMs: timeline.nowMs, toMs: timeline.nowMs + forMs })
+    }
+    this.#forAWhile(forMs, `${failure} of ${name}`, () => {
       disk.memory.writeFailure = undefined
     })
   }
@@ -237,7 +268,10 @@ export class Faults {
     const { name, disk } = unit.machine
     disk.memory.syncFailure = 'EIO'
     disk.hasFailedSyncs = true
-    if (unit === this.#cast.master) this.#syncsFailSinceMs ??= this.#world.timeline.nowMs
+    if (unit === this.#cast.master) {
+      this.#syncsFailSinceMs ??= this.#world.timeline.nowMs
+      this.#failures.push({ fromMs: this.#world.timeline.nowMs, toMs: Number.POSITIVE_INFINITY })
+    }
     const end = random.one(['kill', 'kill', 'stop', 'powerCut'] as const)
     this.#forAWhile(random.scaled(200, 10_000), `failing syncs of ${name}`, () => {
       disk.memory.syncFailure = undefined
@@ -281,6 +315,7 @@ export class Faults {
   /** As NTP does, or a person. */
   #jump({ machine }: Unit, random: SeededRandom): void {
     const ms = (random.is(0.5) ? -1 : 1) * Math.round(random.scaled(10, hourMs))
+    this.#latestMs.set(machine, Math.max(machine.skewMs + ms, this.#latestMs.get(machine) ?? machine.skewMs))
     machine.skewMs += ms
     this.#world.trace.add(machine.name, `its clock jumps by ${ms} ms`)
   }

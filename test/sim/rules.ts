@@ -1,4 +1,10 @@
-import { decodeMessage, isBodyIntact, layoutOf, recordBytesMin } from '../../src/remoting/message/index.ts'
+import {
+  decodeMessage,
+  isBodyIntact,
+  layoutOf,
+  recordBytesMin,
+  type StoredMessage,
+} from '../../src/remoting/message/index.ts'
 import { offsetName } from '../../src/runtime-broker/store/segments.ts'
 import type { Stored } from './audit.ts'
 import { storeDir } from './cluster.ts'
@@ -62,18 +68,32 @@ export function brokenPromise(
 }
 
 /** The key of the message whose record begins there, or what there is instead. */
-function keyAt({ segmentBytes }: Scenario, { disk: { memory } }: Machine, phyOffset: number, isSafe: boolean): string {
+function keyAt(scenario: Scenario, machine: Machine, phyOffset: number, isSafe: boolean): string {
+  const record = recordAt(scenario, machine, phyOffset, isSafe)
+  return typeof record === 'string' ? record : (record.properties.get('key') ?? 'a message without a key')
+}
+
+/**
+ * The record that begins at a byte of the log, or what there is instead.
+ * @param isSafe as a power cut at its worst would leave it
+ */
+export function recordAt(
+  { segmentBytes }: Scenario,
+  { disk: { memory } }: Machine,
+  phyOffset: number,
+  isSafe: boolean,
+): StoredMessage | 'no file' | 'no record' | 'a torn record' {
   const start = phyOffset - (phyOffset % segmentBytes)
   const path = `${storeDir}/commitlog/${offsetName(start)}`
   const read = (into: Buffer, position: number) =>
     isSafe ? memory.readSafe(path, into, position) : memory.readLive(path, into, position)
   const size = Buffer.alloc(4)
   if (read(size, phyOffset - start) < size.length) return 'no file'
-  const record = Buffer.alloc(Math.min(size.readInt32BE(0), segmentBytes))
+  const record = Buffer.alloc(Math.min(Math.max(0, size.readInt32BE(0)), segmentBytes))
   if (record.length < recordBytesMin || read(record, phyOffset - start) < record.length) return 'no record'
   const layout = layoutOf(record, 0)
   if (layout === undefined || !isBodyIntact(record, 0, layout)) return 'a torn record'
-  return decodeMessage(record, 0).properties.get('key') ?? 'a message without a key'
+  return decodeMessage(record, 0)
 }
 
 /** Whether a slave has its master's log from its first byte on: a new one begins with the master's last segment. */

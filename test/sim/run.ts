@@ -40,9 +40,9 @@ function report({ seed, problems, lastLines, scenario }: Outcome): void {
   console.log(`  again: npm run sim -- --seed ${seed} --trace\n`)
 }
 
-function lineOf({ seed, problems, digest, simulatedMs, events, acked, consumed }: Outcome): string {
+function lineOf({ seed, problems, digest, simulatedMs, events, acked, ended, consumed }: Outcome): string {
   const how = problems.length === 0 ? 'ok' : 'FAILED'
-  const what = `${Math.round(simulatedMs / 1000)} s simulated, ${events} events, ${acked} acknowledged, ${consumed} consumed`
+  const what = `${Math.round(simulatedMs / 1000)} s simulated, ${events} events, ${acked} acknowledged, ${ended} transactions ended, ${consumed} consumed`
   return `seed ${seed} ${how}: ${what}, trace ${digest}`
 }
 

@@ -22,6 +22,14 @@ export interface Scenario {
   faults: number
   /** How long messages are sent while things fail, in ms. */
   busyMs: number
+  /** Loops that send messages of transactions; 0: there are none. */
+  transactors: number
+  /** How often one is sent again that got no answer in time: then there may be two half messages of it. */
+  transactionRetries: number
+  transactionTimeOut: number // ms
+  /** transactionCheckInterval in ms, and transactionCheckMax. */
+  transactionCheck: readonly [number, number]
+  transactionOpBatchInterval: number // ms
 }
 
 export function scenarioOf(random: SeededRandom): Scenario {
@@ -45,5 +53,15 @@ export function scenarioOf(random: SeededRandom): Scenario {
     faults: 1 + random.int(8),
     busyMs: random.between(15_000, 45_000),
     readsFromSlave: hasSlave && random.is(0.5),
+    transactors: random.is(0.4) ? 0 : 1 + random.int(2),
+    transactionRetries: random.one([0, 0, 2]),
+    transactionTimeOut: random.one([500, 2_000, 6_000]),
+    transactionCheck: random.one([
+      [500, 40],
+      [2_000, 15],
+      [6_000, 5],
+      [15_000, 2],
+    ]),
+    transactionOpBatchInterval: random.one([50, 500, 3_000]),
   }
 }

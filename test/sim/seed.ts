@@ -1,10 +1,12 @@
-import { audit, type Stored } from './audit.ts'
+import { type Audit, audit } from './audit.ts'
 import { adminUnit, consumerUnit, lateReaderUnit, producerUnit } from './clients.ts'
 import { brokerUnit, namesrvUnit, Unit } from './cluster.ts'
 import { Faults } from './faults.ts'
 import { History } from './history.ts'
 import { brokenPromise, hasWholeLog, lostMessages, missedMessages, slaveDifference } from './rules.ts'
 import { type Scenario, scenarioOf } from './scenario.ts'
+import { transactionWatchUnit } from './transaction-clients.ts'
+import { brokenEnd, wrongTransactions } from './transaction-rules.ts'
 import { World } from './world.ts'
 
 /** What one seed came to. */
@@ -18,15 +20,19 @@ export interface Outcome {
   simulatedMs: number
   events: number
   acked: number
+  /** Ends of transactions that were acknowledged. */
+  ended: number
   consumed: number
 }
 
 const setupMsMax = 60_000
-/** After all was healed a send and a consumption must succeed within this. */
+/** After all was healed a send, an end of a transaction and a consumption must succeed within this. */
 const recoveryMsMax = 60_000
 /** And everything that was acknowledged be consumed within this. */
 const quietMsMax = 120_000
 const auditMsMax = 60_000
+/** A pass may be late by what it does, and begins anew where the broker was started again. */
+const passMsMax = 5_000
 
 /** Runs one seed from beginning to end. @param onLine told each line of the trace */
 export async function runSeed(seed: number, onLine?: (line: string) => void): Promise<Outcome> {
@@ -39,6 +45,11 @@ export async function runSeed(seed: number, onLine?: (line: string) => void): Pr
   } finally {
     process.off('unhandledRejection', uncaught)
   }
+}
+
+/** By then each transaction has ended or was given up: all that is asked is asked of producers that answer. */
+function endMsMax({ transactionTimeOut, transactionCheck: [intervalMs, countMax] }: Scenario): number {
+  return transactionTimeOut + (countMax + 2) * (intervalMs + passMsMax)
 }
 
 async function play(world: World): Promise<Outcome> {
@@ -70,6 +81,7 @@ async function play(world: World): Promise<Outcome> {
     simulatedMs: Math.round(timeline.nowMs),
     events: timeline.eventCount,
     acked: history.ackCount,
+    ended: history.endCount,
     consumed: history.consumed.size,
   })
 
@@ -90,6 +102,10 @@ async function play(world: World): Promise<Outcome> {
     const problem = brokenPromise(scenario, { sent, ack }, machines, faults)
     if (problem !== undefined) world.problem(problem)
   })
+  history.onEnd.push((transaction) => {
+    const problem = brokenEnd(scenario, transaction, master.machine, faults)
+    if (problem !== undefined) world.problem(problem)
+  })
   faults.schedule(random.fork())
   await timeline.run(timeline.nowMs + scenario.busyMs, () => problems.length > 0)
   if (problems.length > 0) return outcome()
@@ -97,12 +113,14 @@ async function play(world: World): Promise<Outcome> {
   trace.add('world', 'heals')
   faults.heal()
   const ackedBefore = history.ackCount
+  const endedBefore = history.endCount
   const consumedBefore = history.consumed.size
   const isBack = () =>
     units.every(({ isUp }) => isUp) &&
     history.ackCount > ackedBefore &&
+    (scenario.transactors === 0 || history.endCount > endedBefore) &&
     (consumers.length === 0 || history.consumed.size > consumedBefore)
-  if (!(await until(isBack, recoveryMsMax, 'recovery: a send and a consumption after all was healed'))) return outcome()
+  if (!(await until(isBack, recoveryMsMax, 'recovery: sends and a consumption after all was healed'))) return outcome()
 
   isSending = false
   trace.add('world', 'sends no more')
@@ -110,22 +128,31 @@ async function play(world: World): Promise<Outcome> {
     world,
     'auditor',
     async (process) => {
-      stored = await audit(world, process, scenario.queues, history)
+      found = await audit(world, process, scenario.queues, history)
       return {}
     },
     () => 1_000,
   )
-  let stored: Stored | undefined
+  let found: Audit | undefined
   await timeline.run(timeline.nowMs + 10_000, () => problems.length > 0) // sends under way end
+  if (scenario.transactors > 0) {
+    let isOpen = true
+    const watcher = transactionWatchUnit(world, () => (isOpen = false))
+    watcher.launch()
+    if (!(await until(() => !isOpen, endMsMax(scenario), 'the end of each transaction'))) return outcome()
+    watcher.retire()
+  }
   auditor.launch()
-  if (!(await until(() => stored !== undefined, auditMsMax, 'the audit'))) return outcome()
-  for (const problem of lostMessages(scenario, history, stored!, faults)) world.problem(problem)
+  if (!(await until(() => found !== undefined, auditMsMax, 'the audit'))) return outcome()
+  const { stored, givenUp } = found!
+  for (const problem of lostMessages(scenario, history, stored, faults)) world.problem(problem)
+  for (const problem of wrongTransactions(scenario, history, { stored, givenUp }, faults)) world.problem(problem)
   if (problems.length > 0) return outcome()
 
   if (consumers.length > 0) {
-    const isConsumed = () => missedMessages(history, stored!, faults).next().done === true
+    const isConsumed = () => missedMessages(history, stored, faults).next().done === true
     await timeline.run(timeline.nowMs + quietMsMax, () => problems.length > 0 || isConsumed())
-    for (const problem of missedMessages(history, stored!, faults)) world.problem(problem)
+    for (const problem of missedMessages(history, stored, faults)) world.problem(problem)
     if (problems.length > 0) return outcome()
   }
   if (slave !== undefined) {
@@ -138,7 +165,7 @@ async function play(world: World): Promise<Outcome> {
       master.retire()
       const seen = new Set<string>()
       lateReaderUnit(world, history, seen).launch()
-      const missing = () => [...stored!.keys()].filter((key) => !seen.has(key))
+      const missing = () => [...stored.keys()].filter((key) => !seen.has(key))
       const hasAll = () => missing().length === 0
       await until(hasAll, quietMsMax, 'reading all that there is from the slave alone')
       if (!hasAll()) world.problem(`the late reader lacks ${missing().slice(0, 10)}`)

@@ -138,4 +138,40 @@ export const mutants: readonly Mutant[] = [
         if (!mayRetry(error)) throw error
 `,
   },
+  {
+    name: 'a half message is in the queue of its topic',
+    file: 'src/runtime-broker/broker/transactions/half-message.ts',
+    find: '    ...message,\n    topic: TopicName.TRANS_HALF,\n    queueId: halfQueueId,\n',
+    replaceBy: '    ...message,\n',
+  },
+  {
+    name: 'a commit is acknowledged before its message is stored',
+    file: 'src/runtime-broker/broker/transactions/transactions.ts',
+    find: "outcome === 'commit' ? this.#commit(half, real) : done",
+    replaceBy: "outcome === 'commit' ? (void this.#commit(half, real).catch(() => {}), done) : done",
+  },
+  {
+    name: 'an end of a transaction is not noted',
+    file: 'src/runtime-broker/broker/transactions/op-batch.ts',
+    find: 'this.#store.append(opMessage(piece, this.#storeHost, this.#clock.now()), { settle })',
+    replaceBy: 'void settle',
+  },
+  {
+    name: 'half messages are left behind before their copies are safe',
+    file: 'src/runtime-broker/broker/transactions/transactions.ts',
+    find: 'await store.flush() // the copies',
+    replaceBy: '// the copies',
+  },
+  {
+    name: 'a half message that is given up is dropped',
+    file: 'src/runtime-broker/broker/transactions/transactions.ts',
+    find: 'await stored(store, givenUp(half, storeHost))',
+    replaceBy: 'await Promise.resolve(storeHost)',
+  },
+  {
+    name: 'each copy of a half message of an earlier run is committed',
+    file: 'src/runtime-broker/broker/transactions/transactions.ts',
+    find: 'if (!this.#hasJoined) {',
+    replaceBy: 'if (this.#isClosed) {',
+  },
 ]
