@@ -26,7 +26,7 @@ export const idleness: Case[] = [
     async run({ kube, operator }) {
       await eventually('the operator is at work', 60_000, () => isLed(operator))
       let before = await writes(kube)
-      check(before.has('APPLY nameservers/status'), `what operators write is counted, saw ${[...before.keys()]}`)
+      check(before.has('PATCH nameservers/status'), `what operators write is counted, saw ${[...before.keys()]}`)
       await eventually('what was under way is over', 120_000, async () => {
         await sleep(10_000) // time is what is looked for
         const now = await writes(kube)
