@@ -36,12 +36,13 @@ export const rolls: PortableCase[] = [
       nodeSelector: { 'kubernetes.io/os': 'linux' },
       topologySpreadConstraints: [],
       priorityClassName: 'system-cluster-critical',
-      imagePullSecrets: [{ name: 'registry' }],
+      imagePullSecrets: [{ name: pullSecret.metadata.name }],
       terminationGracePeriodSeconds: 30,
     }
     const [node] = await kube.list('nodes')
     // the local cluster's node says nothing of its system
     if (node.metadata.labels['kubernetes.io/os'] === undefined) podTemplate.nodeSelector = {} as never
+    await kube.apply(pullSecret) // a kubelet that misses one writes an event about it every minute
     await patchSpec(kube, { podTemplate })
     return ({ metadata, spec }) =>
       metadata.labels['example.com/team'] === 'a' &&
@@ -50,7 +51,7 @@ export const rolls: PortableCase[] = [
         ({ key, tolerationSeconds }: Item) => key === 'example.com/broken' && tolerationSeconds === 30,
       ) &&
       spec.priorityClassName === 'system-cluster-critical' &&
-      spec.imagePullSecrets[0].name === 'registry' &&
+      spec.imagePullSecrets[0].name === pullSecret.metadata.name &&
       spec.terminationGracePeriodSeconds === 30
   }),
   rolled('a setting that is not live', async (kube) => {
@@ -69,6 +70,14 @@ export const rolls: PortableCase[] = [
     return ({ spec }) => spec.containers[0].image === image
   }),
 ]
+
+const pullSecret = {
+  apiVersion: 'v1',
+  kind: 'Secret',
+  metadata: { name: 'registry' },
+  type: 'kubernetes.io/dockerconfigjson',
+  data: { '.dockerconfigjson': Buffer.from('{"auths":{}}').toString('base64') },
+}
 
 /** @param change makes it, and returns what a pod made after it must hold */
 function rolled(what: string, change: (kube: Kube) => Promise<(pod: Item) => boolean>): PortableCase {
