@@ -13,10 +13,11 @@ import {
   isCutOff,
   isForgotten,
   isOverAfterCut,
+  isRefused,
   isServedOrClosed,
   type Outcome,
 } from './outcomes.ts'
-import type { Peer } from './peer.ts'
+import { Peer } from './peer.ts'
 import { cutOffFrame, floodPull, floodRequest } from './requests.ts'
 import { idleSeconds, type Stage } from './stage.ts'
 
@@ -89,7 +90,7 @@ function beginningOf(bytes: Buffer): 'broken' | 'whole' | 'cut' {
 /** Bytes that are no RocketMQ. A whole frame of them has no header that could be read. */
 const isEnded = (peer: Peer, bytes: Buffer, stage: Stage): Outcome => {
   peer.sendWild(bytes)
-  return beginningOf(bytes) === 'cut' ? isClosedWhenIdle(peer, stage) : isClosedAtOnce(peer, stage)
+  return beginningOf(bytes) === 'cut' ? isClosedWhenIdle(peer, stage) : isRefused(peer, stage)
 }
 
 /** Lengths that say too much, too little or less than nothing. */
@@ -104,7 +105,7 @@ const oddHeaderLengths: Attack = (peer, chance, stage) => {
   const [type, headerBytes] = [chance.one([0, 1, 2, 255]), chance.one([0, 1, 21, 1_000, 0xff_ffff])]
   const rest = chance.bytes(chance.int(100))
   peer.sendWild(rawFrame(type, headerBytes, rest))
-  return type > 1 || headerBytes > rest.length ? isClosedAtOnce(peer, stage) : isServedOrClosed(peer, stage)
+  return type > 1 || headerBytes > rest.length ? isRefused(peer, stage) : isServedOrClosed(peer, stage)
 }
 
 const greetings: readonly string[] = [
@@ -183,6 +184,20 @@ const almostLarge: Attack = (peer, chance, stage) => {
   return isClosedWhenIdle(peer, stage)
 }
 
+/** Many frames as large as may be, of which hardly anything comes: room for them is made as they come. */
+const manyBeginnings: Attack = async (peer, chance, stage) => {
+  const bytes = chance.bytes(8 + chance.int(64))
+  bytes.writeInt32BE(frameBytesMax - 4, 0)
+  const others = Array.from({ length: 100 }, () => Peer.connect(peer.serverPort, 'plain'))
+  const peers = [peer, ...(await Promise.all(others))]
+  try {
+    for (const each of peers) each.write(bytes)
+    return await isClosedWhenIdle(peer, stage)
+  } finally {
+    for (const each of peers) each.destroy()
+  }
+}
+
 /** Many requests, whose answers nobody reads. */
 function unread(peer: Peer, stage: Stage, frames: readonly Buffer[]): Outcome {
   peer.stopReading()
@@ -204,10 +219,12 @@ const unreadFlood: Attack = (peer, _, stage) => {
   return unread(peer, stage, [Buffer.concat(Array.from({ length: 400 }, (_, opaque) => floodPull(opaque)))])
 }
 
-/** A peer that reads late, but does: its requests waited, and none of them is forgotten. */
+/** A peer that reads late, but does: its requests, which came at once, had to wait, and none of them is forgotten. */
 const lateReader: Attack = async (peer, chance, stage) => {
   peer.stopReading()
-  for (let opaque = 0; opaque < 20; opaque++) peer.ask(floodRequest(opaque), floodPull(opaque))
+  const opaques = Array.from({ length: 20 }, (_, opaque) => opaque)
+  for (const opaque of opaques) peer.ask(floodRequest(opaque), Buffer.alloc(0))
+  peer.write(Buffer.concat(opaques.map(floodPull)))
   await nodeClock.sleep(chance.int((idleSeconds * 1_000) / 4))
   peer.readAgain()
   return isAnswered(peer, stage)
@@ -242,6 +259,7 @@ export const attacks: readonly { name: string; weight: number; attack: Attack }[
   { name: 'slow link', weight: 1, attack: slowLink },
   { name: 'dripping', weight: 2, attack: dripping },
   { name: 'almost large', weight: 2, attack: almostLarge },
+  { name: 'many beginnings', weight: 1, attack: manyBeginnings },
   { name: 'unread answers', weight: 2, attack: unreadAnswers },
   { name: 'unread flood', weight: 1, attack: unreadFlood },
   { name: 'late reader', weight: 1, attack: lateReader },

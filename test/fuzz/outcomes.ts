@@ -14,6 +14,11 @@ const lateMs = 2_000
 const atOnceMs = idleMs / 2
 /** Silence ends at the next of four checks in each idle time. */
 const idleEndMs = idleMs * 1.25 + lateMs
+/**
+ * What may wait for a peer that does not read: more than queuedBytesHigh stops its requests, as much again may come in one turn,
+ * and then there is the one answer that is the straw.
+ */
+const unreadBytesMax = 3 * connectionLimits.queuedBytesHigh
 const patienceMs = 60_000
 const pollMs = 25
 
@@ -47,8 +52,18 @@ export async function isAnswered(peer: Peer, stage: Stage): Outcome {
 export async function isServedOrClosed(peer: Peer, stage: Stage): Outcome {
   peer.ping()
   const end = await answers(peer, stage)
-  if (end === 'closed') return isClosedAtOnce(peer, stage)
+  if (end === 'closed') return isRefused(peer, stage)
   return end === 'all' ? undefined : end
+}
+
+/** What was said is against the rules: the server closes when it reads that, and not at some later time. */
+export async function isRefused(peer: Peer, stage: Stage): Outcome {
+  const beganMs = (await stage.look(peer))?.openMs ?? 0
+  const end = await endOf(peer, stage, ({ openMs }) => openMs - beganMs < atOnceMs)
+  if (end.isOpen) return problemOf(end)
+  if (end.isClosedByData) return undefined
+  const text = `${problemOf(end)}, and not for what came`
+  return end.takenBytes < peer.writtenBytes ? new Late(text) : text // silent, to a server that had no time to read on
 }
 
 /** Waits for what the peer wants to hear. @returns that it came, that the connection ended, or what is missing */
@@ -64,11 +79,13 @@ async function answers(peer: Peer, stage: Stage): Promise<'all' | 'closed' | str
   }
 }
 
-/** What was said is against the rules, or the peer is gone. */
+/** The peer is gone, or broke a rule of TLS. */
 export async function isClosedAtOnce(peer: Peer, stage: Stage): Outcome {
   const beganMs = (await stage.look(peer))?.openMs ?? 0
   const end = await endOf(peer, stage, ({ openMs }) => openMs - beganMs < atOnceMs)
-  return end.openMs - beganMs < atOnceMs ? undefined : problemOf(end)
+  if (end.openMs - beganMs >= atOnceMs) return problemOf(end)
+  // on a busy machine its time is so short that it may have been closed as a silent one is
+  return end.silentWallMs < idleMs ? undefined : new Late(problemOf(end))
 }
 
 /** What was said is the beginning of something: it is waited for, but not for ever. */
@@ -102,10 +119,10 @@ export function isOverAfterCut(peer: Peer, chance: Chance, stage: Stage): Outcom
 
 /** Many answers wait for the peer, which reads none of them: few of them do, and not for long. */
 export async function isCutOff(peer: Peer, stage: Stage): Outcome {
-  const end = await endOf(peer, stage, ({ silentMs, queuedBytes }) => {
-    return silentMs < idleEndMs && queuedBytes <= connectionLimits.queuedBytesMax
+  const end = await endOf(peer, stage, ({ silentMs, queuedBytesMost }) => {
+    return silentMs < idleEndMs && queuedBytesMost <= unreadBytesMax
   })
-  if (end.queuedBytes > connectionLimits.queuedBytesMax) return `${end.queuedBytes} bytes wait for it`
+  if (end.queuedBytesMost > unreadBytesMax) return `${end.queuedBytesMost} bytes waited for it`
   return end.silentMs < idleEndMs ? undefined : problemOf(end)
 }
 

@@ -27,6 +27,8 @@ export class Peer {
   /** What came that should not have. */
   readonly problems: string[] = []
   isClosed = false
+  /** Of what the server should be given. */
+  writtenBytes = 0
   readonly #tcp: net.Socket
   readonly #socket: net.Socket // the same, or TLS on it
   readonly #asked = new Map<number, Asked>() // by opaque
@@ -90,7 +92,9 @@ export class Peer {
   }
 
   write(bytes: Buffer): void {
-    if (!this.isClosed && this.#socket.writable) this.#socket.write(bytes)
+    if (this.isClosed || !this.#socket.writable) return
+    this.writtenBytes += bytes.length
+    this.#socket.write(bytes)
   }
 
   /** Past TLS, to the connection below. */

@@ -7,6 +7,8 @@ type Answer<Name extends keyof TargetCalls> = Awaited<ReturnType<TargetCalls[Nam
 /** How long the process may not turn its event loop, even on a busy machine. */
 const stallMsMax = 15_000
 const pingPeriodMs = 200
+/** The count of objects that live is new in Node. */
+const execArgv = ['--expose-gc', '--disable-warning=ExperimentalWarning']
 const callMsMax = 30_000 // starting and stopping servers, on a busy machine
 
 /** The process of target.ts, seen from outside. */
@@ -18,8 +20,10 @@ export class Servers {
   /** Why it can be asked nothing any more. */
   failure: string | undefined
 
-  constructor() {
-    this.#process = fork(join(import.meta.dirname, 'target.ts'), { execArgv: ['--expose-gc'] })
+  /** @param mutant name of a bug that is planted */
+  constructor(mutant?: string) {
+    const [program, args] = mutant === undefined ? ['target.ts', []] : ['mutants/target.ts', [mutant]]
+    this.#process = fork(join(import.meta.dirname, program), args, { execArgv })
     this.#process.on('message', ({ id, value, error }: { id: number; value?: unknown; error?: string }) => {
       const waiting = this.#waiting.get(id)
       this.#waiting.delete(id)

@@ -2,14 +2,17 @@
  * The servers under attack, in a process of their own: it may hang, grow or die without taking the fuzzer along. Does what
  * its parent asks for over IPC (TargetCalls); ends with it.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { queryObjects } from 'node:v8'
 import type { Doors } from '../../src/base/doors.ts'
 import { OperatingError } from '../../src/base/errors.ts'
 import { type Log, type LogFields, silentLog } from '../../src/base/log.ts'
 import type { Network, Socket } from '../../src/base/network.ts'
 import { nodeClock, nodeFiles, nodeNetwork, nodeRandom } from '../../src/base/node/index.ts'
+import { RemotingConnection } from '../../src/remoting/connection.ts'
+import { Request } from '../../src/remoting/request.ts'
 import { startBroker } from '../../src/runtime-broker/broker/broker.ts'
 import { startNameServer } from '../../src/runtime-broker/namesrv/server.ts'
 import { brokerSettingsOf, namesrvSettingsOf } from '../../src/tunables/index.ts'
@@ -29,6 +32,8 @@ export interface TargetCalls {
   look(clientPort: number, serverPort: number): Look | undefined
   /** How many connections from elsewhere are open. */
   open(): number
+  /** What the servers, which run, have not let go. */
+  live(): Live
   memory(): Promise<Memory>
   /** Since the last question. */
   turns(): Turns
@@ -44,8 +49,12 @@ export interface Ports {
 
 export interface Look {
   isOpen: boolean
-  /** Bytes that wait for the peer to read them. */
-  queuedBytes: number
+  /** It was closed because of what came, before anything else happened. */
+  isClosedByData: boolean
+  /** Bytes that the server was given. */
+  takenBytes: number
+  /** Bytes that waited for the peer to read them, at most. */
+  queuedBytesMost: number
   /** From when it was accepted to when it was closed, or now, without what other processes took of it. */
   openMs: number
   /** The same from when bytes last came out of it. */
@@ -54,22 +63,43 @@ export interface Look {
   silentWallMs: number
 }
 
+/** Objects that something still refers to. */
+export interface Live {
+  connections: number
+  requests: number
+}
+
 export interface Memory {
   /** In use after everything that can go is gone. */
   heldBytes: number
+  /** Of it in buffers. */
+  buffersBytes: number
   /** Resident at most, since the process began. */
   peakBytes: number
+  /** Of buffers, whether or not their bytes were ever touched: at most, since the last question. */
+  buffersMostBytes: number
+  /** Bytes that waited for all peers together to read them: at most, since the last question. */
+  queuedMostBytes: number
+  /** Files and sockets that are open; 0 where the system does not tell. */
+  descriptors: number
+  /** Timers that keep the process. */
+  timers: number
 }
 
 const loopback = '127.0.0.1'
 /** Lines of one message that a run of the servers may cause, at warn and above. */
 const linesMax = 40
+const samplePeriodMs = 25
 
 interface Seen {
   socket: Socket | undefined // while it is open
   openedAtMs: number
   lastDataAtMs: number
   closedAtMs: number | undefined
+  isTaking: boolean // while its bytes are taken
+  takenBytes: number
+  isClosedByData: boolean
+  queuedBytesMost: number
 }
 
 const problems: string[] = []
@@ -82,6 +112,15 @@ for (const event of ['uncaughtException', 'unhandledRejection'] as const)
   process.on(event, (error: unknown) => problems.push(`${event}: ${error instanceof Error ? error.stack : error}`))
 
 const meter = new TurnMeter()
+const most = { buffersBytes: 0, queuedBytes: 0 }
+nodeClock
+  .every(samplePeriodMs, () => {
+    let queuedBytes = 0
+    for (const { socket } of incoming.values()) queuedBytes += socket?.queuedBytes ?? 0
+    most.queuedBytes = Math.max(most.queuedBytes, queuedBytes)
+    most.buffersBytes = Math.max(most.buffersBytes, process.memoryUsage().arrayBuffers)
+  })
+  .unref()
 
 const calls: TargetCalls = {
   async start(idleSeconds) {
@@ -101,11 +140,13 @@ const calls: TargetCalls = {
   look(clientPort, serverPort) {
     const seen = incoming.get(keyOf(clientPort, serverPort))
     if (seen === undefined) return undefined
-    const { socket, openedAtMs, lastDataAtMs, closedAtMs } = seen
+    const { openedAtMs, lastDataAtMs, closedAtMs, isClosedByData, takenBytes, queuedBytesMost } = seen
     const endMs = closedAtMs ?? nodeClock.monotonicMs()
     return {
       isOpen: closedAtMs === undefined,
-      queuedBytes: socket?.queuedBytes ?? 0,
+      isClosedByData,
+      takenBytes,
+      queuedBytesMost,
       openMs: meter.fairMs(openedAtMs, endMs),
       silentMs: meter.fairMs(lastDataAtMs, endMs),
       silentWallMs: endMs - lastDataAtMs,
@@ -114,13 +155,28 @@ const calls: TargetCalls = {
   open() {
     return [...incoming.values()].filter(({ socket }) => socket && !outgoing.has(socket.remote.port)).length
   },
+  live: () => ({
+    connections: queryObjects(RemotingConnection, { format: 'count' }),
+    requests: queryObjects(Request, { format: 'count' }),
+  }),
   async memory() {
     for (let turn = 0; turn < 3; turn++) {
       globalThis.gc?.()
       await nodeClock.sleep(20)
     }
-    const { heapUsed, external } = process.memoryUsage() // external has the array buffers in it
-    return { heldBytes: heapUsed + external, peakBytes: process.resourceUsage().maxRSS * 1024 }
+    const { heapUsed, external, arrayBuffers } = process.memoryUsage() // external has the array buffers in it
+    const buffersMostBytes = most.buffersBytes
+    const queuedMostBytes = most.queuedBytes
+    Object.assign(most, { buffersBytes: 0, queuedBytes: 0 })
+    return {
+      heldBytes: heapUsed + external,
+      buffersBytes: arrayBuffers,
+      peakBytes: process.resourceUsage().maxRSS * 1024,
+      buffersMostBytes,
+      queuedMostBytes,
+      descriptors: descriptors(),
+      timers: process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length,
+    }
   },
   turns: () => meter.take(),
   ping() {},
@@ -199,20 +255,45 @@ function watched(network: Network): Network {
   }
 }
 
+function descriptors(): number {
+  return process.platform === 'linux' ? readdirSync('/proc/self/fd').length : 0
+}
+
 const keyOf = (clientPort: number, serverPort: number) => `${clientPort} ${serverPort}`
 
 function watch(socket: Socket): void {
   const nowMs = nodeClock.monotonicMs()
-  const seen: Seen = { socket, openedAtMs: nowMs, lastDataAtMs: nowMs, closedAtMs: undefined }
+  const seen: Seen = {
+    socket,
+    openedAtMs: nowMs,
+    lastDataAtMs: nowMs,
+    closedAtMs: undefined,
+    isTaking: false,
+    takenBytes: 0,
+    isClosedByData: false,
+    queuedBytesMost: 0,
+  }
   incoming.set(keyOf(socket.remote.port, socket.local.port), seen)
-  const handle = socket.handle.bind(socket)
+  const { handle, write, destroy } = socket
+  socket.write = (bytes) => {
+    const mayGoOn = write.call(socket, bytes)
+    seen.queuedBytesMost = Math.max(seen.queuedBytesMost, socket.queuedBytes)
+    return mayGoOn
+  }
+  socket.destroy = () => {
+    seen.isClosedByData ||= seen.isTaking
+    destroy.call(socket)
+  }
   socket.handle = (events) =>
-    handle({
+    handle.call(socket, {
+      ...events,
       data(chunk) {
         seen.lastDataAtMs = nodeClock.monotonicMs()
+        seen.takenBytes += chunk.length
+        seen.isTaking = true
         events.data(chunk)
+        seen.isTaking = false
       },
-      drained: () => events.drained(),
       closed(error) {
         seen.closedAtMs = nodeClock.monotonicMs()
         seen.socket = undefined

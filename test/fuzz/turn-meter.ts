@@ -17,9 +17,14 @@ export class TurnMeter {
   #starved: { endMs: number; ms: number }[] = [] // since the last question, oldest first
   #wallMs = nodeClock.monotonicMs()
   #cpuMs = cpuMs()
+  readonly #timer = nodeClock.every(tickMs, () => this.#tick())
 
   constructor() {
-    nodeClock.every(tickMs, () => this.#tick()).unref()
+    this.#timer.unref()
+  }
+
+  stop(): void {
+    this.#timer.cancel()
   }
 
   /** The longest since the last question. */
