@@ -6,8 +6,9 @@ import {
   brokerSetColumn,
   brokerSetRef,
   deletionPolicy,
+  fitsAsName,
   fixedName,
-  nameInUse,
+  isNotReserved,
   nameOnBrokers,
   policies,
   readyColumns,
@@ -27,9 +28,6 @@ const reservedGroups = [
   'CID_SYS_RMQ_TRANS',
 ]
 const reservedPrefix = 'CID_RMQ_SYS_'
-
-/** CEL over the name that brokers will see. */
-const groupNameInUse = nameInUse('groupName')
 
 export const consumerGroupSpec = z
   .object({
@@ -139,11 +137,15 @@ export const consumerGroupDefinition: Definition = {
   status: consumerGroupStatus,
   rules: [
     {
-      rule: `!(${groupNameInUse} in [${reservedGroups.map((name) => `'${name}'`).join(', ')}]) && !${groupNameInUse}.startsWith('${reservedPrefix}')`,
+      rule: isNotReserved(
+        'groupName',
+        (name) =>
+          `${name} in [${reservedGroups.map((one) => `'${one}'`).join(', ')}] || ${name}.startsWith('${reservedPrefix}')`,
+      ),
       message: `groupName, by default the resource's name: RocketMQ keeps these for itself: ${reservedGroups.join(', ')}, ${reservedPrefix}*`,
     },
     {
-      rule: `${groupNameInUse}.matches('^[%|a-zA-Z0-9_-]{1,120}$')`,
+      rule: fitsAsName('groupName', 120),
       message: 'a group name has at most 120 of a-z, A-Z, 0-9, _, -, % and |: set spec.groupName',
     },
   ],

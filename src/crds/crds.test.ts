@@ -184,3 +184,18 @@ test('settings that the operator owns are settings of Apache or ours', () => {
 
   expect([...nameServerOwnedKeys, ...brokerOwnedKeys].filter((key) => !known.has(key))).toEqual([])
 })
+
+test.each([
+  ['Topic', 'topicName', 127],
+  ['ConsumerGroup', 'groupName', 120],
+])('the name of a %s is that on brokers, unless %s says another one', (kind, field, bytesMax) => {
+  const named = (name: string, spec = {}) => {
+    const { [field]: _given, ...rest } = sample(kind).spec
+    return problemsOf({ ...sample(kind), metadata: { name }, spec: { ...rest, ...spec } }).join('\n')
+  }
+
+  expect(named('a'.repeat(bytesMax))).toBe('')
+  expect(named('a'.repeat(bytesMax + 1))).toContain(`at most ${bytesMax}`)
+  expect(named('a.b')).toContain(`set spec.${field}`)
+  expect(named('a.b', { [field]: 'a_b' })).toBe('')
+})

@@ -57,9 +57,18 @@ export function fixedName(nameField: string): CelRule {
   return { rule: `${given('self')} == ${given('oldSelf')}`, message: `${nameField} cannot be changed` }
 }
 
-/** CEL over the name that brokers will see, in rules over the whole object. */
-export function nameInUse(nameField: string): string {
-  return `(has(self.spec.${nameField}) ? self.spec.${nameField} : self.metadata.name)`
+/**
+ * Where the resource's name is the one on brokers it must be one there, too; a name that is given has the rules of its field. The API
+ * server looks at these rules with each write, those of a status too: none searches a text that cannot be wrong.
+ */
+export function fitsAsName(nameField: string, bytesMax: number): string {
+  return `has(self.spec.${nameField}) || (size(self.metadata.name) <= ${bytesMax} && !self.metadata.name.contains('.'))`
+}
+
+/** No name of a resource is reserved on brokers: those have capital letters, _ or %. @param isReserved CEL over a name */
+export function isNotReserved(nameField: string, isReserved: (name: string) => string): string {
+  const given = `self.spec.${nameField}`
+  return `!has(${given}) || !(${isReserved(given)})`
 }
 
 export function statusOnBrokers(thing: string) {

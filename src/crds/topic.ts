@@ -6,8 +6,9 @@ import {
   brokerSetColumn,
   brokerSetRef,
   deletionPolicy,
+  fitsAsName,
   fixedName,
-  nameInUse,
+  isNotReserved,
   nameOnBrokers,
   policies,
   readyColumns,
@@ -25,9 +26,6 @@ const reservedTopics = [
   'CHECKPOINT_TOPIC',
 ]
 const reservedPrefixes = ['RMQ_SYS_', 'rmq_sys_', '%RETRY%', '%DLQ%']
-
-/** CEL over the name that the broker will see. */
-const topicNameInUse = nameInUse('topicName')
 
 const queueCount = z.int32().min(1).max(1024)
 
@@ -127,11 +125,15 @@ export const topicDefinition: Definition = {
   status: topicStatus,
   rules: [
     {
-      rule: `!(${topicNameInUse} in [${reservedTopics.map((name) => `'${name}'`).join(', ')}]) && !${topicNameInUse}.matches('^(${reservedPrefixes.join('|')})')`,
+      rule: isNotReserved(
+        'topicName',
+        (name) =>
+          `${name} in [${reservedTopics.map((one) => `'${one}'`).join(', ')}] || ${name}.matches('^(${reservedPrefixes.join('|')})')`,
+      ),
       message: `topicName, by default the resource's name: RocketMQ keeps these for itself: ${[...reservedTopics, ...reservedPrefixes.map((prefix) => `${prefix}*`)].join(', ')}`,
     },
     {
-      rule: `${topicNameInUse}.matches('^[%|a-zA-Z0-9_-]{1,127}$')`,
+      rule: fitsAsName('topicName', 127),
       message: 'a topic name has at most 127 of a-z, A-Z, 0-9, _, -, % and |: set spec.topicName',
     },
   ],
