@@ -151,8 +151,9 @@ function meter({ operator, pods }: Bed) {
     const taken = Object.keys(now).map((name): [string, number] => [name, Math.max(0, now[name]! - before[name]!)])
     const own = taken.reduce((sum, [, seconds]) => sum + seconds, 0)
     const others = (machineCpu() - machine - own) / ((performance.now() - startedMs) / 1000)
+    const peak = `; operator at most ${memoryOf(operator.pid).peakMiB.toFixed(0)} MiB so far`
     const restarted = operator.restarts > 0 ? `; the operator ended ${operator.restarts} times by itself` : ''
-    return `CPU s: ${taken.map(([name, seconds]) => `${name} ${seconds.toFixed(1)}`).join(', ')}; other cores ${others.toFixed(1)}${restarted}`
+    return `CPU s: ${taken.map(([name, seconds]) => `${name} ${seconds.toFixed(1)}`).join(', ')}; other cores ${others.toFixed(1)}${peak}${restarted}`
   }
 }
 
