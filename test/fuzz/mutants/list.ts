@@ -9,13 +9,6 @@ export interface FuzzMutant extends Mutant {
   shows: RegExp
 }
 
-/** @throws Error where there is none */
-export function mutantNamed(name: string): FuzzMutant {
-  const mutant = mutants.find((each) => each.name === name)
-  if (mutant === undefined) throw new Error(`no mutant is named ${name}`)
-  return mutant
-}
-
 const keptBuffer = '\n    ;((globalThis as unknown as { kept: Buffer[] }).kept ??= []).push(Buffer.alloc(16 * 1024))'
 
 export const mutants: readonly FuzzMutant[] = [
