@@ -6,16 +6,25 @@ export function hasFinalizer({ metadata }: KubeObject): boolean {
   return metadata.finalizers?.includes(finalizer) ?? false
 }
 
-/** Sets our finalizer on the object or takes it away. A version that has changed meanwhile is refused, and tried again. */
-export async function keepFinalizer(
+/**
+ * Sets our finalizer on the object or takes it away. A version that has changed meanwhile is refused, and tried again.
+ * @returns the object as it is now: what is written of it next must be of that version
+ */
+export async function keepFinalizer<T extends KubeObject>(
   type: ResourceType,
-  object: KubeObject,
+  object: T,
   isWanted: boolean,
   { client, signal }: Shell,
-): Promise<void> {
-  if (hasFinalizer(object) === isWanted) return
+): Promise<T> {
+  if (hasFinalizer(object) === isWanted) return object
   const { finalizers = [], resourceVersion } = object.metadata
   const others = finalizers.filter((name) => name !== finalizer)
   const patch = { metadata: { resourceVersion, finalizers: isWanted ? [...others, finalizer] : others } }
-  await client.merge(type, object.metadata, patch, signal)
+  const kept = await client.merge(type, object.metadata, patch, signal)
+  const metadata = {
+    ...object.metadata,
+    resourceVersion: kept.metadata.resourceVersion,
+    finalizers: patch.metadata.finalizers,
+  }
+  return { ...object, metadata }
 }

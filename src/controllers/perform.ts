@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { OperatingError } from '../base/errors.ts'
 import { annotation, type Condition } from '../crds/index.ts'
 import { controllerOf, isRefused, type KubeObject, mergePatch, type Note, type ResourceType } from '../kube/index.ts'
-import { conditionsOf, type Verdict } from './conditions.ts'
+import { conditionsOf, isOwn, type Verdict } from './conditions.ts'
 import { digest } from './pods.ts'
 import type { Shell } from './shell.ts'
 
@@ -89,16 +89,16 @@ export interface Report<Status> {
   notes: readonly Note[]
 }
 
-/** How often one status is written over what somebody else wrote meanwhile, until the work queue has to try again. */
+/** How often one status is written beside what others write meanwhile, until the work queue has to try again. */
 const writesMax = 3
 
 /**
  * Writes what differs of a status from the one that is there, then tells the events that led to it. Conditions of types that are
- * not ours stay.
- * @param options isExact: only where the object is still as it was read, for a status that must not be lost, or written over
- *   by who knows less
+ * not ours stay. A status that was made of an older one than is there now is refused: plans go by statuses.
+ * @param options isExact: only where the whole object is still as it was read, for a status that must not be lost, or written
+ *   over by who knows less
  * @returns the object as it is now, for the next write
- * @throws OperatingError KUBE_REFUSED, with isExact also 409: somebody was faster, and 404: it is gone
+ * @throws OperatingError KUBE_REFUSED, 409: the status is of an older one, and with isExact 404: it is gone
  */
 export async function writeStatus<Status extends { conditions?: Condition[] | undefined }>(
   type: ResourceType,
@@ -125,10 +125,16 @@ export async function writeStatus<Status extends { conditions?: Condition[] | un
       if (options.isExact) throw error
       if (isRefused(error, 404)) return object // deleted in the meantime: nobody is left to be told
       if (!isRefused(error, 409) || writes >= writesMax) throw error
+      before = await client.get<typeof object>(type, object.metadata.namespace ?? '', object.metadata.name, signal)
+      if (before?.metadata.uid !== uid || before === undefined) return object
+      if (!isDeepStrictEqual(ownPart(before.status), ownPart(object.status))) throw error
     }
-    before = await client.get<typeof object>(type, object.metadata.namespace ?? '', object.metadata.name, signal)
-    if (before?.metadata.uid !== uid || before === undefined) return object
   }
+}
+
+/** A status without what others say in it. */
+function ownPart(status: { conditions?: Condition[] | undefined } = {}) {
+  return { ...status, conditions: (status.conditions ?? []).filter(isOwn) }
 }
 
 /** A merge patch of one version: an apply would do the same, at twice the work for the API server. See docs/adr/0012. */

@@ -80,7 +80,7 @@ test('few rows are asked for alone, many have the table asked for', async () => 
 })
 
 test('of a table that is known to be large more rows are asked for alone', async () => {
-  const rows = new Map(Array.from({ length: 1000 }, (_, index) => [`topic-${index}`, index] as const))
+  const rows = new Map(Array.from({ length: 4000 }, (_, index) => [`topic-${index}`, index] as const))
   const { clock, asked, tables } = start(async () => rows)
   await tables.get('x')
   await clock.advance(1001)

@@ -7,8 +7,9 @@ const tablesMax = 1024
 const forgottenMs = 2_000
 /** Rows of a broker that are asked for alone within tableAgeMaxMs; more want the whole table. */
 const singlesMaxLeast = 8
-/** … or one of so many rows, where the table is known to be large: a question takes as long as about 50 rows of a table. */
-const rowsPerSingle = 50
+/** … or one of so many rows, where the table is known to be large: a question takes as long as about 50 rows of a table, and may be
+ *  in vain, where the table is asked for all the same. */
+const rowsPerSingle = 200
 
 interface Entry<T> {
   table: Promise<Map<string, T>>

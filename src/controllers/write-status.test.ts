@@ -67,6 +67,15 @@ test('a status that is there already is not written again', async () => {
   expect(topic()?.metadata.resourceVersion).toBe(resourceVersion)
 })
 
+test('one that was made of an older status than is there is refused: plans go by statuses', async () => {
+  await write(seen, { topicName: 'orders', owner: 'someone' })
+
+  const failure = await write(seen, { topicName: 'orders' }).catch((error) => error)
+
+  expect(isRefused(failure, 409)).toBe(true)
+  expect(topic()?.status?.owner).toBe('someone')
+})
+
 test('one that must be exact is not written over what came since', async () => {
   await write(seen, { topicName: 'orders' })
 

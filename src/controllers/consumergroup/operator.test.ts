@@ -46,6 +46,21 @@ test('is on every broker as the resource says, and follows it', async () => {
   expect(group()?.status?.brokers).toEqual({ desired: 2, synced: 2 })
 })
 
+test('what it made itself is its own, also where it was to have a finalizer first', async () => {
+  await createAll()
+  await cluster.create('consumergroups', 'late', {
+    brokerSetRef: { name: 'b' },
+    deletionPolicy: 'Delete',
+    adoptionPolicy: 'Never',
+  })
+  await cluster.eventually(() => conditionOf('Ready', 'late')?.status === 'True')
+
+  await cluster.remove('consumergroups', 'late')
+  await cluster.eventually(() => group('late') === undefined)
+
+  expect([...cluster.brokers.values()].map(({ groups }) => groups.has('late'))).toEqual([false, false])
+})
+
 test('every new broker, the first one too, has it before it registers', async () => {
   await createAll({ retry: { maxTimes: 5 } })
 

@@ -20,8 +20,8 @@ export const reconcileConsumerGroup: Reconcile<ConsumerGroup> = async (cached, s
       brokerAddrs.map((address) => admin.deleteGroup(address, groupName, cached.spec.deleteOffsets))
     return cleanUp(consumerGroups, cached, world.consumerGroups, deeds, words, shell)
   }
-  await keepFinalizer(consumerGroups, cached, cached.spec.deletionPolicy === 'Delete', shell)
-  const desired = isResetDue(cached) ? await readAgain(cached, shell) : cached
+  const kept = await keepFinalizer(consumerGroups, cached, cached.spec.deletionPolicy === 'Delete', shell)
+  const desired = isResetDue(kept) ? await readAgain(kept, shell) : kept
   if (!desired) return { recheckAfterMs: undefined }
   const ask = async (place: Place): Promise<ObservedBroker> => {
     const has = (await admin.groups(place.brokerAddr)).get(groupName)

@@ -13,17 +13,17 @@ import { mayBeOver, plan, reportOf, type Step, words } from './plan.ts'
 import { isPlacedOn } from './wanted.ts'
 
 /** One pass over a Topic: on every serving broker as wanted, or gone from all of them and from the NameServers. */
-export const reconcileTopic: Reconcile<Topic> = async (desired, shell) => {
+export const reconcileTopic: Reconcile<Topic> = async (cached, shell) => {
   const { admin, world } = shell
-  const topic = nameOnBrokers(desired)
-  if (desired.metadata.deletionTimestamp !== undefined) {
+  const topic = nameOnBrokers(cached)
+  if (cached.metadata.deletionTimestamp !== undefined) {
     const deeds = (brokerAddrs: readonly string[], brokerSet: BrokerSet) => [
       ...brokerAddrs.map((address) => admin.deleteTopic(address, topic)),
       ...namesrvAddrsOf(brokerSet, shell).map((address) => admin.deleteRoute(address, topic, clusterNameOf(brokerSet))),
     ]
-    return cleanUp(topics, desired, world.topics, deeds, words, shell)
+    return cleanUp(topics, cached, world.topics, deeds, words, shell)
   }
-  await keepFinalizer(topics, desired, desired.spec.deletionPolicy === 'Delete', shell)
+  const desired = await keepFinalizer(topics, cached, cached.spec.deletionPolicy === 'Delete', shell)
   const nowMs = shell.clock.now()
   const ask = async (place: Place, peerAddrs: readonly string[]): Promise<ObservedBroker> => {
     const has = await admin.topic(place.brokerAddr, topic)
