@@ -52,7 +52,7 @@ test.each([
   ])
 })
 
-test('the answer to a batch names all of its messages, and has no name of its own', () => {
+test('the answer to a batch names all of its messages; it need not have a name of its own', () => {
   const appended = [1, 4_294_967_296, 255].map((phyOffset, at) => ({
     phyOffset,
     queueOffset: 7 + at,

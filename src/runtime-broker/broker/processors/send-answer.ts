@@ -61,7 +61,7 @@ export class SendAnswer implements LateFrame {
 
   /**
    * @param code SUCCESS, or what says that something was not waited for
-   * @param uniqKey isPlainUniqKey; undefined: of a batch
+   * @param uniqKey isPlainUniqKey; undefined: of a batch without one
    * @param others of a batch, behind its first message
    */
   constructor(

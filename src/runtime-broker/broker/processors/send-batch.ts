@@ -17,6 +17,8 @@ export interface BatchEntry {
 /** Of an entry without body and properties: totalSize, magic, crc, flag, bodyLength (i32 each), propertiesLength (i16). */
 const entryBytesMin = 22
 const topicBytesMax = 127
+/** The answer names each message in up to 57 bytes, and must fit into a frame. */
+const entriesMax = 262_144
 
 /**
  * Takes the body of SEND_BATCH_MESSAGE apart: entries back to back, each
@@ -50,6 +52,7 @@ export function splitBatch(topic: string, batchProperties: string, bytes: Buffer
       tagsCode: ordinary?.tagsCode ?? tagsCodeOf(readProperty(properties, PropertyName.TAGS)),
       waitsForFlush: ordinary?.waitsForFlush ?? readProperty(properties, PropertyName.WAIT) !== 'false',
     })
+    if (entries.length > entriesMax) return illegal(`a batch of more than ${entriesMax} messages`)
     at = end
   }
   return entries

@@ -147,6 +147,16 @@ test('what a group that consumes in order sends as a retry goes to the dead lett
   expect((await broker.client.pull('%DLQ%ordered')).bodies).toEqual(['hello'])
 })
 
+test('a batch that is larger than a message may be is refused', async () => {
+  const body = Buffer.alloc(22 * 200_000) // of empty messages, each of them small enough
+  for (let at = 0; at < body.length; at += 22) body.writeInt32BE(22, at)
+
+  const sent = await broker.client.send('large-batches', { code: RequestCode.SEND_BATCH_MESSAGE, batch: true, body })
+
+  expect(sent).toMatchObject({ code: ResponseCode.MESSAGE_ILLEGAL, remark: expect.stringContaining('maxMessageSize') })
+  expect((await broker.client.pull('large-batches')).bodies).toEqual([])
+})
+
 function batchEntry(body: string, properties: string): Buffer {
   const entry = Buffer.alloc(22 + Buffer.byteLength(body) + Buffer.byteLength(properties))
   entry.writeInt32BE(entry.length, 0)

@@ -117,6 +117,11 @@ function storeBatch(
   broker: Broker,
   request: Request,
 ): Response | undefined {
+  const { maxMessageSize } = broker.settings
+  if (request.body.length > maxMessageSize) {
+    const remark = `the message is illegal: a batch of ${request.body.length} bytes, maxMessageSize is ${maxMessageSize}`
+    return refuse(ResponseCode.MESSAGE_ILLEGAL, remark)
+  }
   const queueId = queueToSend(header.queueId, topic, broker)
   const entries = splitBatch(header.topic, given, request.body)
   if (!Array.isArray(entries)) return entries
@@ -135,7 +140,7 @@ function storeBatch(
     message.waitsForFlush = commonWait === undefined ? waitsForFlush : commonWait !== 'false'
     return message
   })
-  const pending = new PendingSend(request, broker, topic, queueId, undefined)
+  const pending = new PendingSend(request, broker, topic, queueId, readProperty(given, PropertyName.UNIQ_KEY))
   const [first, ...others] = broker.store.appendBatch(messages, pending)
   pending.appended(first!, others)
   return undefined
@@ -227,7 +232,7 @@ class PendingSend implements AppendWaiter {
   readonly #broker: Broker
   readonly #topic: Topic
   readonly #queueId: number
-  readonly #uniqKey: string | undefined // of a single message
+  readonly #uniqKey: string | undefined // a batch need not have one
   #first: Appended | undefined
   #others: readonly Appended[] = noOthers
 
@@ -265,10 +270,12 @@ class PendingSend implements AppendWaiter {
     if (uniqKey === undefined || isPlainUniqKey(uniqKey)) {
       return new SendAnswer(this.#broker, opaque, code, this.#queueId, uniqKey, first, this.#others)
     }
+    const { storeHost } = this.#broker
+    const msgIds = [first, ...this.#others].map(({ phyOffset }) => offsetMsgIdOf(storeHost, phyOffset))
     const extFields = sendMessageResponse.encode({
       queueId: this.#queueId,
       transactionId: uniqKey,
-      msgId: offsetMsgIdOf(this.#broker.storeHost, first.phyOffset),
+      msgId: msgIds.join(','),
       queueOffset: first.queueOffset,
     })
     return responseFrame(opaque, code, JSON.stringify({ ...extFields, ...regionFields(this.#broker) }))
