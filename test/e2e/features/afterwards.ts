@@ -44,7 +44,11 @@ export const idleness: Case[] = [
         if (more.length === 0) return
         const changed = await changedSince(kube, more, started)
         seen.push(`${more.join(', ')} (${changed.map(({ text }) => text).join('; ') || 'nothing tells by whom'})`)
-        const isForeign = changed.length > 0 && changed.every(({ manager }) => !ourManager.test(manager))
+        // who deleted something is told by nothing
+        const isTold = more.every(
+          (write) => !write.includes(' DELETE') && changed.some(({ what }) => write.endsWith(` ${what}`)),
+        )
+        const isForeign = isTold && changed.every(({ manager }) => !ourManager.test(manager))
         check(isForeign, `no write but those of Kubernetes itself, saw ${seen.at(-1)}`)
       }
       check(false, `no write in one of ${windows} windows, saw ${seen.join('\n')}`)
@@ -91,7 +95,7 @@ function difference(before: Map<string, number>, after: Map<string, number>): st
 /** Who changed which objects of the resources that were written: what their managed fields tell. */
 async function changedSince(kube: Kubectl, written: string[], since: number) {
   const resources = new Set(written.map((text) => text.replace(/^.* /, '').replace(/\/.*$/, '')))
-  const changes: { manager: string; text: string }[] = []
+  const changes: { manager: string; what: string; text: string }[] = []
   for (const resource of resources) {
     const { items } = await kube.get(resource, '-A', '--show-managed-fields')
     for (const { metadata, reason } of items as Item[]) {
@@ -99,7 +103,7 @@ async function changedSince(kube: Kubectl, written: string[], since: number) {
         if (Date.parse(time) < since - 1_000) continue // whole seconds
         const what = [resource, subresource].filter(Boolean).join('/')
         const name = `${metadata.namespace ?? ''}/${metadata.name}`
-        changes.push({ manager, text: `${time} ${manager} ${operation} ${what} ${name} ${reason ?? ''}`.trim() })
+        changes.push({ manager, what, text: `${time} ${manager} ${operation} ${what} ${name} ${reason ?? ''}`.trim() })
       }
     }
   }
