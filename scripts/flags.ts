@@ -24,6 +24,13 @@ export function readFlags<const T extends Options>(file: string, options: T): Va
   }
 }
 
+/** A flag's whole number, at least min; what is none ends the tool with a line that names the flag and exit code 2. */
+export function wholeNumber(name: string, text: string, min = 1): number {
+  if (/^\d{1,9}$/.test(text) && Number(text) >= min) return Number(text)
+  console.error(`--${name} wants a whole number from ${min} on, got "${text}": --help tells the flags`)
+  process.exit(2)
+}
+
 function usageOf(file: string): string {
   const [, comment] = /^\/\*\*\n(.*?)\n \*\//s.exec(readFileSync(file, 'utf8'))!
   return comment!.replaceAll(/^ \* ?/gm, '')

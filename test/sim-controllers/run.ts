@@ -6,7 +6,7 @@
  * `--seeds 1 --first SEED`.
  */
 import { availableParallelism } from 'node:os'
-import { readFlags } from '../../scripts/flags.ts'
+import { readFlags, wholeNumber } from '../../scripts/flags.ts'
 import { findMutants } from '../sim/mutants/find.ts'
 import { plantNamed } from '../sim/mutants/plant.ts'
 import { runSeeds, serveSeeds } from '../sim/workers.ts'
@@ -24,12 +24,12 @@ const flags = readFlags(import.meta.filename, {
   worker: { type: 'boolean', default: false }, // takes seeds from its parent
 })
 const program = import.meta.filename
-const workers = Number(flags.workers)
+const workers = wholeNumber('workers', flags.workers)
 const seedsFrom = (count: number) => Array.from({ length: count }, (_, at) => Number(flags.first) + at)
 
 async function all(): Promise<number> {
   const startedMs = performance.now()
-  const seeds = seedsFrom(Number(flags.seeds ?? 20))
+  const seeds = seedsFrom(wholeNumber('seeds', flags.seeds ?? '20'))
   const sums = { crashes: 0, restarts: 0, removals: 0 }
   let failed = 0
   let done = 0
@@ -51,7 +51,7 @@ async function all(): Promise<number> {
 }
 
 async function allMutants(): Promise<number> {
-  const seeds = seedsFrom(Number(flags.seeds ?? mutantSeeds))
+  const seeds = seedsFrom(wholeNumber('seeds', flags.seeds ?? String(mutantSeeds)))
   const problemsOf = ({ violations }: Outcome) => violations
   const missed = await findMutants<Outcome>({ mutants, seeds, workers, program, problemsOf })
   console.log(`controllers: ${mutants.length - missed} passed, ${missed} failed`)

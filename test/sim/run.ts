@@ -7,7 +7,7 @@
  * Ends with `sim: N passed, M failed`.
  */
 import { availableParallelism } from 'node:os'
-import { readFlags } from '../../scripts/flags.ts'
+import { readFlags, wholeNumber } from '../../scripts/flags.ts'
 import { findMutants } from './mutants/find.ts'
 import { mutants } from './mutants/list.ts'
 import { plantNamed } from './mutants/plant.ts'
@@ -31,7 +31,7 @@ const flags = readFlags(import.meta.filename, {
   worker: { type: 'boolean', default: false }, // takes seeds from its parent
 })
 const program = import.meta.filename
-const workers = Number(flags.workers)
+const workers = wholeNumber('workers', flags.workers)
 
 function report({ seed, problems, lastLines, scenario }: Outcome): void {
   console.log(`\nseed ${seed} failed: ${JSON.stringify(scenario)}`)
@@ -50,7 +50,7 @@ const seedsFrom = (count: number) => Array.from({ length: count }, (_, at) => Nu
 
 async function all(): Promise<number> {
   const startedMs = performance.now()
-  const seeds = seedsFrom(Number(flags.seeds ?? 100))
+  const seeds = seedsFrom(wholeNumber('seeds', flags.seeds ?? '100'))
   let failed = 0
   let done = 0
   const args = flags.mutant === undefined ? [] : ['--mutant', flags.mutant]
@@ -68,7 +68,7 @@ async function all(): Promise<number> {
 }
 
 async function allMutants(): Promise<number> {
-  const seeds = seedsFrom(Number(flags.seeds ?? mutantSeeds))
+  const seeds = seedsFrom(wholeNumber('seeds', flags.seeds ?? String(mutantSeeds)))
   const problemsOf = ({ problems }: Outcome) => problems
   const missed = await findMutants<Outcome>({ mutants, seeds, workers, program, problemsOf })
   console.log(`sim: ${mutants.length - missed} passed, ${missed} failed`)
@@ -91,7 +91,7 @@ if (flags.worker) {
   const failed = flags.mutants
     ? await allMutants()
     : flags.seed !== undefined
-      ? await one(Number(flags.seed))
+      ? await one(wholeNumber('seed', flags.seed, 0))
       : await all()
   process.exitCode = failed > 0 ? 1 : 0
 }
