@@ -363,7 +363,7 @@ export function patchedBy(object: KubeObject, type: PatchType, patch: unknown): 
   return (type === 'strategic' ? strategicMerge(object, patch) : mergePatch(object, patch)) as KubeObject
 }
 
-export const crdCollection = 'apiextensions.k8s.io/customresourcedefinitions'
+const crdCollection = 'apiextensions.k8s.io/customresourcedefinitions'
 
 const propagationFinalizers = { Orphan: 'orphan', Foreground: 'foregroundDeletion', Background: undefined }
 

@@ -1,4 +1,4 @@
-import { isObject, type KubeObject, refusal, valueAt } from './object.ts'
+import { type KubeObject, refusal, valueAt } from './object.ts'
 
 export type Matches = (object: KubeObject) => boolean
 
@@ -41,24 +41,4 @@ export function parseFieldSelector(selector: string): Matches {
     return (object) => (String(valueAt(object, path.split('.')) ?? '') === value) === (operator !== '!=')
   })
   return (object) => tests.every((passes) => passes(object))
-}
-
-/** metav1.LabelSelector. An empty selector matches everything, a missing one nothing. */
-export function labelSelectorMatches(selector: unknown, labels: Record<string, string> = {}): boolean {
-  if (!isObject(selector)) return false
-  const equal = Object.entries(isObject(selector.matchLabels) ? selector.matchLabels : {})
-  if (!equal.every(([key, value]) => labels[key] === value)) return false
-  const expressions = Array.isArray(selector.matchExpressions) ? selector.matchExpressions : []
-  return expressions.every(({ key, operator, values = [] }) => {
-    switch (operator) {
-      case 'In':
-        return values.includes(labels[key])
-      case 'NotIn':
-        return !values.includes(labels[key])
-      case 'Exists':
-        return Object.hasOwn(labels, key)
-      default:
-        return !Object.hasOwn(labels, key)
-    }
-  })
 }

@@ -1,4 +1,3 @@
-import { writeJson } from '../json.ts'
 import { Fields } from './fields.ts'
 import { readSubscriptionData, type SubscriptionData } from './heartbeat.ts'
 
@@ -18,8 +17,4 @@ export function readCheckClientRequest(body: Buffer): CheckClientRequest {
       ? readSubscriptionData(fields.fields('subscriptionData').value)
       : undefined,
   }
-}
-
-export function writeCheckClientRequest(request: CheckClientRequest): string {
-  return writeJson(request)
 }

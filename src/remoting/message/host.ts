@@ -52,7 +52,7 @@ function ipv6Bytes(text: string): Uint8Array | undefined {
 }
 
 /** 4 bytes as `10.0.0.1`, 16 bytes as eight hexadecimal groups. */
-export function ipText(bytes: Uint8Array): string {
+function ipText(bytes: Uint8Array): string {
   if (bytes.length === 4) return bytes.join('.')
   const groups: string[] = []
   for (let at = 0; at < 16; at += 2) groups.push(((bytes[at]! << 8) | bytes[at + 1]!).toString(16))

@@ -49,7 +49,7 @@ export function isRetryTopic(topic: string): boolean {
   return topic.startsWith(retryPrefix)
 }
 
-export function isDeadLetterTopic(topic: string): boolean {
+function isDeadLetterTopic(topic: string): boolean {
   return topic.startsWith(deadLetterPrefix)
 }
 

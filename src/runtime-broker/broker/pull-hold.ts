@@ -12,7 +12,7 @@ export interface HeldPull {
 }
 
 /** Pulls held at the same time, of all queues. */
-export const holdCountMax = 200_000
+const holdCountMax = 200_000
 /** How often holds are checked for their deadline: a hold may last this much longer, as with Apache. */
 const scanPeriodMs = 5_000
 

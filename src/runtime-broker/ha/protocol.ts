@@ -9,7 +9,7 @@
  */
 import { readInt64, writeInt64 } from '../../remoting/message/index.ts'
 
-export const reportBytes = 8
+const reportBytes = 8
 export const headerBytes = 12
 
 export function encodeReport(maxOffset: number): Buffer {

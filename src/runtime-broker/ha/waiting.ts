@@ -2,7 +2,7 @@ import type { Clock, Timer } from '../../base/clock.ts'
 import type { AppendWaiter } from '../store/index.ts'
 
 /** Sends that wait for slaves at the same time; above it the oldest is told that its time is up. */
-export const waitingCountMax = 500_000
+const waitingCountMax = 500_000
 const compactAt = 65_536 // told ones that may stand before the oldest that waits
 
 type Status = 'ok' | 'flushTimeout'

@@ -17,7 +17,7 @@ import { ReadAhead } from './read-ahead.ts'
 import { Segments } from './segments.ts'
 
 /** Room for the appends of one turn; a turn that brings more is written in parts. */
-export const writeBatchBytesMax = 8 * 1024 * 1024
+const writeBatchBytesMax = 8 * 1024 * 1024
 const writeBatchBytesFirst = 256 * 1024
 /** What topic, properties and fixed fields may add to a body. Apache's maxMessageSize + 64 KiB. */
 const recordExtraBytesMax = 65_536
@@ -92,7 +92,7 @@ export class CommitLog {
     const size = encodeRecord(this.#batch, this.#batchBytes, fields, topic, queueOffset, phyOffset, storeTimestamp)
     if (size < 0 || size > this.#recordBytesMax) this.#refuse(fields, topic, size)
     if (this.#leftInSegment() < size + blankBytes) {
-      this.#endSegment()
+      this.endSegment()
       return mustWriteFirst
     }
     this.#batchBytes += size
@@ -130,7 +130,12 @@ export class CommitLog {
 
   /** Closes this segment: the next record begins the next one. */
   endSegment(): void {
-    this.#endSegment()
+    const left = this.#leftInSegment()
+    assert(left >= blankBytes, 'a segment always has room for its end mark')
+    this.#batch.writeInt32BE(left, this.#batchBytes)
+    this.#batch.writeInt32BE(RecordMagic.BLANK, this.#batchBytes + 4)
+    this.#batchBytes += blankBytes
+    this.#batchEndsSegment = true
   }
 
   /** Hands the batch to the operating system. @throws OperatingError FILE_FAILED; the batch is then still there */
@@ -263,15 +268,6 @@ export class CommitLog {
     this.#batch.copy(grown, 0, 0, this.#batchBytes)
     this.#batch = grown
     return true
-  }
-
-  #endSegment(): void {
-    const left = this.#leftInSegment()
-    assert(left >= blankBytes, 'a segment always has room for its end mark')
-    this.#batch.writeInt32BE(left, this.#batchBytes)
-    this.#batch.writeInt32BE(RecordMagic.BLANK, this.#batchBytes + 4)
-    this.#batchBytes += blankBytes
-    this.#batchEndsSegment = true
   }
 
   #refuse(fields: RecordFields, topic: Buffer, size: number): never {

@@ -30,7 +30,7 @@ export class Incomparable extends Error {
   override readonly name = 'Incomparable'
 }
 
-export const longMax = 2n ** 63n - 1n
+const longMax = 2n ** 63n - 1n
 const longMin = -(2n ** 63n)
 const intMax = 2 ** 31 - 1
 const intMin = -(2 ** 31)
