@@ -1,5 +1,6 @@
 import { promises as dns } from 'node:dns'
 import { expect, test } from '@jest/globals'
+import { eventually } from '../../base/testing/eventually.ts'
 import type { Pod, Service } from '../workloads/objects.ts'
 import { addressesOf } from './cluster-names.ts'
 import { answerTo, startDnsServer } from './dns-server.ts'
@@ -55,4 +56,19 @@ test("Node's resolver reads the server's answers", async () => {
 test('bytes that are no query get no answer', () => {
   for (const query of [Buffer.alloc(0), Buffer.alloc(12), Buffer.alloc(40, 0xff), Buffer.alloc(40, 63)])
     expect(answerTo(query, () => [])).toBeUndefined()
+})
+
+test('servers whose address is taken leave no sockets', async () => {
+  const sockets = () => process.getActiveResourcesInfo().filter((kind) => kind === 'UDPWrap').length
+  const port = 20_000 + (process.pid % 10_000)
+  const server = await startDnsServer('127.0.0.2', port, () => undefined)
+  const before = sockets() // one that just closed may be among them
+
+  for (let tries = 0; tries < 5; tries++) {
+    const second = startDnsServer('127.0.0.2', port, () => undefined)
+    await expect(second).rejects.toMatchObject({ code: 'LISTEN_FAILED' })
+  }
+  const left = eventually(() => expect(sockets()).toBeLessThanOrEqual(before), 2_000)
+
+  await left.finally(() => server.close())
 })

@@ -25,10 +25,15 @@ export async function startDnsServer(
     const answer = answerTo(query, resolve)
     if (answer !== undefined) socket.send(answer, from, address)
   })
-  await new Promise<void>((listening, failed) => {
-    socket.once('error', (cause) => failed(new OperatingError('LISTEN_FAILED', { host, port }, cause)))
-    socket.bind({ address: host, port, exclusive: true }, listening)
-  })
+  try {
+    await new Promise<void>((listening, failed) => {
+      socket.once('error', (cause) => failed(new OperatingError('LISTEN_FAILED', { host, port }, cause)))
+      socket.bind({ address: host, port, exclusive: true }, listening)
+    })
+  } catch (error) {
+    socket.close() // a bind that fails leaves it open, and a cluster tries many addresses
+    throw error
+  }
   return { close: () => new Promise((closed) => socket.close(closed)) }
 }
 
