@@ -186,14 +186,16 @@ export class Transactions {
     const { store, clock } = this.#parts
     const untilMs = clock.monotonicMs() + passMsMax
     while (!this.#isClosed && clock.monotonicMs() < untilMs) {
-      while (this.#isEnded(pass.halfOffset, pass)) pass.halfOffset++
+      // What is not flushed yet may have ended, too, where its producer did not wait for that: it is for a later pass.
+      const maxOffset = store.maxOffset(TopicName.TRANS_HALF, halfQueueId)
+      while (pass.halfOffset < maxOffset && this.#isEnded(pass.halfOffset, pass)) pass.halfOffset++
       const read = await store.read(TopicName.TRANS_HALF, halfQueueId, pass.halfOffset, {
         countMax: batchCountMax,
         bytesMax: batchBytesMax,
       })
       if (read.status !== 'found') {
-        if (read.nextBeginOffset === pass.halfOffset || read.maxOffset === 0) return
-        pass.halfOffset = read.nextBeginOffset // the log was trimmed, or the queue began anew
+        if (read.nextBeginOffset <= pass.halfOffset || read.maxOffset === 0) return
+        pass.halfOffset = read.nextBeginOffset // the log was trimmed
         continue
       }
       const put: Promise<void>[] = []
