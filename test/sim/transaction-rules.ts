@@ -21,13 +21,17 @@ export function* wrongTransactions(
     if (isSafe && !isEnded) {
       yield `the half message ${key}, acknowledged at ${half.atMs.toFixed(1)}, was neither committed nor given up`
     }
-    if (outcome !== 'COMMIT' || toldAtMs === undefined || endedAtMs === undefined) continue
-    const acknowledged = `the commit of ${key} was acknowledged at ${endedAtMs.toFixed(1)}, and it is`
-    const isCommitted = isEndSafe(scenario, transaction) || !faults.mayHaveLost(toldAtMs, endedAtMs)
-    if (isCommitted && places.length === 0) yield `${acknowledged} nowhere`
-    const mayBeTwo = scenario.transactionRetries > 0 || faults.mayHaveForgotten(toldAtMs, endedAtMs)
+    if (outcome !== 'COMMIT' || toldAtMs === undefined) continue
+    if (endedAtMs !== undefined && places.length === 0) {
+      const mustBeThere = isEndSafe(scenario, transaction) || !faults.mayHaveLost(toldAtMs, endedAtMs)
+      if (mustBeThere) yield `the commit of ${key} was acknowledged at ${endedAtMs.toFixed(1)}, and it is nowhere`
+    }
+    // Nobody knows when a master took an end that it did not acknowledge: it may have died since.
+    const mayBeTwo =
+      scenario.transactionRetries > 0 || faults.mayHaveForgotten(toldAtMs, endedAtMs ?? Number.POSITIVE_INFINITY)
     if (places.length > 1 && !mayBeTwo) {
-      yield `${acknowledged} at ${places.map(({ queueId, queueOffset }) => `${queueId}:${queueOffset}`).join(' ')}`
+      const where = places.map(({ queueId, queueOffset }) => `${queueId}:${queueOffset}`).join(' ')
+      yield `${key}, whose commit was told from ${toldAtMs.toFixed(1)} on, is there more than once: ${where}`
     }
   }
 }
