@@ -168,10 +168,4 @@ export const mutants: readonly Mutant[] = [
     find: 'await stored(store, givenUp(half, storeHost))',
     replaceBy: 'await Promise.resolve(storeHost)',
   },
-  {
-    name: 'each copy of a half message of an earlier run is committed',
-    file: 'src/runtime-broker/broker/transactions/transactions.ts',
-    find: 'if (!this.#hasJoined) {',
-    replaceBy: 'if (this.#isClosed) {',
-  },
 ]
