@@ -25,23 +25,21 @@ const nothing = Buffer.alloc(0)
  * them. Of decoders whose frames are done with once they were taken.
  */
 export class FrameRoom {
-  readonly #free: Buffer[] = []
+  readonly #free: Buffer[] = [] // each of reservedBytes
 
   /** A buffer of at least so many bytes. */
   take(bytes: number): Buffer {
-    const at = this.#free.findIndex(({ length }) => length >= bytes)
-    const [found] = at < 0 ? [] : this.#free.splice(at, 1)
-    return found ?? Buffer.allocUnsafeSlow(Math.max(bytes, reservedBytes))
+    if (bytes <= smallBytesMax || bytes > reservedBytes) return Buffer.allocUnsafe(bytes)
+    return this.#free.pop() ?? Buffer.allocUnsafeSlow(reservedBytes)
   }
 
+  /** Buffers of other sizes go their own way. */
   giveBack(buffer: Buffer): void {
-    const isWorthKeeping = buffer.length >= reservedBytes && buffer.length <= roomBytesMax
-    if (isWorthKeeping && this.#free.length < roomCountMax) this.#free.push(buffer)
+    if (buffer.length === reservedBytes && this.#free.length < freeRoomsMax) this.#free.push(buffer)
   }
 }
 
-const roomBytesMax = 256 * 1024
-const roomCountMax = 16
+const freeRoomsMax = 8
 
 /**
  * Cuts a TCP stream into frames: length | mark | header | body, all big-endian.
@@ -112,17 +110,14 @@ export class FrameDecoder {
       const source = this.#partialBytes >= lengthBytes ? this.#partial : chunk.subarray(start)
       const isLengthKnown = this.#partialBytes >= lengthBytes || (this.#partialBytes === 0 && bytes >= lengthBytes)
       const wanted = isLengthKnown ? this.#frameBytes(source, 0) : lengthBytes
-      const larger = this.#roomFor(Math.min(wanted, Math.max(bytes, 2 * this.#partial.length, reservedBytes)))
+      const room = Math.min(wanted, Math.max(bytes, 2 * this.#partial.length, reservedBytes))
+      const larger = this.#room?.take(room) ?? Buffer.allocUnsafe(room)
       this.#partial.copy(larger, 0, 0, this.#partialBytes)
       this.#room?.giveBack(this.#partial)
       this.#partial = larger
     }
     chunk.copy(this.#partial, this.#partialBytes, start, end)
     this.#partialBytes = bytes
-  }
-
-  #roomFor(bytes: number): Buffer {
-    return this.#room === undefined || bytes <= smallBytesMax ? Buffer.allocUnsafe(bytes) : this.#room.take(bytes)
   }
 
   /** The length of the whole frame that begins at a position. */

@@ -14,8 +14,8 @@ const peakBytesMax = 768 * mebibyte
 const buffersMostBytesMax = 512 * mebibyte
 /** What may wait for all peers together: from 128 MiB on each of them may only let one answer wait. */
 const queuedMostBytesMax = 320 * mebibyte
-/** What buffers may hold more when the servers are stopped than before they started. */
-const buffersKeptBytesMax = mebibyte
+/** What buffers may hold more when the servers are stopped than before they started: a third of it is the FrameRoom's. */
+const buffersKeptBytesMax = 1.5 * mebibyte
 const descriptorsMoreMax = 2
 /** Of connections and of requests, once all peers are gone: the servers speak to each other. */
 const liveMoreMax = 2

@@ -177,7 +177,7 @@ export const mutants: readonly FuzzMutant[] = [
     find: '    this.#connections.add(connection)\n',
     replaceBy: `    this.#connections.add(connection)${keptBuffer}\n`,
     by: 'gone',
-    attacks: 100,
+    attacks: 160,
     shows: /bytes of buffers are kept/,
   },
   {
