@@ -26,9 +26,10 @@ export function* wrongTransactions(
       const mustBeThere = isEndSafe(scenario, transaction) || !faults.mayHaveLost(toldAtMs, endedAtMs)
       if (mustBeThere) yield `the commit of ${key} was acknowledged at ${endedAtMs.toFixed(1)}, and it is nowhere`
     }
-    // Nobody knows when a master took an end that it did not acknowledge: it may have died since.
+    // A master knows nothing of the copies that an earlier run made of what ends now; and nobody knows when it took an end that
+    // it did not acknowledge: it may have died since.
     const mayBeTwo =
-      scenario.transactionRetries > 0 || faults.mayHaveForgotten(toldAtMs, endedAtMs ?? Number.POSITIVE_INFINITY)
+      scenario.transactionRetries > 0 || faults.mayHaveForgotten(sent.atMs, endedAtMs ?? Number.POSITIVE_INFINITY)
     if (places.length > 1 && !mayBeTwo) {
       const where = places.map(({ queueId, queueOffset }) => `${queueId}:${queueOffset}`).join(' ')
       yield `${key}, whose commit was told from ${toldAtMs.toFixed(1)} on, is there more than once: ${where}`

@@ -67,19 +67,6 @@ export const mutants: readonly Mutant[] = [
     replaceBy: '    if (++this.count === 3) return\n    this.storeTimestamp',
   },
   {
-    name: 'tables are written in place',
-    file: 'src/runtime-broker/broker/table-storage.ts',
-    find: 'files.writeText(',
-    replaceBy: `const replace = (path: string, text: string) => {
-      const file = files.open(path, 'either')
-      file.truncate(0)
-      file.write(Buffer.from(text), 0)
-      file.syncNow()
-      file.close()
-      }
-      replace(`,
-  },
-  {
     name: 'a table is renamed, and its directory not synced',
     file: 'test/sim/doors/disk.ts',
     find: "files.syncDirectory(path.slice(0, path.lastIndexOf('/')) || '/')",
