@@ -137,7 +137,7 @@ function ownPart(status: { conditions?: Condition[] | undefined } = {}) {
   return { ...status, conditions: (status.conditions ?? []).filter(isOwn) }
 }
 
-/** A merge patch of one version: an apply would do the same, at twice the work for the API server. See docs/adr/0012. */
+/** A merge patch of one version: an apply would do the same, at a quarter more work for the API server. See docs/adr/0012. */
 function patchStatus(
   type: ResourceType,
   { metadata }: KubeObject,

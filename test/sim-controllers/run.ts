@@ -25,7 +25,8 @@ const flags = readFlags(import.meta.filename, {
 })
 const program = import.meta.filename
 const workers = wholeNumber('workers', flags.workers)
-const seedsFrom = (count: number) => Array.from({ length: count }, (_, at) => Number(flags.first) + at)
+const firstSeed = wholeNumber('first', flags.first, 0)
+const seedsFrom = (count: number) => Array.from({ length: count }, (_, at) => firstSeed + at)
 
 async function all(): Promise<number> {
   const startedMs = performance.now()

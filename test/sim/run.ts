@@ -32,6 +32,7 @@ const flags = readFlags(import.meta.filename, {
 })
 const program = import.meta.filename
 const workers = wholeNumber('workers', flags.workers)
+const firstSeed = wholeNumber('from', flags.from, 0)
 
 function report({ seed, problems, lastLines, scenario }: Outcome): void {
   console.log(`\nseed ${seed} failed: ${JSON.stringify(scenario)}`)
@@ -46,7 +47,7 @@ function lineOf({ seed, problems, digest, simulatedMs, events, acked, ended, con
   return `seed ${seed} ${how}: ${what}, trace ${digest}`
 }
 
-const seedsFrom = (count: number) => Array.from({ length: count }, (_, at) => Number(flags.from) + at)
+const seedsFrom = (count: number) => Array.from({ length: count }, (_, at) => firstSeed + at)
 
 async function all(): Promise<number> {
   const startedMs = performance.now()
