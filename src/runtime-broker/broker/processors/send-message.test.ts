@@ -97,6 +97,17 @@ test('a batch is stored in one queue, each entry with the properties of the batc
   expect((await broker.client.pull('batches', { subscription: 'a' })).bodies).toEqual(['one'])
 })
 
+test('the name of a batch is in its answer, and no name of its messages', async () => {
+  const body = Buffer.concat([batchEntry('one', 'UNIQ_KEY\u0001M1'), batchEntry('two', 'UNIQ_KEY\u0001M2')])
+  const message = { code: RequestCode.SEND_BATCH_MESSAGE, batch: true, body }
+
+  const sent = await broker.client.send('named-batches', { ...message, properties: { UNIQ_KEY: 'B1' } })
+
+  expect(sent.extFields.transactionId).toBe('B1')
+  const { messages } = await broker.client.pull('named-batches')
+  expect(messages.map(({ properties }) => properties.get('UNIQ_KEY'))).toEqual(['M1', 'M2'])
+})
+
 test.each([
   ['cut short', batchEntry('one', '').subarray(0, 20)],
   ['a length too long', lengthened(batchEntry('one', ''))],
