@@ -1,5 +1,5 @@
 import { finalizer } from '../crds/index.ts'
-import type { KubeObject, ResourceType } from '../kube/index.ts'
+import { isRefused, type KubeObject, type ResourceType } from '../kube/index.ts'
 import type { Shell } from './shell.ts'
 
 export function hasFinalizer({ metadata }: KubeObject): boolean {
@@ -20,7 +20,10 @@ export async function keepFinalizer<T extends KubeObject>(
   const { finalizers = [], resourceVersion } = object.metadata
   const others = finalizers.filter((name) => name !== finalizer)
   const patch = { metadata: { resourceVersion, finalizers: isWanted ? [...others, finalizer] : others } }
-  const kept = await client.merge(type, object.metadata, patch, signal)
+  const kept = await client.merge(type, object.metadata, patch, signal).catch((error) => {
+    if (isWanted || !isRefused(error, 404)) throw error
+    return object // whoever removes a namespace or the definition may have taken it away first
+  })
   const metadata = {
     ...object.metadata,
     resourceVersion: kept.metadata.resourceVersion,

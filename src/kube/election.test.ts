@@ -58,6 +58,20 @@ test('a leader that cannot renew ends before another one begins', async () => {
   expect(lease()).toMatchObject({ holderIdentity: 'b', leaseTransitions: 1 })
 })
 
+test('one answer that never comes does not cost the lease', async () => {
+  const { clock, api, contend, lost } = start()
+  const first = contend('a')
+  await clock.advance(2_900)
+
+  api.silentFor.add('a')
+  await clock.advance(1_500) // the renewal at 4 s hangs
+  api.silentFor.delete('a')
+  await clock.advance(60_000)
+
+  expect(lost).toEqual([])
+  expect(first.election.isLeading).toBe(true)
+})
+
 test('a lease that was given back is taken at the next try', async () => {
   const { clock, contend, lease } = start()
   const first = contend('a')

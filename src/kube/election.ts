@@ -1,6 +1,6 @@
 import type { Timer } from '../base/clock.ts'
 import type { Doors } from '../base/doors.ts'
-import { messageOf } from '../base/errors.ts'
+import { messageOf, OperatingError } from '../base/errors.ts'
 import { isRefused, type KubeClient } from './client.ts'
 import { type KubeObject, leases } from './object.ts'
 
@@ -119,13 +119,21 @@ export class Election {
     signal.removeEventListener('abort', end)
   }
 
-  /** One try to take or renew the Lease. @returns whether it is held now. @throws the signal's reason */
+  /**
+   * One try to take or renew the Lease, in half the time that a leader has: one answer that never comes must not cost the Lease.
+   * @returns whether it is held now
+   * @throws the signal's reason
+   */
   async #try(signal: AbortSignal): Promise<boolean> {
     signal.throwIfAborted()
     const { clock, log } = this.#doors
-    const { namespace, name, identity, leaseMs } = this.#options
+    const { namespace, name, identity, leaseMs, renewMs } = this.#options
+    const late = new AbortController()
+    const what = 'a request for the Lease'
+    const deadline = clock.after(renewMs / 2, () => late.abort(new OperatingError('DEADLINE_EXCEEDED', { what })))
+    const until = AbortSignal.any([signal, late.signal])
     try {
-      const live = await this.#client.get<Lease>(leases, namespace, name, signal)
+      const live = await this.#client.get<Lease>(leases, namespace, name, until)
       this.#look(live)
       const spec = live?.spec ?? {}
       const isOurs = spec.holderIdentity === identity
@@ -138,13 +146,15 @@ export class Election {
           renewTime: now,
           ...(!isOurs && { acquireTime: now, leaseTransitions: (spec.leaseTransitions ?? 0) + (live ? 1 : 0) }),
         },
-        signal,
+        until,
       )
       return true
     } catch (error) {
       signal.throwIfAborted()
       if (!isRefused(error, 409)) log.warn({ lease: name, err: messageOf(error) }, 'lease not reached')
       return false
+    } finally {
+      deadline.cancel()
     }
   }
 

@@ -67,9 +67,10 @@ export const operatorFailures: Case[] = [
   },
 ]
 
-async function killOperator({ operator }: Stage): Promise<void> {
+async function killOperator({ operator, operatorLog }: Stage): Promise<void> {
   const before = await podUids(operator, 'app.kubernetes.io/name=rocketmq-operator')
   check(before.size > 0, 'there are pods of the operator')
+  operatorLog.forced(before.keys())
   await Promise.all([...before.keys()].map((pod) => operator.remove('pods', pod, { isForced: true })))
 }
 

@@ -6,8 +6,8 @@ import type { Kubectl } from './kubectl.ts'
 
 const lookMs = 1000
 
-/** Errors that a run causes on purpose: text of the line, and why it may be there. */
-const expected: [RegExp, string][] = []
+/** The last words of a pod that was removed by force, where its kubelet ends it late: its token goes with the object. */
+const lastWords = /the lease is lost: another operator may be at work/
 
 /** What every pod of the operator logs, from its first line on, also of those that are killed. */
 export class OperatorLog {
@@ -15,6 +15,7 @@ export class OperatorLog {
   readonly #folder: string
   readonly #following = new Map<string, ChildProcess>()
   readonly #timer: NodeJS.Timeout
+  readonly #forced = new Set<string>()
 
   constructor(kube: Kubectl, folder: string) {
     this.kube = kube
@@ -24,14 +25,20 @@ export class OperatorLog {
     this.#timer.unref()
   }
 
+  /** Says that pods are about to be removed by force. */
+  forced(pods: Iterable<string>): void {
+    for (const pod of pods) this.#forced.add(pod)
+  }
+
   /** Lines of level error that nothing of the run explains. */
   unexpected(): string[] {
-    return readdirSync(this.#folder).flatMap((name) =>
-      readFileSync(join(this.#folder, name), 'utf8')
+    return readdirSync(this.#folder).flatMap((name) => {
+      const isForced = [...this.#forced].some((pod) => name.startsWith(`${pod}-`))
+      return readFileSync(join(this.#folder, name), 'utf8')
         .split('\n')
-        .filter((line) => isError(line) && !expected.some(([text]) => text.test(line)))
-        .map((line) => `${name}: ${line}`),
-    )
+        .filter((line) => isError(line) && !(isForced && lastWords.test(line)))
+        .map((line) => `${name}: ${line}`)
+    })
   }
 
   /** How many pods were heard. */

@@ -8,7 +8,7 @@ export class Tally {
   readonly #wanted: RegExp
   readonly #startedMs = Date.now()
   readonly #slow: { name: string; seconds: number }[] = []
-  #failureCount = 0
+  readonly #failures: string[] = []
 
   constructor(wanted: RegExp) {
     this.#wanted = wanted
@@ -43,9 +43,10 @@ export class Tally {
         say(`  passed (${seconds.toFixed(1)} s): ${where}${name}`)
       } catch (error) {
         this.failed++
-        this.#failureCount++
-        say(`  FAILED: ${where}${name}\n${error instanceof Error ? error.message : error}`)
-        await diagnose(`failure-${this.#failureCount}`).catch((failure) => say(`  no diagnosis: ${failure}`))
+        const failure = `${where}${name}\n${error instanceof Error ? error.message : error}`
+        this.#failures.push(failure)
+        say(`  FAILED: ${failure}`)
+        await diagnose(`failure-${this.#failures.length}`).catch((trouble) => say(`  no diagnosis: ${trouble}`))
         if (!isBase) continue
         if (stage instanceof Scene) await stage.stopFlows()
         this.skip(wanted.slice(index + 1))
@@ -65,12 +66,15 @@ export class Tally {
   /** Something failed that no case was about. */
   failedOutside(error: unknown): void {
     this.failed++
-    say(`FAILED outside of the cases: ${error instanceof Error ? error.stack : error}`)
+    const failure = `outside of the cases: ${error instanceof Error ? error.stack : error}`
+    this.#failures.push(failure)
+    say(`FAILED ${failure}`)
   }
 
   tell(name: string): void {
     const slowest = this.#slow.sort((a, b) => b.seconds - a.seconds).slice(0, 5)
     for (const { name: slow, seconds } of slowest) say(`  ${seconds.toFixed(1)} s: ${slow}`)
+    for (const failure of this.#failures) say(`  FAILED: ${failure}`) // again: it stands far above, if anybody kept that
     say(`done in ${((Date.now() - this.#startedMs) / 1000).toFixed(0)} s`)
     console.log(`${name}: ${this.passed} passed, ${this.failed} failed`)
   }
