@@ -6,7 +6,7 @@
  * of them: CPU time, longest turn, and how long a lookup that comes at any moment waits for the turn under way.
  */
 import { crc32 } from 'node:zlib'
-import { readFlags } from '../scripts/flags.ts'
+import { readFlags, wholeNumber } from '../scripts/flags.ts'
 import { peekDataVersion, registrationReader, writeRegisterBrokerBody } from '../src/remoting/body/register-broker.ts'
 import { writeTopicRouteData } from '../src/remoting/body/route.ts'
 import { topicConfig } from '../src/remoting/body/topic-config.ts'
@@ -20,9 +20,9 @@ const flags = readFlags(import.meta.filename, {
   topics: { type: 'string', default: '10000' },
   period: { type: 'string', default: '30' },
 })
-const brokers = Number(flags.brokers)
-const topics = Number(flags.topics)
-const periodMs = Number(flags.period) * 1000
+const brokers = wholeNumber('brokers', flags.brokers)
+const topics = wholeNumber('topics', flags.topics)
+const periodMs = wholeNumber('period', flags.period) * 1000
 const chunkBytes = 64 * 1024 // what a socket gives in one turn
 const link = { close: () => {} }
 const head = { code: 103, language: 'JAVA', version: ourVersion, opaque: 1, flag: 0, remark: undefined, extFields: {} }

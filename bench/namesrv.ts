@@ -11,7 +11,7 @@ import { cpus, release } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { readFlags } from '../scripts/flags.ts'
+import { readFlags, wholeNumber } from '../scripts/flags.ts'
 import { apachePeer, ourPeer, type Peer, projectDir, startCluster } from '../test/peers/cluster.ts'
 import type { BrokersTask, Figures, Heartbeat, Layout, LookupsTask } from './namesrv-load.ts'
 
@@ -25,11 +25,11 @@ const flags = readFlags(import.meta.filename, {
   layout: { type: 'string', default: '' },
   quick: { type: 'boolean', default: false },
 })
-const brokers = Number(flags.brokers ?? (flags.quick ? 10 : 100))
-const topics = Number(flags.topics ?? (flags.quick ? 1000 : 10_000))
-const seconds = Number(flags.seconds ?? (flags.quick ? 2 : 30))
-const periodSeconds = Number(flags.period)
-const lookupsPerSecond = Number(flags.lookups)
+const brokers = wholeNumber('brokers', flags.brokers ?? (flags.quick ? '10' : '100'))
+const topics = wholeNumber('topics', flags.topics ?? (flags.quick ? '1000' : '10000'))
+const seconds = wholeNumber('seconds', flags.seconds ?? (flags.quick ? '2' : '30'))
+const periodSeconds = wholeNumber('period', flags.period)
+const lookupsPerSecond = wholeNumber('lookups', flags.lookups)
 const idleSeconds = Math.min(seconds, 10)
 
 const workDir = join(projectDir, '.work/bench-namesrv')

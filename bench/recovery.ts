@@ -10,7 +10,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { readFlags } from '../scripts/flags.ts'
+import { readFlags, wholeNumber } from '../scripts/flags.ts'
 import { createLog, nodeDoors } from '../src/base/node/index.ts'
 import { Admin, Producer } from '../src/client/index.ts'
 import { topicConfig } from '../src/remoting/body/topic-config.ts'
@@ -32,8 +32,8 @@ const flags = readFlags(import.meta.filename, {
   only: { type: 'string', default: '' },
   fill: { type: 'boolean', default: false },
 })
-const logBytes = Number(flags.gib) * 2 ** 30
-const topicCount = Number(flags.topics)
+const logBytes = wholeNumber('gib', flags.gib) * 2 ** 30
+const topicCount = wholeNumber('topics', flags.topics)
 const workDir = join(projectDir, '.work/recovery')
 const topic = 'RecoveryTest'
 const bodyBytes = 1024

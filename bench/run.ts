@@ -11,7 +11,7 @@ import { cpus, release, totalmem } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { readFlags } from '../scripts/flags.ts'
+import { readFlags, wholeNumber } from '../scripts/flags.ts'
 import { apachePeer, type Cluster, ourPeer, type Peer, projectDir, startCluster } from '../test/peers/cluster.ts'
 import { type Group, startGroup } from '../test/peers/group.ts'
 import { LoadClient, type LoadResult, prepareLoadClient } from './load-client.ts'
@@ -27,9 +27,9 @@ const flags = readFlags(import.meta.filename, {
   quick: { type: 'boolean', default: false },
   against: { type: 'string' },
 })
-const rounds = Number(flags.rounds ?? (flags.quick ? 1 : 3))
-const seconds = Number(flags.seconds ?? (flags.quick ? 2 : 10))
-const heatSeconds = Number(flags.heat ?? (flags.quick ? 4 : 45))
+const rounds = wholeNumber('rounds', flags.rounds ?? (flags.quick ? '1' : '3'))
+const seconds = wholeNumber('seconds', flags.seconds ?? (flags.quick ? '2' : '10'))
+const heatSeconds = wholeNumber('heat', flags.heat ?? (flags.quick ? '4' : '45'))
 const firstWarmupSeconds = flags.quick ? 1 : 15 // until a client's code for a scenario is compiled
 const warmupSeconds = flags.quick ? 1 : 4
 const idleSeconds = flags.quick ? 3 : 20

@@ -11,7 +11,7 @@ import { cpus, release, totalmem } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { readFlags } from '../../scripts/flags.ts'
+import { readFlags, wholeNumber } from '../../scripts/flags.ts'
 import { silentLog } from '../../src/base/log.ts'
 import { createHttpClient, nodeClock, nodeDoors, nodeRandom } from '../../src/base/node/index.ts'
 import { type BrokerSet, brokerSets, nameServers, type Topic, topics } from '../../src/controllers/resources.ts'
@@ -30,9 +30,11 @@ const flags = readFlags(import.meta.filename, {
   quick: { type: 'boolean', default: false },
   prof: { type: 'boolean', default: false },
 })
-const bursts = (flags.topics ?? (flags.quick ? '200' : '2000,10000')).split(',').map(Number)
-const singles = Number(flags.single ?? (flags.quick ? 20 : 300))
-const clusters = Number(flags.clusters ?? (flags.quick ? 3 : 100))
+const bursts = (flags.topics ?? (flags.quick ? '200' : '2000,10000'))
+  .split(',')
+  .map((text) => wholeNumber('topics', text))
+const singles = wholeNumber('single', flags.single ?? (flags.quick ? '20' : '300'))
+const clusters = wholeNumber('clusters', flags.clusters ?? (flags.quick ? '3' : '100'))
 const manyTopics = bursts.at(-1)!
 const idleSeconds = flags.quick ? 10 : 60
 const settleMs = flags.quick ? 3_000 : 30_000

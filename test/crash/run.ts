@@ -5,7 +5,7 @@
  */
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { readFlags } from '../../scripts/flags.ts'
+import { readFlags, wholeNumber } from '../../scripts/flags.ts'
 import { projectDir } from '../peers/cluster.ts'
 import { fillDisk } from './disk-full.ts'
 import { killUnderLoad } from './kill.ts'
@@ -17,7 +17,7 @@ const flags = readFlags(import.meta.filename, {
   kills: { type: 'string', default: '50' },
   only: { type: 'string', default: '' },
 })
-const kills = Number(flags.kills)
+const kills = wholeNumber('kills', flags.kills)
 const workDir = join(projectDir, '.work/crash')
 
 const rare = Math.ceil(kills / 5) // the same with the other flush

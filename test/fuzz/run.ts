@@ -7,7 +7,7 @@
  * answer and no other one, what broke a rule was closed at once and what was unfinished in time, the good clients never waited
  * for long, the log stayed short, and nothing was left: no connection, no timer, no file, and no memory beyond a limit.
  */
-import { readFlags } from '../../scripts/flags.ts'
+import { readFlags, wholeNumber } from '../../scripts/flags.ts'
 import { deckOf } from './deck.ts'
 import { type Plan, runSeed } from './seed.ts'
 import { Servers } from './servers.ts'
@@ -34,11 +34,10 @@ if (flags.mutants) {
   const missed = await (await import('./mutants/run.ts')).findMutants(flags.only)
   process.exit(missed > 0 ? 1 : 0)
 }
-const [seedCount, firstSeed, attacks, parallel] = [flags.seeds, flags.seed, flags.attacks, flags.parallel].map(
-  Number,
-) as [number, number, number, number]
-if (![seedCount, firstSeed, attacks, parallel].every((value) => Number.isInteger(value) && value >= 0))
-  throw new Error('whole numbers are wanted')
+const seedCount = wholeNumber('seeds', flags.seeds)
+const firstSeed = wholeNumber('seed', flags.seed, 0)
+const attacks = wholeNumber('attacks', flags.attacks)
+const parallel = wholeNumber('parallel', flags.parallel)
 
 const plan: Plan = { deck: deckOf(flags.only), attacks, parallel }
 let failed = 0

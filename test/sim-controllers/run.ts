@@ -1,9 +1,9 @@
 /**
  * Controllers under seeds; or shows that it finds bugs that are planted.
- *   npm run sim:controllers -- [--seeds N] [--first SEED] [--workers N] [--mutant NAME]
+ *   npm run sim:controllers -- [--seeds N] [--from SEED] [--workers N] [--mutant NAME]
  *   npm run sim:controllers -- --mutants [--seeds N]
  * Ends with `controllers: N passed, M failed`; a seed that failed is printed with its story, and is the same story again with
- * `--seeds 1 --first SEED`.
+ * `--seeds 1 --from SEED`.
  */
 import { availableParallelism } from 'node:os'
 import { readFlags, wholeNumber } from '../../scripts/flags.ts'
@@ -17,7 +17,7 @@ const mutantSeeds = 200
 
 const flags = readFlags(import.meta.filename, {
   seeds: { type: 'string' },
-  first: { type: 'string', default: '1' },
+  from: { type: 'string', default: '1' },
   workers: { type: 'string', default: String(availableParallelism()) },
   mutants: { type: 'boolean', default: false },
   mutant: { type: 'string' }, // plants this one
@@ -25,7 +25,7 @@ const flags = readFlags(import.meta.filename, {
 })
 const program = import.meta.filename
 const workers = wholeNumber('workers', flags.workers)
-const firstSeed = wholeNumber('first', flags.first, 0)
+const firstSeed = wholeNumber('from', flags.from, 0)
 const seedsFrom = (count: number) => Array.from({ length: count }, (_, at) => firstSeed + at)
 
 async function all(): Promise<number> {
