@@ -12,7 +12,10 @@ export interface Socket {
    * error where there was one. An owner that borrows has a chunk until data returns, then other bytes may take its place.
    */
   handle(events: { data(chunk: Buffer): void; drained(): void; closed(error?: Error): void; borrows?: boolean }): void
-  /** Queues bytes; false: more than the high-water mark waits, write on after `drained`. Nothing happens when closed. */
+  /**
+   * Queues bytes; false: more than the high-water mark waits, write on after `drained`. Nothing happens when closed. bytes must not
+   * change until they are taken; they are where queuedBytes is 0 afterwards.
+   */
   write(bytes: Uint8Array): boolean
   /** Bytes queued and not yet taken by the operating system. */
   readonly queuedBytes: number

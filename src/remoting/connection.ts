@@ -8,9 +8,10 @@ import { formatAddress } from './address.ts'
 import { Calls } from './calls.ts'
 import { FrameFlag, ourLanguage, ResponseCode } from './codes.ts'
 import { type Command, type CommandContent, isResponse } from './command.ts'
-import { FrameDecoder, FrameRoom, frameParts, joinedBytesMax, type LateFrame } from './frame.ts'
+import { FrameDecoder, frameParts, type LateFrame } from './frame.ts'
 import { jsonHeader } from './json-header.ts'
 import { type Handler, Request } from './request.ts'
+import { SpareBuffers } from './spare-buffers.ts'
 import { ourVersion } from './version.ts'
 
 /** A connection to a peer, as processors see it. */
@@ -128,7 +129,7 @@ export class RemotingConnection implements Connection {
     this.#warnings = warnings
     this.#limits = limits
     this.#handle = handle
-    this.#decoder = new FrameDecoder(limits.frameBytesMax, side === 'server' ? borrowedRoom : undefined)
+    this.#decoder = new FrameDecoder(limits.frameBytesMax, side === 'server' ? requestBuffers : undefined)
     this.#side = side
     this.#moved = moved ?? (() => {})
     this.#silentCloseHint = silentCloseHint
@@ -329,15 +330,17 @@ export class RemotingConnection implements Connection {
     }
   }
 
-  /** Neighbours that are small leave in one write. */
+  /** Neighbours leave in one write, but for those that are large. */
   #writeJoined(frames: readonly (Buffer | LateFrame)[]): void {
     for (let from = 0; from < frames.length; ) {
       let bytesMax = 0
       let to = from
       for (; to < frames.length; to++) {
         const frame = frames[to]!
-        if (Buffer.isBuffer(frame) && frame.length > joinedBytesMax) break
-        bytesMax += bytesMaxOf(frame)
+        const more = bytesMaxOf(frame)
+        if (Buffer.isBuffer(frame) && more > copiedBytesMax) break
+        if (to > from && bytesMax + more > outgoingBytes) break
+        bytesMax += more
       }
       const first = frames[from]!
       if (to > from + 1 || !Buffer.isBuffer(first)) this.#writeShared(outgoing.join(frames, from, to, bytesMax))
@@ -348,12 +351,15 @@ export class RemotingConnection implements Connection {
 
   /** A few bytes that wait would keep the whole chunk they lie in, of which nobody takes count: those that will wait move out. */
   #writeShared(bytes: Buffer): void {
-    if (this.#socket.queuedBytes === 0) this.#write(bytes)
-    else {
+    if (this.#socket.queuedBytes === 0) {
+      this.#write(bytes)
+      if (this.#socket.queuedBytes > 0) return
+    } else {
       const own = Buffer.allocUnsafeSlow(bytes.length)
       own.set(bytes)
       this.#write(own)
     }
+    outgoing.takeBack(bytes)
   }
 
   #write(bytes: Buffer): void {
@@ -406,11 +412,13 @@ function bytesMaxOf(frame: Buffer | LateFrame): number {
   return Buffer.isBuffer(frame) ? frame.length : frame.bytesMax
 }
 
-const outgoingBytes = 64 * 1024
+const outgoingBytes = 256 * 1024
+/** A write more, and a peer that is woken once more, cost what copying so much does. An answer to a pull is mostly shorter. */
+const copiedBytesMax = 64 * 1024
 
 /**
- * Joins frames that leave together. One chunk serves many writes, one behind the other, and no byte of it is written twice: a
- * socket may not have sent the ones before.
+ * Joins frames that leave together. One chunk serves many writes; what waits to be sent stays in it, and others follow behind. A
+ * fresh chunk for each write would have the garbage collector at work all the time.
  */
 class Outgoing {
   #chunk = Buffer.alloc(0)
@@ -431,6 +439,11 @@ class Outgoing {
     return this.#chunk.subarray(start, this.#used)
   }
 
+  /** What was joined last is sent, or was copied: its room is free again. */
+  takeBack({ buffer, byteOffset }: Buffer): void {
+    if (buffer === this.#chunk.buffer) this.#used = byteOffset - this.#chunk.byteOffset
+  }
+
   #writeAll(frames: readonly (Buffer | LateFrame)[], from: number, to: number, into: Buffer, start: number): number {
     let at = start
     for (let index = from; index < to; index++) {
@@ -445,7 +458,7 @@ class Outgoing {
 }
 
 const outgoing = new Outgoing() // of all connections of the process
-const borrowedRoom = new FrameRoom() // of all servers: what a request holds is borrowed
+const requestBuffers = new SpareBuffers(8) // of all servers: what a request holds is borrowed
 
 function requestParts({ code, extFields, body }: CommandContent, opaque: number, flag: number): Buffer[] {
   const header = { code, flag, opaque, language: ourLanguage, version: ourVersion, remark: undefined }

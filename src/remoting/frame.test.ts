@@ -7,13 +7,13 @@ import {
   encodeCommand,
   encodeRocketmqCommand,
   FrameDecoder,
-  FrameRoom,
   frameBytesMax,
   frameParts,
   joinedBytesMax,
   responseFrame,
   responseHeader,
 } from './frame.ts'
+import { SpareBuffers } from './spare-buffers.ts'
 
 const anyText = fc.string({ unit: 'binary', maxLength: 40 })
 const anyCommand = fc.record<Command>({
@@ -69,16 +69,16 @@ test('what is encoded is decoded, in both serialisations', () => {
   )
 })
 
-test('decoders that share a room do not disturb each other', () => {
+test('decoders that share spare buffers do not disturb each other', () => {
   const bodies = fc.array(fc.integer({ min: 0, max: 200_000 }), { minLength: 1, maxLength: 4 })
   fc.assert(
     fc.property(
       fc.array(bodies, { minLength: 2, maxLength: 4 }),
       fc.integer({ min: 1, max: 70_000 }),
       (peers, step) => {
-        const room = new FrameRoom()
+        const spare = new SpareBuffers(8)
         const streams = peers.map((sizes, peer) => ({
-          decoder: new FrameDecoder(undefined, room),
+          decoder: new FrameDecoder(undefined, spare),
           bytes: Buffer.concat(sizes.map((size) => frameOf('{"code":1,"opaque":1}', String(peer).repeat(size)))),
           bodies: [] as string[],
         }))
@@ -97,8 +97,8 @@ test('decoders that share a room do not disturb each other', () => {
 })
 
 test('the bytes of a frame that came in pieces are used again', () => {
-  const room = new FrameRoom()
-  const decoder = new FrameDecoder(undefined, room)
+  const spare = new SpareBuffers(8)
+  const decoder = new FrameDecoder(undefined, spare)
   const frame = frameOf('{"code":1,"opaque":1}', 'x'.repeat(40_000))
   const memories = new Set<ArrayBufferLike>()
   for (let count = 0; count < 10; count++) {

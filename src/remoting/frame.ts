@@ -3,6 +3,7 @@ import { FrameFlag, ourLanguage } from './codes.ts'
 import type { Command } from './command.ts'
 import { decodeJsonHeader, jsonHeader } from './json-header.ts'
 import { decodeBinaryHeader, encodeBinaryHeader } from './rocketmq-header.ts'
+import { type SpareBuffers, spareBufferBytes } from './spare-buffers.ts'
 import { ourVersion } from './version.ts'
 
 /** Apache's com.rocketmq.remoting.frameMaxLength; a peer that gets more closes the connection. */
@@ -12,34 +13,10 @@ const lengthBytes = 4 // the length field, which does not count itself
 const markBytes = 4 // serialisation type and header length
 const jsonType = 0
 const rocketmqType = 1
-/** What of a large frame is reserved before its bytes are there. */
-const reservedBytes = 64 * 1024
-const smallBytesMax = 4 * 1024
 /** Smaller bodies and frames are copied together: one buffer costs less than one more write. */
 export const joinedBytesMax = 16 * 1024
 
 const nothing = Buffer.alloc(0)
-
-/**
- * Buffers in which frames that come in pieces grow together, used again: V8 takes count of fresh ones, and collects garbage for
- * them. Of decoders whose frames are done with once they were taken.
- */
-export class FrameRoom {
-  readonly #free: Buffer[] = [] // each of reservedBytes
-
-  /** A buffer of at least so many bytes. */
-  take(bytes: number): Buffer {
-    if (bytes <= smallBytesMax || bytes > reservedBytes) return Buffer.allocUnsafe(bytes)
-    return this.#free.pop() ?? Buffer.allocUnsafeSlow(reservedBytes)
-  }
-
-  /** Buffers of other sizes go their own way. */
-  giveBack(buffer: Buffer): void {
-    if (buffer.length === reservedBytes && this.#free.length < freeRoomsMax) this.#free.push(buffer)
-  }
-}
-
-const freeRoomsMax = 8
 
 /**
  * Cuts a TCP stream into frames: length | mark | header | body, all big-endian.
@@ -52,14 +29,14 @@ const freeRoomsMax = 8
  */
 export class FrameDecoder {
   readonly #bytesMax: number
-  readonly #room: FrameRoom | undefined
+  readonly #spare: SpareBuffers | undefined
   #partial: Buffer = nothing // the frame under way, valid up to #partialBytes
   #partialBytes = 0
 
-  /** @param room where frames are done with once take returned; without one each has bytes of its own */
-  constructor(bytesMax = frameBytesMax, room?: FrameRoom) {
+  /** @param spare where frames that come in pieces grow together; they are done with once take returned. Without them each has bytes of its own */
+  constructor(bytesMax = frameBytesMax, spare?: SpareBuffers) {
     this.#bytesMax = bytesMax
-    this.#room = room
+    this.#spare = spare
   }
 
   /** Bytes that are here of the frame under way; 0 between two frames. */
@@ -100,7 +77,7 @@ export class FrameDecoder {
     this.#partial = nothing
     this.#partialBytes = 0
     take(decodeFrame(frame, lengthBytes, bytes))
-    this.#room?.giveBack(frame)
+    this.#spare?.giveBack(frame)
     return end
   }
 
@@ -110,10 +87,10 @@ export class FrameDecoder {
       const source = this.#partialBytes >= lengthBytes ? this.#partial : chunk.subarray(start)
       const isLengthKnown = this.#partialBytes >= lengthBytes || (this.#partialBytes === 0 && bytes >= lengthBytes)
       const wanted = isLengthKnown ? this.#frameBytes(source, 0) : lengthBytes
-      const room = Math.min(wanted, Math.max(bytes, 2 * this.#partial.length, reservedBytes))
-      const larger = this.#room?.take(room) ?? Buffer.allocUnsafe(room)
+      const room = Math.min(wanted, Math.max(bytes, 2 * this.#partial.length, spareBufferBytes))
+      const larger = this.#spare?.take(room) ?? Buffer.allocUnsafe(room)
       this.#partial.copy(larger, 0, 0, this.#partialBytes)
-      this.#room?.giveBack(this.#partial)
+      this.#spare?.giveBack(this.#partial)
       this.#partial = larger
     }
     chunk.copy(this.#partial, this.#partialBytes, start, end)
@@ -190,6 +167,33 @@ export interface LateFrame {
   /** @returns where it ends */
   writeTo(into: Buffer, start: number): number
 }
+
+/** A frame whose body lies in a spare buffer: it leaves as a copy, then the buffer is free again. */
+export class SpareBodyFrame implements LateFrame {
+  readonly bytesMax: number
+  readonly #header: string
+  readonly #body: Buffer
+  readonly #spare: SpareBuffers
+
+  /** @param header JSON text */
+  constructor(header: string, body: Buffer, spare: SpareBuffers) {
+    this.bytesMax = framePrefixBytes + utf8BytesPerCharMax * header.length + body.length
+    this.#header = header
+    this.#body = body
+    this.#spare = spare
+  }
+
+  writeTo(into: Buffer, start: number): number {
+    const headerAt = start + framePrefixBytes
+    const bodyAt = headerAt + into.write(this.#header, headerAt)
+    writePrefix(into, jsonType, bodyAt - headerAt, this.#body.length, start)
+    const end = bodyAt + this.#body.copy(into, bodyAt)
+    this.#spare.giveBack(this.#body)
+    return end
+  }
+}
+
+const utf8BytesPerCharMax = 3
 
 /** What stands before the header of a frame. */
 export const framePrefixBytes = lengthBytes + markBytes

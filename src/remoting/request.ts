@@ -3,7 +3,8 @@ import { isOperatingError } from '../base/errors.ts'
 import { ResponseCode } from './codes.ts'
 import { type Command, isOneway } from './command.ts'
 import type { Connection } from './connection.ts'
-import { frameParts, type LateFrame, responseHeader } from './frame.ts'
+import { frameParts, type LateFrame, responseHeader, SpareBodyFrame } from './frame.ts'
+import { type SpareBuffers, spareBufferBytes } from './spare-buffers.ts'
 
 export interface Response {
   code: number // of ResponseCode
@@ -11,6 +12,8 @@ export interface Response {
   extFields?: Record<string, string> | undefined
   /** Large ones are written as they are, without a copy: they must not change afterwards. */
   body?: Buffer | readonly Buffer[] | undefined
+  /** Whose buffer a body that is a single one lies in: it is given back once the body has left. */
+  spare?: SpareBuffers | undefined
 }
 
 /**
@@ -62,9 +65,13 @@ export class Request {
   /** Must be called once; nothing is sent when the request is oneway or its connection gone. */
   answer(response: Response): void {
     if (!this.#finish()) return
-    const { code, remark, extFields, body = [] } = response
+    const { code, remark, extFields, body = [], spare } = response
     const header = responseHeader(this.opaque, code, extFields && JSON.stringify(extFields), remark)
-    for (const part of this.#parts(header, Buffer.isBuffer(body) ? [body] : body)) this.#path.send(part)
+    const bodies = Buffer.isBuffer(body) ? [body] : body
+    const [first] = bodies
+    if (spare !== undefined && first !== undefined && bodies.length === 1 && first.length <= spareBufferBytes)
+      this.#path.send(new SpareBodyFrame(header, first, spare))
+    else for (const part of this.#parts(header, bodies)) this.#path.send(part)
   }
 
   /** As answer, with a whole frame made by hand (frame.ts, responseFrame), or one that is made when it leaves. */

@@ -1,4 +1,10 @@
+import { connect } from 'node:net'
 import { expect, test } from '@jest/globals'
+import { silentLog } from '../base/log.ts'
+import { nodeClock, nodeNetwork } from '../base/node/index.ts'
+import { eventually } from '../base/testing/eventually.ts'
+import { FrameDecoder } from './frame.ts'
+import { startServer } from './server.ts'
 import { address, echo, outcome, rawPeer, requestFrame, startPair } from './testing/pair.ts'
 
 test('answers that wait for their peer keep no more memory than they count', async () => {
@@ -118,4 +124,33 @@ test('a peer that never reads is cut off', async () => {
   await clock.turn()
 
   expect([socket.isClosed, connections().length]).toEqual([true, 0])
+})
+
+test('what waits for a peer that reads now and then is not written over', async () => {
+  const bodyOf = (opaque: number) => Buffer.alloc(20_000 + 97 * opaque, opaque)
+  const server = await startServer(
+    { listen: { host: '127.0.0.1', port: 0 }, handle: ({ opaque }) => ({ code: 0, body: bodyOf(opaque) }) },
+    { clock: nodeClock, network: nodeNetwork, log: silentLog },
+  )
+  const peers = [connect(server.address.port), connect(server.address.port)]
+  const seen = peers.map((peer) => {
+    const decoder = new FrameDecoder()
+    const bodies: Buffer[] = []
+    peer.on('data', (chunk: Buffer) => {
+      decoder.push(chunk, ({ body }) => bodies.push(Buffer.from(body)))
+      peer.pause() // the server's kernel has no room for most of it
+      setTimeout(() => peer.resume(), 1)
+    })
+    return bodies
+  })
+  try {
+    for (let opaque = 1; opaque <= 200; opaque++) for (const peer of peers) peer.write(requestFrame({ opaque }))
+    await eventually(() => expect(seen.map(({ length }) => length)).toEqual([200, 200]))
+    for (const bodies of seen) {
+      expect(bodies.findIndex((body, index) => !body.equals(bodyOf(index + 1)))).toBe(-1)
+    }
+  } finally {
+    for (const peer of peers) peer.destroy()
+    await server.close(0)
+  }
 })

@@ -5,7 +5,7 @@ import type { CommitLog } from './commit-log.ts'
 import { type ConsumeQueue, unitBytes } from './consume-queue.ts'
 import { aheadChunkBytes, type ReadAhead } from './read-ahead.ts'
 import { storeTimestampAt } from './recovery.ts'
-import type { QueueUnit, ReadLimits, ReadResult, ReadStatus } from './types.ts'
+import type { BodyRoom, QueueUnit, ReadLimits, ReadResult, ReadStatus } from './types.ts'
 
 /** Units that one read looks at when it filters. Apache's maxFilterMessageSize 16000, in units. */
 const filterUnitsMax = 800
@@ -31,6 +31,8 @@ interface Selection {
   status: ReadStatus
   nextBeginOffset: number
 }
+
+const ownRoom: BodyRoom = { take: (bytes) => Buffer.allocUnsafe(bytes), giveBack() {} }
 
 /** Reads messages of one queue; synchronous when the records were written a moment ago. */
 export function readQueue(
@@ -74,12 +76,13 @@ export function readQueue(
     if (count === 1 || !isOperatingError(error, 'FILE_FAILED')) throw error
     return readQueue(commitLog, queue, queueOffset, { ...limits, countMax: count >> 1 }, log)
   }
+  const room = limits.room ?? ownRoom
   if (!commitLog.isHot(runs[0]!.start)) {
-    const body = readCold(commitLog, runs, bytes)
+    const body = readCold(commitLog, runs, bytes, room)
     return body instanceof Promise ? body.then(result, fewer) : result(body)
   }
   try {
-    return result(readRuns(commitLog, runs, bytes))
+    return result(readRuns(commitLog, runs, bytes, room))
   } catch (error) {
     return fewer(error)
   }
@@ -149,8 +152,8 @@ function isDense(run: Run): boolean {
 }
 
 /** Reads the records of all runs into one buffer, next to each other. */
-function readRuns(commitLog: CommitLog, runs: readonly Run[], bytes: number): Buffer {
-  const into = Buffer.allocUnsafe(bytes)
+function readRuns(commitLog: CommitLog, runs: readonly Run[], bytes: number, room: BodyRoom): Buffer {
+  const into = room.take(bytes)
   let length = 0
   for (const run of runs) {
     const span = run.end - run.start
@@ -162,7 +165,7 @@ function readRuns(commitLog: CommitLog, runs: readonly Run[], bytes: number): Bu
 }
 
 /** As readRuns, from the disk if need be; at once where somebody reads on in a backlog whose next part is in memory. */
-function readCold(commitLog: CommitLog, runs: readonly Run[], bytes: number): Buffer | Promise<Buffer> {
+function readCold(commitLog: CommitLog, runs: readonly Run[], bytes: number, room: BodyRoom): Buffer | Promise<Buffer> {
   const { ahead } = commitLog
   const { start } = runs[0]!
   const { end } = runs.at(-1)!
@@ -170,13 +173,13 @@ function readCold(commitLog: CommitLog, runs: readonly Run[], bytes: number): Bu
   const isDenseEnough = end - start <= sparseRatioMax * bytes && !commitLog.isHot(end + aheadChunkBytes)
   let isGoingOn = isDenseEnough
   for (const run of runs) isGoingOn = ahead.isGoingOn(run.start, run.end) && isGoingOn
-  if (!isGoingOn) return readRunsLater(commitLog, runs, bytes)
-  const read = copyRuns(ahead, runs, bytes)
+  if (!isGoingOn) return readRunsLater(commitLog, runs, bytes, room)
+  const read = copyRuns(ahead, runs, bytes, room)
   if (read !== undefined) return read
-  const readAlone = () => readRunsLater(commitLog, runs, bytes)
+  const readAlone = () => readRunsLater(commitLog, runs, bytes, room)
   if (runs.some((run) => ahead.isCrowdedFor(run.start, run.end))) return readAlone()
   return Promise.all(runs.map((run) => ahead.load(run.start, run.end))).then(
-    () => copyRuns(ahead, runs, bytes) ?? readAlone(), // undefined: others needed the room
+    () => copyRuns(ahead, runs, bytes, room) ?? readAlone(), // undefined: others needed the room
     readAlone, // what cannot be read may be a neighbour's
   )
 }
@@ -184,14 +187,17 @@ function readCold(commitLog: CommitLog, runs: readonly Run[], bytes: number): Bu
 const sparseRatioMax = 16
 
 /** @returns undefined when not all of it is in memory */
-function copyRuns(ahead: ReadAhead, runs: readonly Run[], bytes: number): Buffer | undefined {
-  const into = Buffer.allocUnsafe(bytes)
+function copyRuns(ahead: ReadAhead, runs: readonly Run[], bytes: number, room: BodyRoom): Buffer | undefined {
+  const into = room.take(bytes)
   let length = 0
   for (const { records } of runs) {
     for (let index = 0; index < records.length; index += 2) {
       const phyOffset = records[index]!
       const size = records[index + 1]!
-      if (!ahead.copy(into, length, phyOffset, size)) return undefined
+      if (!ahead.copy(into, length, phyOffset, size)) {
+        room.giveBack(into)
+        return undefined
+      }
       if (into.readInt32BE(length) !== size || readInt64(into, length + recordAt.phyOffset) !== phyOffset) continue
       length += size
     }
@@ -200,8 +206,13 @@ function copyRuns(ahead: ReadAhead, runs: readonly Run[], bytes: number): Buffer
 }
 
 /** As readRuns, from the disk if need be; the runs come one after the other, so that one slow reader is one request. */
-async function readRunsLater(commitLog: CommitLog, runs: readonly Run[], bytes: number): Promise<Buffer> {
-  const into = Buffer.allocUnsafe(bytes)
+async function readRunsLater(
+  commitLog: CommitLog,
+  runs: readonly Run[],
+  bytes: number,
+  room: BodyRoom,
+): Promise<Buffer> {
+  const into = room.take(bytes)
   const scratch = runs.every(isDense) ? undefined : (spareScratches.pop() ?? Buffer.allocUnsafeSlow(gappyBytesMax))
   try {
     let length = 0

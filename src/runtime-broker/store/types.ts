@@ -59,10 +59,18 @@ export interface QueueUnit {
   tagsCode: number
 }
 
+export interface BodyRoom {
+  /** A buffer of at least so many bytes. */
+  take(bytes: number): Buffer
+  giveBack(buffer: Buffer): void
+}
+
 export interface ReadLimits {
   countMax: number
   bytesMax: number // at least one message is returned, however long
   matches?: (tagsCode: number) => boolean
+  /** Has the buffers for what is found; those that are not used after all go back. Without it each read gets one of its own. */
+  room?: BodyRoom | undefined
 }
 
 export interface ReadResult {

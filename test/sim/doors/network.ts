@@ -58,7 +58,7 @@ class SimSocket implements Socket {
   write(bytes: Uint8Array): boolean {
     if (this.state !== 'open') return true
     this.outstandingBytes += bytes.length
-    this.#net.send(this, bytes)
+    this.#net.send(this, Buffer.from(bytes)) // the writer may use its buffer again
     this.#isFull = this.queuedBytes >= highWaterBytes
     return !this.#isFull
   }
@@ -106,7 +106,7 @@ class SimSocket implements Socket {
       return
     }
     if (what === 'end') this.#hasPeerEnded = true
-    else this.#inbox.push(Buffer.from(what))
+    else this.#inbox.push(what)
     this.#readSoon()
   }
 

@@ -7,6 +7,7 @@ import {
 } from '../../../remoting/headers/pull-message.ts'
 import { tagsCodeOf } from '../../../remoting/message/index.ts'
 import type { Request } from '../../../remoting/server.ts'
+import { SpareBuffers } from '../../../remoting/spare-buffers.ts'
 import type { ReadResult, ReadStatus } from '../../store/index.ts'
 import type { Broker } from '../context.ts'
 import type { Filter } from '../filter/filter.ts'
@@ -19,6 +20,8 @@ import { slaveAnswer, whichBroker } from './which-broker.ts'
 /** Answers a pull with stored bytes as they are, or holds it until a message arrives or its time is up. */
 export const pullMessage = processor(RequestCode.PULL_MESSAGE, pullMessageRequest, startPull)
 export const litePullMessage = processor(RequestCode.LITE_PULL_MESSAGE, pullMessageRequest, startPull)
+
+const bodyBuffers = new SpareBuffers(16) // of all brokers of the process: most answers find one of those that left a moment ago
 
 type Matcher = ((tagsCode: number) => boolean) | undefined
 
@@ -87,6 +90,7 @@ function pull(state: Pull, mayHold: boolean): void {
   const limits = {
     countMax: Math.max(1, Math.min(header.maxMsgNums, settings.maxTransferCountOnMessageInMemory)),
     bytesMax: Math.min(header.maxMsgBytes ?? Number.MAX_SAFE_INTEGER, settings.maxTransferBytesOnMessageInMemory),
+    room: bodyBuffers,
   }
   const read =
     filter === undefined
@@ -225,7 +229,7 @@ function answer(
 ): Response {
   const { suggestWhichBrokerId = 0, nextBeginOffset, minOffset, maxOffset, forbiddenType } = range
   const where = { suggestWhichBrokerId, nextBeginOffset, minOffset, maxOffset, forbiddenType }
-  return { code, remark, extFields: pullMessageResponse.encode(where), body }
+  return { code, remark, extFields: pullMessageResponse.encode(where), body, spare: bodyBuffers }
 }
 
 function rangeOf({ topic, queueId }: PullMessageRequest, { store }: Broker, nextBeginOffset: number) {
