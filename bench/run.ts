@@ -3,7 +3,7 @@
  *   npm run bench -- [--rounds 3] [--seconds 10] [--heat 45] [--only REGEX] [--quick] [--against DIR]
  * Prints medians and ratios and keeps them in bench/RESULTS.md (35 minutes). --quick only shows that everything runs.
  * --against compares with another checkout of ours in place of Apache. Needs Java 17, Maven.
- * Exit code 1: something could not be measured, or a send failed. A missed bound is shown, not punished: this machine is shared.
+ * Exit code 1: something could not be measured, a send failed, or messages did not come. A missed bound is shown, not punished: this machine is shared.
  */
 import { execFile } from 'node:child_process'
 import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -235,9 +235,10 @@ async function untilReady(bed: Bed, { cluster, client }: Side): Promise<void> {
   }
 }
 
-function complain(what: string, { failed = 0, notOk = 0, error }: LoadResult): void {
-  if (failed + notOk === 0) return
-  say(`${what}: ${failed + notOk} sends failed: ${error}`)
+function complain(what: string, { failed = 0, notOk = 0, error, cmd, received }: LoadResult): void {
+  if (failed + notOk > 0) say(`${what}: ${failed + notOk} sends failed: ${error}`)
+  else if (cmd === 'consume' && received < backlogCount) say(`${what}: ${received} of ${backlogCount} came`)
+  else return
   process.exitCode = 1
 }
 

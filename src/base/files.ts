@@ -26,9 +26,10 @@ export interface FileInfo {
   modifiedAt: number // ms since 1970
 }
 
+/** Of a volume, as df counts: without what only the superuser may use. */
 export interface DiskSpace {
-  totalBytes: number
-  freeBytes: number // for this user
+  totalBytes: number // used or free
+  freeBytes: number
 }
 
 export type OpenMode = 'reading' | 'existing' | 'create' | 'either'

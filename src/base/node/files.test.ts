@@ -37,6 +37,16 @@ test('no directory is made through a file', () => {
   )
 })
 
+test('how full a volume is, df says too', () => {
+  const columns = spawnSync('df', ['-kP', home], { encoding: 'utf8' }).stdout.trim().split('\n').at(-1)!.split(/\s+/)
+  const [used, available] = columns.slice(2, 4).map(Number) as [number, number]
+
+  const { totalBytes, freeBytes } = nodeFiles.diskSpace(home)
+
+  // of what only the superuser may use, df counts nothing; others write meanwhile
+  expect((totalBytes - freeBytes) / totalBytes).toBeCloseTo(used / (used + available), 2)
+})
+
 // In a process of its own: what it guards against never comes back. /proc/self stands for a volume whose folder is gone.
 test('a directory that takes no new ones is an error at once', () => {
   const script = `

@@ -195,8 +195,8 @@ export const nodeFiles: Files = {
   },
   diskSpace(path) {
     return attempt('statfs', path, () => {
-      const { bsize, blocks, bavail } = fs.statfsSync(path)
-      return { totalBytes: bsize * blocks, freeBytes: bsize * bavail }
+      const { bsize, blocks, bfree, bavail } = fs.statfsSync(path)
+      return { totalBytes: bsize * (blocks - bfree + bavail), freeBytes: bsize * bavail }
     })
   },
 }
