@@ -8,7 +8,7 @@ import { formatAddress } from './address.ts'
 import { Calls } from './calls.ts'
 import { FrameFlag, ourLanguage, ResponseCode } from './codes.ts'
 import { type Command, type CommandContent, isResponse } from './command.ts'
-import { FrameDecoder, frameParts, type LateFrame } from './frame.ts'
+import { FrameDecoder, frameParts, type LateFrame, reservedBytes } from './frame.ts'
 import { jsonHeader } from './json-header.ts'
 import { type Handler, Request } from './request.ts'
 import { SpareBuffers } from './spare-buffers.ts'
@@ -412,9 +412,9 @@ function bytesMaxOf(frame: Buffer | LateFrame): number {
   return Buffer.isBuffer(frame) ? frame.length : frame.bytesMax
 }
 
-const outgoingBytes = 256 * 1024
-/** A write more, and a peer that is woken once more, cost what copying so much does. An answer to a pull is mostly shorter. */
-const copiedBytesMax = 64 * 1024
+const outgoingBytes = 512 * 1024
+/** A write more, and a peer that is woken once more, cost what copying so much does. An answer to a pull is no longer. */
+const copiedBytesMax = 257 * 1024
 
 /**
  * Joins frames that leave together. One chunk serves many writes; what waits to be sent stays in it, and others follow behind. A
@@ -458,7 +458,7 @@ class Outgoing {
 }
 
 const outgoing = new Outgoing() // of all connections of the process
-const requestBuffers = new SpareBuffers(8) // of all servers: what a request holds is borrowed
+const requestBuffers = new SpareBuffers(reservedBytes, 8) // of all servers: what a request holds is borrowed
 
 function requestParts({ code, extFields, body }: CommandContent, opaque: number, flag: number): Buffer[] {
   const header = { code, flag, opaque, language: ourLanguage, version: ourVersion, remark: undefined }

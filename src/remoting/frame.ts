@@ -3,7 +3,7 @@ import { FrameFlag, ourLanguage } from './codes.ts'
 import type { Command } from './command.ts'
 import { decodeJsonHeader, jsonHeader } from './json-header.ts'
 import { decodeBinaryHeader, encodeBinaryHeader } from './rocketmq-header.ts'
-import { type SpareBuffers, spareBufferBytes } from './spare-buffers.ts'
+import type { SpareBuffers } from './spare-buffers.ts'
 import { ourVersion } from './version.ts'
 
 /** Apache's com.rocketmq.remoting.frameMaxLength; a peer that gets more closes the connection. */
@@ -11,6 +11,8 @@ export const frameBytesMax = 16 * 1024 * 1024
 
 const lengthBytes = 4 // the length field, which does not count itself
 const markBytes = 4 // serialisation type and header length
+/** What of a large frame is reserved before its bytes are there. */
+export const reservedBytes = 64 * 1024
 const jsonType = 0
 const rocketmqType = 1
 /** Smaller bodies and frames are copied together: one buffer costs less than one more write. */
@@ -87,7 +89,7 @@ export class FrameDecoder {
       const source = this.#partialBytes >= lengthBytes ? this.#partial : chunk.subarray(start)
       const isLengthKnown = this.#partialBytes >= lengthBytes || (this.#partialBytes === 0 && bytes >= lengthBytes)
       const wanted = isLengthKnown ? this.#frameBytes(source, 0) : lengthBytes
-      const room = Math.min(wanted, Math.max(bytes, 2 * this.#partial.length, spareBufferBytes))
+      const room = Math.min(wanted, Math.max(bytes, 2 * this.#partial.length, reservedBytes))
       const larger = this.#spare?.take(room) ?? Buffer.allocUnsafe(room)
       this.#partial.copy(larger, 0, 0, this.#partialBytes)
       this.#spare?.giveBack(this.#partial)

@@ -4,7 +4,7 @@ import { ResponseCode } from './codes.ts'
 import { type Command, isOneway } from './command.ts'
 import type { Connection } from './connection.ts'
 import { frameParts, type LateFrame, responseHeader, SpareBodyFrame } from './frame.ts'
-import { type SpareBuffers, spareBufferBytes } from './spare-buffers.ts'
+import type { SpareBuffers } from './spare-buffers.ts'
 
 export interface Response {
   code: number // of ResponseCode
@@ -69,7 +69,7 @@ export class Request {
     const header = responseHeader(this.opaque, code, extFields && JSON.stringify(extFields), remark)
     const bodies = Buffer.isBuffer(body) ? [body] : body
     const [first] = bodies
-    if (spare !== undefined && first !== undefined && bodies.length === 1 && first.length <= spareBufferBytes)
+    if (spare !== undefined && first !== undefined && bodies.length === 1 && first.length <= spare.bufferBytes)
       this.#path.send(new SpareBodyFrame(header, first, spare))
     else for (const part of this.#parts(header, bodies)) this.#path.send(part)
   }

@@ -21,7 +21,8 @@ import { slaveAnswer, whichBroker } from './which-broker.ts'
 export const pullMessage = processor(RequestCode.PULL_MESSAGE, pullMessageRequest, startPull)
 export const litePullMessage = processor(RequestCode.LITE_PULL_MESSAGE, pullMessageRequest, startPull)
 
-const bodyBuffers = new SpareBuffers(16) // of all brokers of the process: most answers find one of those that left a moment ago
+/** Of all brokers of the process, for bodies as long as maxTransferBytesOnMessageInMemory says by default. */
+const bodyBuffers = new SpareBuffers(256 * 1024, 16)
 
 type Matcher = ((tagsCode: number) => boolean) | undefined
 
