@@ -3,11 +3,14 @@ import { isOperatingError, messageOf } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
 import type { Socket } from '../../base/network.ts'
 import { formatAddress } from '../../remoting/address.ts'
+import { SpareBuffers } from '../../remoting/spare-buffers.ts'
 import type { RawLog } from '../store/index.ts'
 import { headerBytes, ReportReader, writeHeader } from './protocol.ts'
 
 /** Bytes of the log that are read and written in one go; a slave that is far behind has no more than this in memory. */
 const pieceBytesMax = 256 * 1024
+/** Of all links of the process; with room for the headers of a piece's frames. */
+const pieces = new SpareBuffers(pieceBytesMax + 1024, 2)
 /** What one slave gets in one turn of the event loop, before clients have theirs. */
 const turnBytesMax = 1024 * 1024
 const secondMs = 1000
@@ -145,7 +148,7 @@ export class SlaveLink {
   async #sendLater(size: number): Promise<void> {
     const { raw } = this.#parts
     this.#state = 'reading'
-    const body = Buffer.allocUnsafe(size)
+    const body = pieces.take(size).subarray(0, size)
     try {
       await raw.readLater(body, this.nextOffset)
     } catch (error) {
@@ -154,6 +157,7 @@ export class SlaveLink {
     if ((this.#state as string) === 'closed') return
     this.#state = 'idle'
     this.#send(size, (into, done) => void body.copy(into, 0, done))
+    pieces.giveBack(body)
     this.pump()
   }
 
@@ -161,7 +165,8 @@ export class SlaveLink {
   #send(size: number, fill: (into: Buffer, done: number) => void): void {
     const { socket, settings, clock } = this.#parts
     const frameMax = settings.haTransferBatchSize
-    const framed = Buffer.allocUnsafe(size + Math.ceil(size / frameMax) * headerBytes)
+    const framedBytes = size + Math.ceil(size / frameMax) * headerBytes
+    const framed = pieces.take(framedBytes).subarray(0, framedBytes)
     for (let done = 0, at = 0; done < size; ) {
       const count = Math.min(frameMax, size - done)
       writeHeader(framed, at, this.nextOffset + done, count)
@@ -174,6 +179,7 @@ export class SlaveLink {
     this.transferredBytes += size
     this.#lastWriteMs = clock.monotonicMs()
     if (!socket.write(framed)) this.#state = 'full'
+    if (socket.queuedBytes === 0) pieces.giveBack(framed)
   }
 
   #receive(chunk: Buffer): void {

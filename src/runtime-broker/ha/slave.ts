@@ -141,6 +141,7 @@ export class HaSlave {
     this.#state = 'linked'
     this.#lastReadMs = clock.monotonicMs()
     socket.handle({
+      borrows: true, // what it takes is copied into the log's batch
       data: (chunk) => {
         if (this.#link === link) this.#receive(chunk)
       },
