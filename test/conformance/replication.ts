@@ -1,3 +1,5 @@
+import { readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createLog, nodeDoors } from '../../src/base/node/index.ts'
 import { Admin, Producer } from '../../src/client/index.ts'
@@ -12,6 +14,7 @@ import type { Peer } from '../peers/cluster.ts'
 import { type Group, startGroup } from '../peers/group.ts'
 
 const messageCount = 3_000
+const segmentBytes = 4 << 20
 const consumerGroup = 'replicated-group'
 const committedOffset = 7
 /** Apache's slave copies tables every 60 s, first after 60 s. */
@@ -28,7 +31,7 @@ export async function followCase(master: Peer, slave: Peer, dir: string): Promis
     slavePeer: slave,
     dir,
     env: { BROKER_ROLE: 'SYNC_MASTER', BROKER_XMS: '512m', BROKER_XMX: '512m' },
-    brokerConf: { inSyncReplicas: '2', slaveReadEnable: 'true', mappedFileSizeCommitLog: String(4 << 20) },
+    brokerConf: { inSyncReplicas: '2', slaveReadEnable: 'true', mappedFileSizeCommitLog: String(segmentBytes) },
   })
   const doors = nodeDoors(createLog('fatal', { component: 'replication' }))
   const admin = new Admin({ namesrvAddr: group.namesrv }, doors)
@@ -76,20 +79,23 @@ export async function followCase(master: Peer, slave: Peer, dir: string): Promis
 }
 
 const farBehindCount = 8_000
+/** Sent when a slave begins to copy, and again until it is so near. */
+const nearBytes = 1 << 20
+const pauseMs = 50
 
 /**
- * A slave that comes when its master's log has several segments already, while sends go on: none of them waits for it, and it has
- * the same log in the end.
+ * A slave that was away while its master's log grew by several segments, and then one that begins anew: each catches up while
+ * sends go on, none of which waits longer than a producer does, and has the same log in the end. The one that was away has all of
+ * it, the new one what both implementations give to a new one: the master's last segment, and what follows.
  * @returns what was wrong
  */
 export async function farBehindCase(master: Peer, slave: Peer, dir: string): Promise<string[]> {
   const group = await startGroup({
     peer: master,
     slavePeer: slave,
-    startsSlave: false,
     dir,
     env: { BROKER_ROLE: 'ASYNC_MASTER', BROKER_XMS: '512m', BROKER_XMX: '512m' },
-    brokerConf: { slaveReadEnable: 'true', mappedFileSizeCommitLog: String(4 << 20) },
+    brokerConf: { slaveReadEnable: 'true', mappedFileSizeCommitLog: String(segmentBytes) },
   })
   const doors = nodeDoors(createLog('fatal', { component: 'replication' }))
   const admin = new Admin({ namesrvAddr: group.namesrv }, doors)
@@ -103,16 +109,41 @@ export async function farBehindCase(master: Peer, slave: Peer, dir: string): Pro
       for (const { status } of results) if (status !== 'SEND_OK') problems.push(`a send was answered ${status}`)
     }
   }
+  /** Starts the slave, and goes on sending until it has nearly everything. */
+  const catchUp = async () => {
+    let isNear = false
+    const sending = async () => {
+      for (; !isNear; await sleep(pauseMs)) await send(50)
+    }
+    const following = async () => {
+      try {
+        await group.startSlave()
+        await awaitInSync(group, remoting, nearBytes)
+      } finally {
+        isNear = true
+      }
+    }
+    await Promise.all([sending(), following()])
+    await awaitInSync(group, remoting)
+    problems.push(...differenceOfLogs(group))
+  }
   try {
     await admin.createTopic(group.brokerAddr, {
       topicName: topic,
       readQueueNums: queueCount,
       writeQueueNums: queueCount,
     })
-    await send(farBehindCount)
-    await Promise.all([group.startSlave(), send(farBehindCount / 8)])
+    await send(50)
     await awaitInSync(group, remoting)
-    problems.push(...differenceOfLogs(group))
+    await group.killSlave()
+    await send(farBehindCount)
+    await catchUp()
+    const [first] = readdirSync(join(group.slaveStore, 'commitlog')).sort()
+    if (Number(first) !== 0) problems.push(`the slave that was away begins at ${first}`)
+
+    await group.killSlave()
+    rmSync(group.slaveStore, { recursive: true })
+    await catchUp()
     return problems
   } finally {
     await Promise.all([producer.close(), admin.close(), remoting.close()])

@@ -89,13 +89,13 @@ export async function killReplicas(options: {
   }
 }
 
-/** Waits until the master counts a slave that has all it has. */
-export async function awaitInSync(group: Group, remoting: RemotingClient): Promise<void> {
+/** Waits until the master counts a slave that has all it has, or lacks no more than that. */
+export async function awaitInSync(group: Group, remoting: RemotingClient, lagBytesMax = 0): Promise<void> {
   const until = Date.now() + linkTimeoutMs
   for (;;) {
     const { body } = await remoting.call(group.brokerAddr, { code: 907, extFields: {} }, 5_000)
     const { haConnectionInfo } = JSON.parse(body.toString()) as { haConnectionInfo: { diff: number }[] }
-    if (haConnectionInfo.some(({ diff }) => diff === 0)) return
+    if (haConnectionInfo.some(({ diff }) => diff <= lagBytesMax)) return
     if (Date.now() > until) throw new Error(`no slave in sync within ${linkTimeoutMs} ms\n${group.output()}`)
     await sleep(50)
   }
