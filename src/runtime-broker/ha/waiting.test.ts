@@ -55,6 +55,23 @@ test('the timer follows those that are left', async () => {
   expect(next.told).toEqual(['slaveTimeout'])
 })
 
+test('a timeout that is made shorter holds for the next who waits', async () => {
+  const clock = new ManualClock()
+  let timeoutMs = 60_000
+  const waiting = new Waiting(clock, () => timeoutMs)
+  waiting.add(100, waiter(), 'ok')
+  waiting.confirm(100)
+  timeoutMs = 300
+  const next = waiter()
+  waiting.add(200, next, 'ok')
+
+  await clock.advance(299)
+  expect(next.told).toEqual([])
+  await clock.advance(2)
+
+  expect(next.told).toEqual(['slaveTimeout'])
+})
+
 test('above its limit the oldest gives way', () => {
   const waiting = new Waiting(new ManualClock(), () => 3000, 2)
   const all = [waiter(), waiter(), waiter()]

@@ -19,6 +19,7 @@ export class Waiting {
   #head = 0
   #end = 0
   #timer: Timer | undefined
+  #dueAtMs = 0 // of #timer
 
   constructor(clock: Clock, timeoutMs: () => number, countMax = waitingCountMax) {
     this.#clock = clock
@@ -66,8 +67,13 @@ export class Waiting {
   }
 
   #arm(): void {
-    if (this.#timer !== undefined || this.#head === this.#end) return
+    if (this.#head === this.#end) return
     const untilMs = this.#sinceMs[this.#head]! + this.#timeoutMs()
+    if (this.#timer !== undefined) {
+      if (this.#dueAtMs <= untilMs) return
+      this.#timer.cancel() // the timeout is a shorter one now
+    }
+    this.#dueAtMs = untilMs
     this.#timer = this.#clock.after(Math.max(1, untilMs - this.#clock.monotonicMs()), () => {
       this.#timer = undefined
       const oldestMs = this.#clock.monotonicMs() - this.#timeoutMs()
