@@ -159,6 +159,27 @@ test('a slave delivers no delayed messages of its own', async () => {
   expect(body.toString()).toContain('"putMessageTimesTotal":"2"') // scheduled, delivered: by the master
 })
 
+test('how far the master is with delayed messages reaches the slave: as master it delivers none of them again', async () => {
+  const settings = { messageDelayLevel: '1s 1s', slaveReadEnable: true }
+  const master = await startMaster(settings)
+  await master.client.createTopic('orders')
+  await master.client.send('orders', { body: 'late', properties: { DELAY: '2' } })
+  expect((await master.client.pull('orders', { holdMs: 5000 })).bodies).toEqual(['late'])
+  const slave = await startSlave(settings)
+  await inSync(slave)
+
+  await eventually(async () => {
+    const { body } = await slave.client.call(RequestCode.GET_ALL_DELAY_OFFSET)
+    expect(readJson(body)).toMatchObject({ offsetTable: { 2: 1 } })
+  })
+  await running.splice(running.indexOf(master), 1)[0]!.stop()
+  await slave.restart({ brokerRole: 'ASYNC_MASTER', brokerId: 0 })
+  await slave.client.send('orders', { body: 'after', properties: { DELAY: '2' } })
+
+  const next = await slave.client.pull('orders', { queueOffset: 1, holdMs: 5000 })
+  expect(next).toMatchObject({ bodies: ['after'], nextBeginOffset: 2 })
+})
+
 test('a slave ends and asks about no transaction; as master it goes on with all of them', async () => {
   const settings = { transactionTimeOut: 1, transactionCheckInterval: 50, transactionOpBatchInterval: 10 }
   const master = await startMaster({ ...settings, transactionCheckInterval: 60_000 })
@@ -248,6 +269,28 @@ test('a SYNC_MASTER answers FLUSH_SLAVE_TIMEOUT without its slave, SUCCESS with 
     master: true,
     inSyncSlaveNums: 1,
     haConnectionInfo: [{ diff: 0, inSync: true }],
+  })
+})
+
+test('two slaves copy one master; where both must have a message, one of them is not enough', async () => {
+  const master = await startMaster({ brokerRole: 'SYNC_MASTER', inSyncReplicas: 3, slaveTimeout: 7000 })
+  await master.client.createTopic('orders')
+  const first = await startSlave({ slaveReadEnable: true })
+  const second = await startSlave({ slaveReadEnable: true, brokerId: 2, listenPort: 10_931 })
+  for (const slave of [first, second]) await inSync(slave)
+
+  expect((await master.client.send('orders', { body: 'on three' })).code).toBe(ResponseCode.SUCCESS)
+  const { body } = await master.client.call(RequestCode.GET_BROKER_HA_STATUS)
+  expect(readJson(body)).toMatchObject({ inSyncSlaveNums: 2, haConnectionInfo: [{ diff: 0 }, { diff: 0 }] })
+  for (const { client } of [first, second]) {
+    await eventually(async () => expect((await client.pull('orders')).bodies).toEqual(['on three']))
+  }
+  await running.splice(running.indexOf(first), 1)[0]!.stop()
+  await master.client.call(RequestCode.UPDATE_BROKER_CONFIG, {}, 'slaveTimeout=300')
+  expect((await master.client.send('orders', { body: 'on two' })).code).toBe(ResponseCode.FLUSH_SLAVE_TIMEOUT)
+
+  await eventually(async () => {
+    expect((await second.client.pull('orders', { queueOffset: 1 })).bodies).toEqual(['on two'])
   })
 })
 
