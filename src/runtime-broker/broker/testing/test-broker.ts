@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Doors } from '../../../base/doors.ts'
+import type { Files } from '../../../base/files.ts'
 import { silentLog } from '../../../base/log.ts'
 import { nodeClock, nodeFiles, nodeRandom } from '../../../base/node/index.ts'
 import { MemoryNetwork } from '../../../base/testing/network.ts'
@@ -28,13 +29,14 @@ export interface TestBroker {
   stop(): Promise<void>
 }
 
-/** A whole broker on memory's network, and on a folder of its own. */
+/** A whole broker on memory's network, and on a folder of its own, or on the disk that is given. */
 export async function startTestBroker(
   settings: Record<string, unknown> = {},
   network = new MemoryNetwork(),
+  files: Files = nodeFiles,
 ): Promise<TestBroker> {
   const rootDir = mkdtempSync(join(tmpdir(), 'test-broker-'))
-  const doors: Doors = { clock: nodeClock, files: nodeFiles, random: nodeRandom, network, log: silentLog }
+  const doors: Doors = { clock: nodeClock, files, random: nodeRandom, network, log: silentLog }
   const given: Record<string, unknown> = {
     brokerName: 'broker-a',
     brokerIP1: '127.0.0.1',
