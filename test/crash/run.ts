@@ -29,6 +29,11 @@ const lanes: Case[][] = [
   [
     ['master-sync', 'a master alone, SYNC_FLUSH', (dir) => killUnderLoad({ dir, flush: 'SYNC_FLUSH', kills })],
     ['master-async', 'a master alone, ASYNC_FLUSH', (dir) => killUnderLoad({ dir, flush: 'ASYNC_FLUSH', kills: rare })],
+    [
+      'master-stopped',
+      'a master alone, SYNC_FLUSH, stopped with SIGTERM',
+      (dir) => killUnderLoad({ dir, flush: 'SYNC_FLUSH', kills: rare, by: 'SIGTERM' }),
+    ],
     ['namesrv', 'one of two NameServers, both, and both with the broker', (dir) => killNameServers({ dir, kills })],
   ],
   [
