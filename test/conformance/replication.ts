@@ -2,7 +2,7 @@ import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createLog, nodeDoors } from '../../src/base/node/index.ts'
-import { Admin, Producer } from '../../src/client/index.ts'
+import { Admin, Producer, PushConsumer } from '../../src/client/index.ts'
 import { RemotingClient } from '../../src/remoting/client.ts'
 import { RequestCode, ResponseCode } from '../../src/remoting/codes.ts'
 import { readJson } from '../../src/remoting/json.ts'
@@ -12,20 +12,27 @@ import { readQueue } from '../crash/read-queue.ts'
 import { awaitInSync, differenceOfLogs } from '../crash/replica.ts'
 import type { Peer } from '../peers/cluster.ts'
 import { type Group, startGroup } from '../peers/group.ts'
+import type { JavaProject } from './java.ts'
 
 const messageCount = 3_000
 const segmentBytes = 4 << 20
 const consumerGroup = 'replicated-group'
 const committedOffset = 7
+const delayedTopic = 'Delayed'
+/** Groups that consume when the master is gone, with Apache's client and with ours: known before. */
+const aloneGroups = { java: 'alone-java', ours: 'alone-ours' }
+const alonePrefix = 'alone-'
+const aloneCount = 200
+const aloneTimeoutMs = 60_000
 /** Apache's slave copies tables every 60 s, first after 60 s. */
 const tablesTimeoutMs = 90_000
 
 /**
  * A master of one implementation with a slave of either: a SYNC_MASTER's answers, logs that are equal byte for byte, tables
- * that arrive, refusals, and a slave that alone still has everything.
+ * that arrive, refusals, and a slave that alone still has everything, which consumers of Apache and of ours get from it.
  * @returns what was wrong
  */
-export async function followCase(master: Peer, slave: Peer, dir: string): Promise<string[]> {
+export async function followCase(master: Peer, slave: Peer, dir: string, java: JavaProject): Promise<string[]> {
   const group = await startGroup({
     peer: master,
     slavePeer: slave,
@@ -54,6 +61,16 @@ export async function followCase(master: Peer, slave: Peer, dir: string): Promis
         bodies.set(`${queue.queueId}/${queueOffset}`, batch[index]!)
       })
     }
+    for (let number = 0; number < aloneCount; number++) {
+      const body = `${alonePrefix}${number}`
+      const { queue, queueOffset } = await producer.send({ topic, body })
+      bodies.set(`${queue.queueId}/${queueOffset}`, body)
+    }
+    for (const groupName of Object.values(aloneGroups)) {
+      await admin.createSubscriptionGroup(group.brokerAddr, { groupName })
+    }
+    await admin.createTopic(group.brokerAddr, { topicName: delayedTopic, readQueueNums: 1, writeQueueNums: 1 })
+    await producer.send({ topic: delayedTopic, body: 'late', delayLevel: 1 })
     await commitOffset(remoting, group)
     await awaitInSync(group, remoting)
     problems.push(...differenceOfLogs(group))
@@ -71,10 +88,39 @@ export async function followCase(master: Peer, slave: Peer, dir: string): Promis
       }
     }
     if (found !== bodies.size) problems.push(`the slave has ${found} of ${bodies.size} messages`)
+    problems.push(...(await consumedByJava(java, group)), ...(await consumedByOurs(group)))
     return problems
   } finally {
     await Promise.all([producer.close(), admin.close(), remoting.close()])
     await group.stop()
+  }
+}
+
+async function consumedByJava(java: JavaProject, { namesrv }: Group): Promise<string[]> {
+  const expect = ['--expect', `${alonePrefix}:${aloneCount}`, '--seconds', String(aloneTimeoutMs / 1000)]
+  const args = ['receive', '--namesrv', namesrv, '--topic', topic, '--group', aloneGroups.java, ...expect]
+  const { code, stdout } = await java.java('conformance.Talk', args, { timeoutMs: 2 * aloneTimeoutMs })
+  return code === 0 ? [] : [`Apache's consumer did not get all from the slave alone: ${stdout}`]
+}
+
+async function consumedByOurs({ namesrv }: Group): Promise<string[]> {
+  const missing = new Set(Array.from({ length: aloneCount }, (_, number) => `${alonePrefix}${number}`))
+  const consumer = new PushConsumer(
+    {
+      namesrvAddr: namesrv,
+      consumerGroup: aloneGroups.ours,
+      consumeFrom: 'first',
+      subscriptions: { [topic]: '*' },
+      onMessage: ({ body }) => void missing.delete(body.toString()),
+    },
+    nodeDoors(createLog('fatal', { component: 'replication' })),
+  )
+  try {
+    await consumer.start()
+    for (const until = Date.now() + aloneTimeoutMs; missing.size > 0 && Date.now() < until; ) await sleep(50)
+    return missing.size === 0 ? [] : [`our consumer did not get ${missing.size} from the slave alone`]
+  } finally {
+    await consumer.close()
   }
 }
 
@@ -178,6 +224,10 @@ async function awaitTables(remoting: RemotingClient, { slaveAddr }: Group): Prom
         const queues = offsetTable?.[`${topic}@${consumerGroup}`] as Record<string, number> | undefined
         return queues?.['0'] === committedOffset
       },
+    ],
+    [
+      'progress of delayed messages',
+      async () => (await ask(RequestCode.GET_ALL_DELAY_OFFSET)).offsetTable?.['1'] === 1,
     ],
   ]
   const until = Date.now() + tablesTimeoutMs

@@ -83,7 +83,7 @@ async function main(): Promise<number> {
     await clientPhase(peers, results)
     if (peers.includes(ourPeer)) {
       await mixedPhase(java, peers, results)
-      await replicationPhase(peers, results)
+      await replicationPhase(java, peers, results)
       await exchangePhase(peers, results)
       await tlsPhase(java, peers, results)
     }
@@ -238,7 +238,7 @@ async function mixedPhase(java: JavaProject, peers: readonly Peer[], results: Re
 }
 
 /** Masters and slaves of both implementations. Recorded as ours: ours takes part in each. */
-async function replicationPhase(peers: readonly Peer[], results: Results): Promise<void> {
+async function replicationPhase(java: JavaProject, peers: readonly Peer[], results: Results): Promise<void> {
   const pairs = [
     [ourPeer, ourPeer],
     ...(peers.includes(apachePeer)
@@ -254,7 +254,7 @@ async function replicationPhase(peers: readonly Peer[], results: Results): Promi
     const catchesUp = `${replicationPrefix} a slave of ${slave.name} far behind catches up with a master of ${master.name}`
     // both at a time: they mostly wait, for brokers to start and for tables to be copied
     await Promise.all([
-      runCase(results, follows, () => followCase(master, slave, between('follow'))),
+      runCase(results, follows, () => followCase(master, slave, between('follow'), java)),
       runCase(results, catchesUp, () => farBehindCase(master, slave, between('behind'))),
     ])
   }
