@@ -5,7 +5,7 @@ import {
   type SubscriptionGroupTable,
   subscriptionGroupConfig,
 } from '../../remoting/body/subscription-group.ts'
-import { isGroupNameValid, isSystemGroup, systemGroups } from './names.ts'
+import { groupNameFault, isSystemGroup, systemGroups } from './names.ts'
 import { nextDataVersion, SavedTable, type TableDoors } from './saved-table.ts'
 
 /** Groups that come into being by consuming; beyond it consumers must ask an admin. */
@@ -51,7 +51,7 @@ export class Groups {
     const config = this.#groups.get(group)
     if (config !== undefined) return config
     if (!(this.#mayCreate() || isSystemGroup(group))) return undefined
-    if (!isGroupNameValid(group) || this.#groups.size >= autoCreatedMax) return undefined
+    if (groupNameFault(group) !== undefined || this.#groups.size >= autoCreatedMax) return undefined
     const created = subscriptionGroupConfig(group)
     void this.put(created)
     this.#doors.log.info({ consumerGroup: group }, 'consumer group created')

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { isGroupNameValid, isSystemTopic, maySendTo, topicNameFault } from './names.ts'
+import { groupNameFault, isSystemTopic, maySendTo, topicNameFault } from './names.ts'
 
 test.each(['orders', '%RETRY%group', 'a|b', 'a-b_c', 'x'.repeat(127), `%RETRY%${'x'.repeat(200)}`])(
   'a good name: %s',
@@ -24,9 +24,11 @@ test('what belongs to the broker', () => {
   expect(['TBW102', 'rmq_sys_wheel_timer', 'SCHEDULE_TOPIC_XXXX'].every(isSystemTopic)).toBe(true)
   expect(isSystemTopic('orders')).toBe(false)
   expect([maySendTo('SCHEDULE_TOPIC_XXXX'), maySendTo('BenchmarkTest')]).toEqual([false, true])
-  expect([isGroupNameValid('%a|b'), isGroupNameValid(''), isGroupNameValid('x'.repeat(256))]).toEqual([
-    true,
-    false,
-    false,
-  ])
+})
+
+test('names of groups', () => {
+  for (const group of ['%a|b', 'x'.repeat(120)]) expect(groupNameFault(group)).toBeUndefined()
+  expect(groupNameFault(' ')).toBe('The specified group is blank.')
+  expect(groupNameFault('a b')).toContain('The specified group: a b, contains illegal characters')
+  expect(groupNameFault('x'.repeat(121))).toContain(', is longer than group max length: 120')
 })

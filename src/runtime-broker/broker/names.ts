@@ -34,7 +34,7 @@ const retryPrefix = '%RETRY%'
 const deadLetterPrefix = '%DLQ%'
 const topicLengthMax = 127
 const retryTopicLengthMax = 255
-const groupLengthMax = 255
+const groupLengthMax = 120 // with %RETRY% it is as long as a topic may be
 const namePattern = /^[%|a-zA-Z0-9_-]+$/
 
 export function isSystemTopic(topic: string): boolean {
@@ -79,8 +79,14 @@ export function topicNameFault(topic: string): string | undefined {
   return `The specified topic: ${topic}, is longer than topic max length: ${topicLengthMax}`
 }
 
-export function isGroupNameValid(consumerGroup: string): boolean {
-  return consumerGroup.length <= groupLengthMax && namePattern.test(consumerGroup)
+/** What is wrong with the name of a group that is to be made, in the words of Apache's remark; undefined: nothing. */
+export function groupNameFault(consumerGroup: string): string | undefined {
+  if (consumerGroup.trim() === '') return 'The specified group is blank.'
+  if (!namePattern.test(consumerGroup)) {
+    return `The specified group: ${consumerGroup}, contains illegal characters, allowing only ^[%|a-zA-Z0-9_-]+$`
+  }
+  if (consumerGroup.length <= groupLengthMax) return undefined
+  return `The specified group: ${consumerGroup}, is longer than group max length: ${groupLengthMax}`
 }
 
 /** Under this group stands how far half messages are. */

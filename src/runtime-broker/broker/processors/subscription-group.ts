@@ -10,7 +10,7 @@ import {
 } from '../../../remoting/headers/consumer-group.ts'
 import { readJson } from '../../../remoting/json.ts'
 import type { Broker } from '../context.ts'
-import { isGroupNameValid } from '../names.ts'
+import { groupNameFault } from '../names.ts'
 import { bodyProcessor, done, groupMissing, processor, type Response, refuse, replyJson } from './processor.ts'
 
 /** Creates a group or changes it; answered when that is on disk. */
@@ -24,9 +24,9 @@ export const updateGroupList = bodyProcessor(RequestCode.UPDATE_AND_CREATE_SUBSC
 )
 
 async function putGroups(configs: readonly SubscriptionGroupConfig[], { groups, log }: Broker): Promise<Response> {
-  const illegal = configs.find(({ groupName }) => !isGroupNameValid(groupName))
-  if (illegal !== undefined) {
-    return refuse(ResponseCode.INVALID_PARAMETER, `the group name ${illegal.groupName} is illegal`)
+  for (const { groupName } of configs) {
+    const fault = groupNameFault(groupName)
+    if (fault !== undefined) return refuse(ResponseCode.INVALID_PARAMETER, fault)
   }
   for (const config of configs) {
     await groups.put(config)

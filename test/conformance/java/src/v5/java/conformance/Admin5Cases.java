@@ -41,6 +41,7 @@ final class Admin5Cases {
             new Case("adminMessageTrack", Admin5Cases::messageTrack),
             new Case("adminConsumeQueue", Admin5Cases::consumeQueue),
             new Case("adminHaStatus", Admin5Cases::haStatus),
+            new Case("adminGroupNames", Admin5Cases::groupNames),
             new Case("adminNamesrvConfig", Admin5Cases::namesrvConfig));
     }
 
@@ -209,6 +210,15 @@ final class Admin5Cases {
         Check.equal((long) "b".hashCode(), body.getQueueData().get(0).getTagsCode(), "tagsCode");
         Check.equal(3L, body.getMaxQueueIndex(), "maxQueueIndex");
         Check.refused(ResponseCode.SYSTEM_ERROR, () -> world.admin.queryConsumeQueue(world.brokerAddr, topic, 9, 0, 5, null));
+    }
+
+    private static void groupNames(World world) throws Exception {
+        String longest = world.group() + "x".repeat(120 - world.group().length());
+        world.subscriptionGroup(longest);
+        Check.equal(longest, world.admin.examineSubscriptionGroupConfig(world.brokerAddr, longest).getGroupName(), "the longest name");
+        for (String name : List.of(longest + "x", world.group() + " b", " ")) {
+            Check.refused(ResponseCode.INVALID_PARAMETER, () -> world.subscriptionGroup(name));
+        }
     }
 
     private static void haStatus(World world) throws Exception {
