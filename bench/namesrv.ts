@@ -29,7 +29,7 @@ const brokers = wholeNumber('brokers', flags.brokers ?? (flags.quick ? '10' : '1
 const topics = wholeNumber('topics', flags.topics ?? (flags.quick ? '1000' : '10000'))
 const seconds = wholeNumber('seconds', flags.seconds ?? (flags.quick ? '2' : '30'))
 const periodSeconds = wholeNumber('period', flags.period)
-const lookupsPerSecond = wholeNumber('lookups', flags.lookups)
+const lookupsPerSecond = wholeNumber('lookups', flags.lookups, 0)
 const idleSeconds = Math.min(seconds, 10)
 
 const workDir = join(projectDir, '.work/bench-namesrv')

@@ -29,7 +29,7 @@ const flags = readFlags(import.meta.filename, {
 })
 const rounds = wholeNumber('rounds', flags.rounds ?? (flags.quick ? '1' : '3'))
 const seconds = wholeNumber('seconds', flags.seconds ?? (flags.quick ? '2' : '10'))
-const heatSeconds = wholeNumber('heat', flags.heat ?? (flags.quick ? '4' : '45'))
+const heatSeconds = wholeNumber('heat', flags.heat ?? (flags.quick ? '4' : '45'), 0)
 const firstWarmupSeconds = flags.quick ? 1 : 15 // until a client's code for a scenario is compiled
 const warmupSeconds = flags.quick ? 1 : 4
 const idleSeconds = flags.quick ? 3 : 20

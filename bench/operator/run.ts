@@ -33,8 +33,8 @@ const flags = readFlags(import.meta.filename, {
 const bursts = (flags.topics ?? (flags.quick ? '200' : '2000,10000'))
   .split(',')
   .map((text) => wholeNumber('topics', text))
-const singles = wholeNumber('single', flags.single ?? (flags.quick ? '20' : '300'))
-const clusters = wholeNumber('clusters', flags.clusters ?? (flags.quick ? '3' : '100'))
+const singles = wholeNumber('single', flags.single ?? (flags.quick ? '20' : '300'), 0)
+const clusters = wholeNumber('clusters', flags.clusters ?? (flags.quick ? '3' : '100'), 0)
 const manyTopics = bursts.at(-1)!
 const idleSeconds = flags.quick ? 10 : 60
 const settleMs = flags.quick ? 3_000 : 30_000

@@ -103,10 +103,11 @@ export class Election {
       clock.after(this.#options.renewMs - (clock.monotonicMs() - fromMs), () => lose('it could not be renewed in time'))
     // counted from before the request: that is the earliest moment from which others count
     let deadline: Timer = armed(startedMs)
-    while (!over.signal.aborted) {
-      await clock.sleep(this.#options.retryMs, over.signal).catch(() => {})
+    for (let renewingMs = startedMs; !over.signal.aborted; ) {
+      const pauseMs = renewingMs + this.#options.retryMs - clock.monotonicMs() // none after one that took long
+      await clock.sleep(Math.max(0, pauseMs), over.signal).catch(() => {})
       if (over.signal.aborted) break
-      const renewingMs = clock.monotonicMs()
+      renewingMs = clock.monotonicMs()
       if (await this.#try(over.signal).catch(() => false)) {
         if (over.signal.aborted) break
         deadline.cancel()
@@ -119,21 +120,13 @@ export class Election {
     signal.removeEventListener('abort', end)
   }
 
-  /**
-   * One try to take or renew the Lease, in half the time that a leader has: one answer that never comes must not cost the Lease.
-   * @returns whether it is held now
-   * @throws the signal's reason
-   */
+  /** One try to take or renew the Lease. @returns whether it is held now. @throws the signal's reason */
   async #try(signal: AbortSignal): Promise<boolean> {
     signal.throwIfAborted()
     const { clock, log } = this.#doors
-    const { namespace, name, identity, leaseMs, renewMs } = this.#options
-    const late = new AbortController()
-    const what = 'a request for the Lease'
-    const deadline = clock.after(renewMs / 2, () => late.abort(new OperatingError('DEADLINE_EXCEEDED', { what })))
-    const until = AbortSignal.any([signal, late.signal])
+    const { namespace, name, identity, leaseMs } = this.#options
     try {
-      const live = await this.#client.get<Lease>(leases, namespace, name, until)
+      const live = await this.#soon((until) => this.#client.get<Lease>(leases, namespace, name, until), signal)
       this.#look(live)
       const spec = live?.spec ?? {}
       const isOurs = spec.holderIdentity === identity
@@ -146,35 +139,40 @@ export class Election {
           renewTime: now,
           ...(!isOurs && { acquireTime: now, leaseTransitions: (spec.leaseTransitions ?? 0) + (live ? 1 : 0) }),
         },
-        until,
+        signal,
       )
       return true
     } catch (error) {
       signal.throwIfAborted()
       if (!isRefused(error, 409)) log.warn({ lease: name, err: messageOf(error) }, 'lease not reached')
       return false
+    }
+  }
+
+  /** One request in half the time that a leader has: an answer that never comes must not cost the Lease. */
+  async #soon<T>(ask: (until: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> {
+    const late = new AbortController()
+    const what = 'a request for the Lease'
+    const giveUp = () => late.abort(new OperatingError('DEADLINE_EXCEEDED', { what }))
+    const deadline = this.#doors.clock.after(this.#options.renewMs / 2, giveUp)
+    try {
+      return await ask(AbortSignal.any([signal, late.signal]))
     } finally {
       deadline.cancel()
     }
   }
 
   /** @throws OperatingError KUBE_REFUSED 409 when somebody was faster */
-  async #write(spec: LeaseSpec, signal?: AbortSignal): Promise<void> {
+  async #write(spec: LeaseSpec, signal = new AbortController().signal): Promise<void> {
     const { namespace, name } = this.#options
     const live = this.#lease
-    const written = live
-      ? await this.#client.merge<Lease>(
-          leases,
-          live.metadata,
-          { metadata: { resourceVersion: live.metadata.resourceVersion }, spec },
-          signal,
-        )
-      : await this.#client.create<Lease & { spec: LeaseSpec }>(
-          leases,
-          { apiVersion: leases.apiVersion, kind: leases.kind, metadata: { name, namespace }, spec },
-          signal,
-        )
-    this.#look(written)
+    const made = { apiVersion: leases.apiVersion, kind: leases.kind, metadata: { name, namespace }, spec }
+    const patch = { metadata: { resourceVersion: live?.metadata.resourceVersion }, spec }
+    const write = (until: AbortSignal): Promise<Lease> =>
+      live
+        ? this.#client.merge<Lease>(leases, live.metadata, patch, until)
+        : this.#client.create<Lease>(leases, made, until)
+    this.#look(await this.#soon(write, signal))
   }
 
   /** Notes when this process first saw the Lease as it is. */

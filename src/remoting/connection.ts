@@ -339,11 +339,11 @@ export class RemotingConnection implements Connection {
         const frame = frames[to]!
         const more = bytesMaxOf(frame)
         if (Buffer.isBuffer(frame) && more > copiedBytesMax) break
-        if (to > from && bytesMax + more > outgoingBytes) break
+        if (to > from && bytesMax + more > joinedBytesMax) break
         bytesMax += more
       }
       const first = frames[from]!
-      if (to > from + 1 || !Buffer.isBuffer(first)) this.#writeShared(outgoing.join(frames, from, to, bytesMax))
+      if (to > from + 1 || !Buffer.isBuffer(first)) this.#writeShared(join(frames, from, to, bytesMax))
       else this.#write(first)
       from = Math.max(to, from + 1)
     }
@@ -359,7 +359,7 @@ export class RemotingConnection implements Connection {
       own.set(bytes)
       this.#write(own)
     }
-    outgoing.takeBack(bytes)
+    for (const outgoing of outgoings) outgoing.takeBack(bytes)
   }
 
   #write(bytes: Buffer): void {
@@ -412,30 +412,31 @@ function bytesMaxOf(frame: Buffer | LateFrame): number {
   return Buffer.isBuffer(frame) ? frame.length : frame.bytesMax
 }
 
-const outgoingBytes = 512 * 1024
 /** A write more, and a peer that is woken once more, cost what copying so much does. An answer to a pull is no longer. */
 const copiedBytesMax = 257 * 1024
+const joinedBytesMax = 512 * 1024
 
 /**
  * Joins frames that leave together. One chunk serves many writes; what waits to be sent stays in it, and others follow behind. A
  * fresh chunk for each write would have the garbage collector at work all the time.
  */
 class Outgoing {
+  readonly chunkBytes: number
   #chunk = Buffer.alloc(0)
   #used = 0
 
+  constructor(chunkBytes: number) {
+    this.chunkBytes = chunkBytes
+  }
+
   /** frames[from, to) as one; together they are no longer than bytesMax. */
   join(frames: readonly (Buffer | LateFrame)[], from: number, to: number, bytesMax: number): Buffer {
-    if (bytesMax > outgoingBytes) {
-      const own = Buffer.allocUnsafe(bytesMax)
-      return own.subarray(0, this.#writeAll(frames, from, to, own, 0))
-    }
     if (bytesMax > this.#chunk.length - this.#used) {
-      this.#chunk = Buffer.allocUnsafeSlow(outgoingBytes)
+      this.#chunk = Buffer.allocUnsafeSlow(this.chunkBytes)
       this.#used = 0
     }
     const start = this.#used
-    this.#used = this.#writeAll(frames, from, to, this.#chunk, start)
+    this.#used = writeAll(frames, from, to, this.#chunk, start)
     return this.#chunk.subarray(start, this.#used)
   }
 
@@ -443,22 +444,37 @@ class Outgoing {
   takeBack({ buffer, byteOffset }: Buffer): void {
     if (buffer === this.#chunk.buffer) this.#used = byteOffset - this.#chunk.byteOffset
   }
-
-  #writeAll(frames: readonly (Buffer | LateFrame)[], from: number, to: number, into: Buffer, start: number): number {
-    let at = start
-    for (let index = from; index < to; index++) {
-      const frame = frames[index]!
-      if (Buffer.isBuffer(frame)) {
-        into.set(frame, at)
-        at += frame.length
-      } else at = frame.writeTo(into, at)
-    }
-    return at
-  }
 }
 
-const outgoing = new Outgoing() // of all connections of the process
-const requestBuffers = new SpareBuffers(reservedBytes, 8) // of all servers: what a request holds is borrowed
+/** Of all connections of the process. By what they are for: a few bytes that wait keep the chunk they lie in, and that is not counted. */
+const outgoings = [64, 128, 256, 512].map((kib) => new Outgoing(kib * 1024))
+
+function join(frames: readonly (Buffer | LateFrame)[], from: number, to: number, bytesMax: number): Buffer {
+  for (const outgoing of outgoings)
+    if (bytesMax <= outgoing.chunkBytes) return outgoing.join(frames, from, to, bytesMax)
+  const own = Buffer.allocUnsafe(bytesMax)
+  return own.subarray(0, writeAll(frames, from, to, own, 0))
+}
+
+function writeAll(
+  frames: readonly (Buffer | LateFrame)[],
+  from: number,
+  to: number,
+  into: Buffer,
+  start: number,
+): number {
+  let at = start
+  for (let index = from; index < to; index++) {
+    const frame = frames[index]!
+    if (Buffer.isBuffer(frame)) {
+      into.set(frame, at)
+      at += frame.length
+    } else at = frame.writeTo(into, at)
+  }
+  return at
+}
+
+const requestBuffers = new SpareBuffers(reservedBytes, 8 * reservedBytes) // of all servers: what a request holds is borrowed
 
 function requestParts({ code, extFields, body }: CommandContent, opaque: number, flag: number): Buffer[] {
   const header = { code, flag, opaque, language: ourLanguage, version: ourVersion, remark: undefined }

@@ -76,7 +76,7 @@ test('decoders that share spare buffers do not disturb each other', () => {
       fc.array(bodies, { minLength: 2, maxLength: 4 }),
       fc.integer({ min: 1, max: 70_000 }),
       (peers, step) => {
-        const spare = new SpareBuffers(64 * 1024, 8)
+        const spare = new SpareBuffers(64 * 1024, 512 * 1024)
         const streams = peers.map((sizes, peer) => ({
           decoder: new FrameDecoder(undefined, spare),
           bytes: Buffer.concat(sizes.map((size) => frameOf('{"code":1,"opaque":1}', String(peer).repeat(size)))),
@@ -97,7 +97,7 @@ test('decoders that share spare buffers do not disturb each other', () => {
 })
 
 test('the bytes of a frame that came in pieces are used again', () => {
-  const spare = new SpareBuffers(64 * 1024, 8)
+  const spare = new SpareBuffers(64 * 1024, 512 * 1024)
   const decoder = new FrameDecoder(undefined, spare)
   const frame = frameOf('{"code":1,"opaque":1}', 'x'.repeat(40_000))
   const memories = new Set<ArrayBufferLike>()

@@ -15,7 +15,7 @@ const markBytes = 4 // serialisation type and header length
 export const reservedBytes = 64 * 1024
 const jsonType = 0
 const rocketmqType = 1
-/** Smaller bodies and frames are copied together: one buffer costs less than one more write. */
+/** Smaller bodies are part of their frame's buffer. Larger ones are joined when they leave, if at all. */
 export const joinedBytesMax = 16 * 1024
 
 const nothing = Buffer.alloc(0)

@@ -10,7 +10,7 @@ export interface Response {
   code: number // of ResponseCode
   remark?: string | undefined
   extFields?: Record<string, string> | undefined
-  /** Large ones are written as they are, without a copy: they must not change afterwards. */
+  /** Large ones may be written as they are, without a copy: they must not change afterwards. */
   body?: Buffer | readonly Buffer[] | undefined
   /** Whose buffer a body that is a single one lies in: it is given back once the body has left. */
   spare?: SpareBuffers | undefined
@@ -69,7 +69,7 @@ export class Request {
     const header = responseHeader(this.opaque, code, extFields && JSON.stringify(extFields), remark)
     const bodies = Buffer.isBuffer(body) ? [body] : body
     const [first] = bodies
-    if (spare !== undefined && first !== undefined && bodies.length === 1 && first.length <= spare.bufferBytes)
+    if (spare !== undefined && first !== undefined && bodies.length === 1 && first.length <= spare.bytesMax)
       this.#path.send(new SpareBodyFrame(header, first, spare))
     else for (const part of this.#parts(header, bodies)) this.#path.send(part)
   }

@@ -3,6 +3,7 @@ import { OperatingError } from '../base/errors.ts'
 import { ResponseCode } from './codes.ts'
 import { responseFrame } from './frame.ts'
 import type { Handler } from './server.ts'
+import { SpareBuffers } from './spare-buffers.ts'
 import { address, echo, outcome, rawPeer, requestFrame, startPair } from './testing/pair.ts'
 
 test('a request is answered', async () => {
@@ -200,4 +201,25 @@ test('a server asks its clients', async () => {
 
   expect(notified).toEqual(['G', 'H'])
   expect(answer.body.toString()).toBe('info')
+})
+
+test('answers of one turn whose bodies lie in spare buffers keep theirs until they leave', async () => {
+  const spare = new SpareBuffers(64 * 1024, 1024 * 1024)
+  const bytesOf = (opaque: number) => (opaque % 3 === 0 ? 70_000 : 20_000)
+  const answerOf = (opaque: number) => {
+    const bytes = bytesOf(opaque)
+    return { code: 0, body: [spare.take(bytes).subarray(0, bytes).fill(opaque)], spare }
+  }
+  const { network, clock } = await startPair({
+    handle: ({ opaque }) => (opaque % 2 === 0 ? answerOf(opaque) : Promise.resolve().then(() => answerOf(opaque))),
+  })
+  const { socket, responses } = await rawPeer(network)
+
+  for (let turn = 0; turn < 3; turn++) {
+    socket.write(Buffer.concat(Array.from({ length: 20 }, (_, index) => requestFrame({ opaque: 20 * turn + index }))))
+    for (let turns = 0; turns < 20; turns++) await clock.turn()
+  }
+
+  expect(responses).toHaveLength(60)
+  expect(responses.filter(({ opaque, body }) => !body.equals(Buffer.alloc(bytesOf(opaque), opaque)))).toEqual([])
 })

@@ -1,38 +1,39 @@
 import { expect, test } from '@jest/globals'
 import { SpareBuffers } from './spare-buffers.ts'
 
-const bufferBytes = 64 * 1024
+const kib = 1024
 
-test('a buffer that was given back is the next one, whole', () => {
-  const spare = new SpareBuffers(bufferBytes, 2)
-  const first = spare.take(5_000)
+test('a buffer that was given back is the next one of its length, whole', () => {
+  const spare = new SpareBuffers(64 * kib, 1024 * kib)
+  const first = spare.take(20_000)
 
   spare.giveBack(first.subarray(7, 5_000))
-  const second = spare.take(40_000)
+  const shorter = spare.take(10_000)
+  const second = spare.take(30_000)
 
   expect(second.buffer).toBe(first.buffer)
-  expect(second).toHaveLength(bufferBytes)
-  expect(spare.take(5_000).buffer).not.toBe(first.buffer)
+  expect([first, shorter, second].map(({ length }) => length)).toEqual([32 * kib, 16 * kib, 32 * kib])
+  expect(spare.take(20_000).buffer).not.toBe(first.buffer)
 })
 
-test('no more are kept than were asked for', () => {
-  const spare = new SpareBuffers(bufferBytes, 2)
-  const taken = [1, 2, 3].map(() => spare.take(5_000))
+test('no more is kept than was asked for', () => {
+  const spare = new SpareBuffers(64 * kib, 100 * kib)
+  const taken = [40_000, 40_000, 30_000].map((bytes) => spare.take(bytes)) // 64, 64 and 32 KiB
   for (const buffer of taken) spare.giveBack(buffer)
 
-  const again = [1, 2, 3].map(() => spare.take(5_000).buffer)
+  const again = [40_000, 40_000, 30_000].map((bytes) => spare.take(bytes).buffer)
 
-  expect(again.filter((memory) => taken.some(({ buffer }) => buffer === memory))).toHaveLength(2)
+  expect(again.map((memory) => taken.some(({ buffer }) => buffer === memory))).toEqual([true, false, true])
 })
 
-test.each([100, bufferBytes + 1])('one of %i bytes is not kept: others may lie in its memory', (bytes) => {
-  const spare = new SpareBuffers(bufferBytes, 2)
+test.each([100, 64 * kib + 1])('one of %i bytes is not kept: others may lie in its memory', (bytes) => {
+  const spare = new SpareBuffers(64 * kib, 1024 * kib)
   const other = spare.take(bytes)
 
   spare.giveBack(other)
-  const foreign = Buffer.alloc(bufferBytes)
+  const foreign = Buffer.alloc(64 * kib)
   spare.giveBack(foreign)
 
   expect(other.length).toBeGreaterThanOrEqual(bytes)
-  expect([other.buffer, foreign.buffer]).not.toContain(spare.take(5_000).buffer)
+  expect([other.buffer, foreign.buffer]).not.toContain(spare.take(60_000).buffer)
 })

@@ -10,7 +10,7 @@ import { headerBytes, ReportReader, writeHeader } from './protocol.ts'
 /** Bytes of the log that are read and written in one go; a slave that is far behind has no more than this in memory. */
 const pieceBytesMax = 256 * 1024
 /** Of all links of the process; with room for the headers of a piece's frames. */
-const pieces = new SpareBuffers(pieceBytesMax + 1024, 2)
+const pieces = new SpareBuffers(2 * pieceBytesMax, 1024 * 1024)
 /** What one slave gets in one turn of the event loop, before clients have theirs. */
 const turnBytesMax = 1024 * 1024
 const secondMs = 1000

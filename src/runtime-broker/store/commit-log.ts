@@ -14,7 +14,7 @@ import {
   v1TopicBytesMax,
 } from '../../remoting/message/index.ts'
 import { ReadAhead } from './read-ahead.ts'
-import { Segments } from './segments.ts'
+import { assertWhole, Segments } from './segments.ts'
 
 /** Room for the appends of one turn; a turn that brings more is written in parts. */
 const writeBatchBytesMax = 8 * 1024 * 1024
@@ -201,6 +201,16 @@ export class CommitLog {
 
   readLater(into: Buffer, phyOffset: number): Promise<number> {
     return this.segments.readLater(into, phyOffset)
+  }
+
+  /** As read, for bytes that go to others: a buffer that is used again holds somebody else's where the file has none. */
+  readWhole(into: Buffer, phyOffset: number): void {
+    assertWhole(this.read(into, phyOffset), into, phyOffset)
+  }
+
+  /** As readWhole, from the disk if need be. */
+  async readWholeLater(into: Buffer, phyOffset: number): Promise<void> {
+    assertWhole(await this.readLater(into, phyOffset), into, phyOffset)
   }
 
   /** Whether a record of size could lie at phyOffset, for whoever was told so by a file that may be damaged. */

@@ -43,12 +43,12 @@ export class RawLogView implements RawLog {
 
   read(into: Buffer, phyOffset: number): void {
     this.#assertThere(into.length, phyOffset)
-    this.#log.read(into, phyOffset)
+    this.#log.readWhole(into, phyOffset)
   }
 
   async readLater(into: Buffer, phyOffset: number): Promise<void> {
     this.#assertThere(into.length, phyOffset)
-    await this.#log.readLater(into, phyOffset)
+    await this.#log.readWholeLater(into, phyOffset)
   }
 
   onProgress(listener: () => void): void {

@@ -1,4 +1,4 @@
-import type { Segments } from './segments.ts'
+import { assertWhole, type Segments } from './segments.ts'
 
 /** What is read at once for readers that go on: one message of a kibibyte costs an eighth of what it does read by itself. */
 export const aheadChunkBytes = 512 * 1024
@@ -86,7 +86,7 @@ export class ReadAhead {
     const room = this.#spare.pop() ?? Buffer.allocUnsafeSlow(aheadChunkBytes)
     const chunk: Chunk = { room, bytes: room.subarray(0, segmentEnd - start), loading: undefined }
     this.#loadingCount++
-    chunk.loading = this.#segments.readLater(chunk.bytes, start).then(
+    chunk.loading = this.#loaded(chunk.bytes, start).then(
       () => {
         this.#loadingCount--
         chunk.loading = undefined
@@ -102,6 +102,10 @@ export class ReadAhead {
     this.#chunks.set(start, chunk)
     if (this.#chunks.size > chunkCountMax) this.#drop(this.#chunks.keys().next().value!)
     return chunk
+  }
+
+  async #loaded(bytes: Buffer, start: number): Promise<void> {
+    assertWhole(await this.#segments.readLater(bytes, start), bytes, start)
   }
 
   /** Its room is free once nothing is read into it any more: what was in it is copied out at once, never lent. */

@@ -158,7 +158,7 @@ function readRuns(commitLog: CommitLog, runs: readonly Run[], bytes: number, roo
   for (const run of runs) {
     const span = run.end - run.start
     const from = isDense(run) ? into.subarray(length, length + span) : gappyScratch.subarray(0, span)
-    commitLog.read(from, run.start)
+    commitLog.readWhole(from, run.start)
     length += pack(from, run, into, length)
   }
   return into.subarray(0, length)
@@ -220,7 +220,7 @@ async function readRunsLater(
       if (run.start < commitLog.minOffset) continue // retention was quicker
       const span = run.end - run.start
       const from = isDense(run) ? into.subarray(length, length + span) : scratch!.subarray(0, span)
-      await commitLog.readLater(from, run.start)
+      await commitLog.readWholeLater(from, run.start)
       length += pack(from, run, into, length)
     }
     return into.subarray(0, length)

@@ -330,3 +330,9 @@ export class Segments {
     return `${this.directory}/${offsetName(start)}`
   }
 }
+
+/** @throws OperatingError FILE_FAILED when a segment was found shorter than it must be */
+export function assertWhole(bytes: number, { length }: Buffer, phyOffset: number): void {
+  if (bytes === length) return
+  throw new OperatingError('FILE_FAILED', { operation: 'read', phyOffset, bytes, expectedBytes: length })
+}

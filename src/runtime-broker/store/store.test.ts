@@ -243,6 +243,18 @@ test('a volume that is nearly full takes no messages until it has room again', a
   expect(bench.append().queueOffset).toBe(0)
 })
 
+test('of a segment that is shorter than it was, nothing is served that was not read', async () => {
+  const bench = await new StoreBench().open()
+  await bench.appendAll(['first', 'second', 'third'])
+  const read = (countMax: number) => bench.store.read('orders', 0, 0, { countMax, bytesMax: 65_536 })
+  const { bytes } = await read(2)
+
+  bench.files.open(segment, 'existing').truncate(bytes + 10)
+
+  expect(await read(3)).toMatchObject({ status: 'found', count: 1 }) // half of them
+  expect(() => bench.store.read('orders', 0, 2, { countMax: 1, bytesMax: 65_536 })).toThrow('FILE_FAILED')
+})
+
 test.each([
   ['the store is deleted', (files: MemoryFiles) => files.remove('/store')],
   ['the segment is cut', (files: MemoryFiles) => files.open(segment, 'existing').truncate(100)],

@@ -69,7 +69,7 @@ export interface ReadLimits {
   countMax: number
   bytesMax: number // at least one message is returned, however long
   matches?: (tagsCode: number) => boolean
-  /** Has the buffers for what is found; those that are not used after all go back. Without it each read gets one of its own. */
+  /** Has the buffers for what is found. Without it each read gets one of its own. */
   room?: BodyRoom | undefined
 }
 

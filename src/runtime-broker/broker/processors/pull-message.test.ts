@@ -113,3 +113,13 @@ test('a reset sends the next pull elsewhere, once', async () => {
   })
   expect((await client.pull('rewound', { queueOffset: 0 })).bodies).toEqual(['a', 'b', 'c'])
 })
+
+test('pulls that are answered together have their own messages', async () => {
+  await broker.client.createTopic('together')
+  const bodies = Array.from({ length: 12 }, (_, number) => `${number}`.padStart(9_000, '-'))
+  for (const body of bodies) await broker.client.send('together', { body })
+
+  const pulls = await Promise.all(bodies.map((_, queueOffset) => broker.client.pull('together', { queueOffset })))
+
+  expect(pulls.map((pull) => pull.bodies)).toEqual(bodies.map((_, queueOffset) => bodies.slice(queueOffset)))
+})

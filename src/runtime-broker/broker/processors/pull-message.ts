@@ -22,7 +22,7 @@ export const pullMessage = processor(RequestCode.PULL_MESSAGE, pullMessageReques
 export const litePullMessage = processor(RequestCode.LITE_PULL_MESSAGE, pullMessageRequest, startPull)
 
 /** Of all brokers of the process, for bodies as long as maxTransferBytesOnMessageInMemory says by default. */
-const bodyBuffers = new SpareBuffers(256 * 1024, 16)
+const bodyBuffers = new SpareBuffers(256 * 1024, 4 * 1024 * 1024)
 
 type Matcher = ((tagsCode: number) => boolean) | undefined
 
