@@ -20,7 +20,7 @@ export function runSeeds<Outcome>(
   const waiting = [...seeds]
   const work = () =>
     new Promise<void>((resolve, reject) => {
-      const execArgv = ['--no-warnings']
+      const execArgv = ['--no-warnings', '--max-semi-space-size=64'] // MiB: seeds make much garbage and keep little
       const child: ChildProcess = fork(program, ['--worker', ...args], { execArgv })
       const next = () => {
         const seed = waiting.shift()
