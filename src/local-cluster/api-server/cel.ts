@@ -1,7 +1,7 @@
 import { Environment } from '@marcbachmann/cel-js'
 import { messageOf } from '../../base/errors.ts'
 import { quantityOf } from '../../base/quantity.ts'
-import { type Cause, isObject } from './object.ts'
+import { type Cause, isObject, type JsonObject } from './object.ts'
 import type { Schema, ValidationRule } from './schema.ts'
 
 const environment = new Environment()
@@ -51,42 +51,87 @@ export function ruleProblems(schema: Schema, path = ''): Cause[] {
   ]
 }
 
+interface RulesAt {
+  own: { rule: ValidationRule; isTransition: boolean }[]
+  /** Whether there are any, and any on transitions, here or below. */
+  some: boolean
+  transitions: boolean
+}
+
+const rulesOf = new WeakMap<Schema, RulesAt>()
+
+function rulesAt(schema: Schema): RulesAt {
+  let rules = rulesOf.get(schema)
+  if (rules !== undefined) return rules
+  const own = (schema['x-kubernetes-validations'] ?? []).map((rule) => {
+    return { rule, isTransition: /\boldSelf\b/.test(rule.rule) }
+  })
+  const { properties = {}, items, additionalProperties: other } = schema
+  const below = [...Object.values(properties), items, typeof other === 'object' ? other : undefined].flatMap((one) =>
+    one === undefined ? [] : [rulesAt(one)],
+  )
+  rules = {
+    own,
+    some: own.length > 0 || below.some(({ some }) => some),
+    transitions: own.some(({ isTransition }) => isTransition) || below.some(({ transitions }) => transitions),
+  }
+  rulesOf.set(schema, rules)
+  return rules
+}
+
 /**
  * Runs the CEL rules of a schema over a value that it has validated. A rule that mentions oldSelf is a transition rule:
  * it runs only where there is an old value. Items of a list are matched with old ones in lists of type map only.
+ * @param isOldChecked the old value kept these rules: where the new one has its very parts, only transition rules run
  */
-export function checkRules(schema: Schema, value: unknown, old: unknown, path = ''): Cause[] {
-  if (value === undefined || value === null) return []
-  const rules = schema['x-kubernetes-validations'] ?? []
-  const context = rules.length === 0 ? undefined : { self: celValue(schema, value), oldSelf: celValue(schema, old) }
-  const problems = rules.flatMap((rule) => broken(rule, context!, value, path))
-  if (isObject(value)) {
-    for (const [key, field] of Object.entries(value)) {
-      const property =
-        schema.properties?.[key] ??
-        (typeof schema.additionalProperties === 'object' ? schema.additionalProperties : undefined)
-      if (property === undefined) continue
-      problems.push(...checkRules(property, field, isObject(old) ? old[key] : undefined, path ? `${path}.${key}` : key))
-    }
+export function checkRules(schema: Schema, value: unknown, old: unknown, isOldChecked = false, path = ''): Cause[] {
+  const problems: Cause[] = []
+  checkInto(schema, value, old, isOldChecked, path, problems)
+  return problems
+}
+
+function checkInto(
+  schema: Schema,
+  value: unknown,
+  old: unknown,
+  isOldChecked: boolean,
+  path: string,
+  problems: Cause[],
+): void {
+  if (value === undefined || value === null) return
+  const { own, some, transitions } = rulesAt(schema)
+  const isKept = isOldChecked && value === old
+  if (!some || (isKept && !transitions)) return
+  const run = own.filter(({ isTransition }) => (isTransition ? old !== undefined : !isKept))
+  if (run.length > 0) {
+    const self = celValue(schema, value)
+    const both = { self, oldSelf: run.some(({ isTransition }) => isTransition) ? celValue(schema, old) : undefined }
+    for (const { rule, isTransition } of run)
+      problems.push(...broken(rule, isTransition ? both : { self }, value, path))
   }
-  if (Array.isArray(value) && schema.items !== undefined) {
+  if (Array.isArray(value)) {
     const { items } = schema
+    if (items === undefined || !rulesAt(items).some) return
     const keys = schema['x-kubernetes-list-type'] === 'map' ? (schema['x-kubernetes-list-map-keys'] ?? []) : []
     for (const [index, item] of value.entries()) {
       const before =
         keys.length > 0 && Array.isArray(old)
           ? old.find((candidate) => keys.every((key) => candidate?.[key] === (item as never)?.[key]))
           : undefined
-      problems.push(...checkRules(items, item, before, `${path}[${index}]`))
+      checkInto(items, item, before, isOldChecked, `${path}[${index}]`, problems)
+    }
+  } else if (isObject(value)) {
+    const { properties = {}, additionalProperties: other } = schema
+    for (const key of Object.keys(value)) {
+      const property = properties[key] ?? (typeof other === 'object' ? other : undefined)
+      if (property === undefined || !rulesAt(property).some) continue
+      const before = isObject(old) ? old[key] : undefined
+      checkInto(property, value[key], before, isOldChecked, path ? `${path}.${key}` : key, problems)
     }
   }
-  return problems
 }
 
-function broken(rule: ValidationRule, both: Context, value: unknown, path: string): Cause[] {
-  const isTransition = /\boldSelf\b/.test(rule.rule)
-  if (isTransition && both.oldSelf === undefined) return []
-  const context = isTransition ? both : { self: both.self }
+function broken(rule: ValidationRule, context: Context, value: unknown, path: string): Cause[] {
   const field = `${path}${rule.fieldPath ?? ''}`
   const kind = Array.isArray(value) ? 'array' : typeof value
   const shown = typeof value === 'object' ? `"${kind}"` : JSON.stringify(value)
@@ -112,7 +157,7 @@ function celValue(schema: Schema | undefined, value: unknown): unknown {
   if (Array.isArray(value)) return value.map((item) => celValue(schema?.items, item))
   if (!isObject(value)) return value
   const other = typeof schema?.additionalProperties === 'object' ? schema.additionalProperties : undefined
-  return Object.fromEntries(
-    Object.entries(value).map(([key, field]) => [key, celValue(schema?.properties?.[key] ?? other, field)]),
-  )
+  const fields: JsonObject = {}
+  for (const key of Object.keys(value)) fields[key] = celValue(schema?.properties?.[key] ?? other, value[key])
+  return fields
 }

@@ -52,12 +52,17 @@ function collect(value: unknown, shape: Shape, path: Path, text: string, fields:
       fields.set(belowText, { path: below, value: list === 'set' ? item : presence })
       if (list !== 'set') collect(item, itemShape, below, belowText, fields)
     }
-  } else if (isObject(value) && (path.length === 0 || (!shape.isAtomicMap && Object.keys(value).length > 0))) {
+  } else if (isBranch(value, shape, path)) {
     for (const key of Object.keys(value)) {
       const element = `f:${key}`
       collect(value[key], shape.field(key), [...path, element], textBelow(text, element), fields)
     }
   } else fields.set(text, { path, value })
+}
+
+/** Whether the fields of a value have owners of their own. */
+function isBranch(value: unknown, shape: Shape, path: Path): value is JsonObject {
+  return isObject(value) && (path.length === 0 || (!shape.isAtomicMap && Object.keys(value).length > 0))
 }
 
 function textBelow(text: string, element: string): string {
@@ -133,8 +138,57 @@ export function newEntry(writer: Writer, now: string): ManagedFields {
   }
 }
 
+/** What an update did to the leaves of an object, by the text of their paths. */
+interface Difference {
+  changed: Map<string, Path> // new, or of another value
+  gone: Map<string, Path>
+}
+
+/** Goes only where the two are not the same value, so it is quick where the newer shares what it did not change. */
+function compare(before: unknown, after: unknown, shape: Shape, path: Path, text: string, found: Difference): void {
+  if (before === after || (path.length <= unownedDepthMax && unowned.has(text))) return
+  if (isBranch(before, shape, path) && isBranch(after, shape, path)) {
+    for (const key of Object.keys(after)) {
+      if (before[key] === after[key] && Object.hasOwn(before, key)) continue
+      const element = `f:${key}`
+      const [below, belowText] = [[...path, element], textBelow(text, element)]
+      if (Object.hasOwn(before, key)) compare(before[key], after[key], shape.field(key), below, belowText, found)
+      else tellAll(after[key], shape.field(key), below, belowText, found.changed)
+    }
+    for (const key of Object.keys(before)) {
+      if (Object.hasOwn(after, key)) continue
+      const element = `f:${key}`
+      tellAll(before[key], shape.field(key), [...path, element], textBelow(text, element), found.gone)
+    }
+    return
+  }
+  const old: Fields = new Map()
+  collect(before, shape, path, text, old)
+  const fields: Fields = new Map()
+  collect(after, shape, path, text, fields)
+  for (const [leaf, { path: at, value }] of fields) {
+    const was = old.get(leaf)
+    if (was === undefined || !isEqual(was.value, value)) found.changed.set(leaf, at)
+  }
+  for (const [leaf, { path: at }] of old) if (!fields.has(leaf)) found.gone.set(leaf, at)
+}
+
+function tellAll(value: unknown, shape: Shape, path: Path, text: string, paths: Map<string, Path>): void {
+  const fields: Fields = new Map()
+  collect(value, shape, path, text, fields)
+  for (const [leaf, { path: at }] of fields) paths.set(leaf, at)
+}
+
+/** Whether a tree has a path among its own, not only as the way to others. */
+function owns(tree: unknown, path: Path): boolean {
+  let at = tree
+  for (const element of path) at = isObject(at) ? at[element] : undefined
+  return isObject(at) && (Object.hasOwn(at, '.') || Object.keys(at).length === 0)
+}
+
 /**
- * The managers after an update: what it changed is the writer's alone, what it removed is nobody's.
+ * The managers after an update: what it changed is the writer's alone, what it removed is nobody's. A path that never was
+ * a leaf here (an owner of a parent of it) stays.
  * @param before undefined for a new object
  */
 export function managersAfterUpdate(
@@ -144,35 +198,34 @@ export function managersAfterUpdate(
   shape: Shape,
   now: string,
 ): ManagedFields[] {
-  const old = before === undefined ? new Map() : fieldsOf(before, shape)
-  const fields = fieldsOf(after, shape)
-  const changed = new Map<string, Path>()
-  for (const [text, { path, value }] of fields) {
-    if (!old.has(text) || !isEqual(old.get(text)?.value, value)) changed.set(text, path)
-  }
-  const managers = before?.metadata.managedFields ?? []
+  const found: Difference = { changed: new Map(), gone: new Map() }
+  compare(before ?? {}, after, shape, [], '', found)
+  const changed = [...found.changed]
+  const gone = [...found.gone.values()]
   const result: ManagedFields[] = []
   let isWriterThere = false
-  for (const entry of managers) {
+  for (const entry of before?.metadata.managedFields ?? []) {
     const isWriter = isOf(entry, writer)
     isWriterThere ||= isWriter
-    const paths = new Map(
-      [...fromFieldsV1(entry.fieldsV1)].filter(
-        ([text]) => (isWriter || !changed.has(text)) && stillThere(text, fields, old),
-      ),
-    )
-    if (isWriter) for (const [text, path] of changed) paths.set(text, path)
+    const isTouched =
+      gone.some((path) => owns(entry.fieldsV1, path)) ||
+      changed.some(([, path]) => owns(entry.fieldsV1, path) !== isWriter)
+    if (!isTouched) {
+      result.push(entry)
+      continue
+    }
+    const paths = fromFieldsV1(entry.fieldsV1)
+    for (const text of found.gone.keys()) paths.delete(text)
+    for (const [text, path] of changed) {
+      if (isWriter) paths.set(text, path)
+      else paths.delete(text)
+    }
     const kept = entryWith(entry, paths.values(), now)
     if (kept !== undefined) result.push(kept)
   }
-  if (!isWriterThere && changed.size > 0) {
-    const entry = entryWith(newEntry(writer, now), changed.values(), now)
+  if (!isWriterThere && changed.length > 0) {
+    const entry = entryWith(newEntry(writer, now), found.changed.values(), now)
     if (entry !== undefined) result.push(entry)
   }
   return result
-}
-
-/** A path that never was a leaf here (an owner of a parent of it) stays. */
-function stillThere(text: string, fields: Fields, old: Fields): boolean {
-  return fields.has(text) || !old.has(text)
 }

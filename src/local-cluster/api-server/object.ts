@@ -98,8 +98,30 @@ export function copyOf<T>(value: T): T {
   if (Array.isArray(value)) return value.map(copyOf) as T
   if (!isObject(value)) return value
   const copy: JsonObject = {}
-  for (const [key, field] of Object.entries(value)) if (field !== undefined) copy[key] = copyOf(field)
+  for (const key of Object.keys(value)) {
+    const field = value[key]
+    if (field !== undefined) copy[key] = typeof field === 'object' ? copyOf(field) : field
+  }
   return copy as T
+}
+
+/**
+ * A value with all that it has in common with an older one taken from there, so that what is equal is the same: whoever
+ * compares the two looks only at what differs.
+ * @param value the caller's own: its parts are replaced
+ */
+export function sharing<T>(value: T, older: unknown): T {
+  if (typeof value !== 'object' || value === null || typeof older !== 'object' || older === null) return value
+  if (value === older) return value
+  const keys = Object.keys(value)
+  const [ours, theirs] = [value as JsonObject, older as JsonObject]
+  let isSame = Array.isArray(value) === Array.isArray(older) && keys.length === Object.keys(older).length
+  for (const key of keys) {
+    const isCommon = Object.hasOwn(theirs, key)
+    if (isCommon) ours[key] = sharing(ours[key], theirs[key])
+    isSame &&= isCommon && Object.is(ours[key], theirs[key])
+  }
+  return isSame ? (older as T) : value
 }
 
 /** Of JSON values. */
@@ -110,7 +132,9 @@ export function isEqual(a: unknown, b: unknown): boolean {
   }
   if (!isObject(a) || !isObject(b)) return false
   const keys = Object.keys(a)
-  return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && isEqual(a[key], b[key]))
+  if (keys.length !== Object.keys(b).length) return false
+  for (const key of keys) if (!Object.hasOwn(b, key) || !isEqual(a[key], b[key])) return false
+  return true
 }
 
 /** JSON with the keys of objects in order: equal values have equal texts. */

@@ -5,11 +5,21 @@ import type { Catalog } from './catalog.ts'
 import { checkRules } from './cel.ts'
 import { completeCrd, crdProblems, establishedStatus } from './custom-resource.ts'
 import { managersAfterUpdate, type Writer } from './managed-fields.ts'
-import { copyOf, isEqual, isObject, type KubeObject, type ObjectMeta, objectAt, refusal, timestamp } from './object.ts'
+import {
+  copyOf,
+  isEqual,
+  isObject,
+  type KubeObject,
+  type ObjectMeta,
+  objectAt,
+  refusal,
+  sharing,
+  timestamp,
+} from './object.ts'
 import { checkIdentity, contentOf, invalid, isReleased, keepOnly, keptMeta, metaProblems } from './object-rules.ts'
 import { jsonPatch, mergePatch, strategicMerge } from './patch.ts'
 import { groupVersionOf, qualifiedName, type Resource } from './resource.ts'
-import { applyDefaults, prune, validate } from './schema.ts'
+import { applyDefaults, prune, type Schema, validate } from './schema.ts'
 import { shapeOf } from './shape.ts'
 import type { ObjectStore } from './store.ts'
 
@@ -34,7 +44,10 @@ export interface DeleteOptions {
   dryRun?: boolean
 }
 
-/** What other parts of the cluster have a say in, before an object is stored. May change object, may refuse. */
+/**
+ * What other parts of the cluster have a say in, before an object is stored. May refuse, and change what differs from old:
+ * the rest is old's own.
+ */
 export type Admission = (resource: Resource, object: KubeObject, old: KubeObject | undefined) => void
 
 /**
@@ -47,6 +60,7 @@ export class Registry {
   readonly #clock: Clock
   readonly #random: Random
   readonly #admissions: Admission[] = []
+  readonly #writtenAs = new WeakMap<KubeObject, Resource>() // objects that were completed and checked by a definition
 
   constructor(store: ObjectStore, catalog: Catalog, doors: { clock: Clock; random: Random }) {
     this.store = store
@@ -94,7 +108,7 @@ export class Registry {
 
   update(resource: Resource, namespace: string | undefined, input: KubeObject, options: WriteOptions): KubeObject {
     const old = this.get(resource, namespace, String(objectAt(input.metadata).name))
-    return this.#change(resource, old, copyOf(input), options)
+    return this.#change(resource, old, input, options)
   }
 
   patch(
@@ -221,8 +235,10 @@ export class Registry {
         else object.status = old.status
       }
     }
-    object = copyOf(object)
+    object = this.#own(resource, object, old)
     this.#complete(resource, object, old, options)
+    for (const key of Object.keys(object)) if (key !== 'metadata') object[key] = sharing(object[key], old[key])
+    object.metadata = { ...sharing(object.metadata, old.metadata) }
     if (resource.hasGeneration && !isEqual(contentOf(object), contentOf(old)))
       object.metadata.generation = (old.metadata.generation ?? 0) + 1
     if (!managersAreSet) {
@@ -234,15 +250,24 @@ export class Registry {
     return this.#store(resource, object, old, options)
   }
 
+  /** A copy to work on. What is old's own, and would be completed and checked as it was then, stays so. */
+  #own(resource: Resource, object: KubeObject, old: KubeObject): KubeObject {
+    if (resource.schema === undefined || this.#writtenAs.get(old) !== resource) return copyOf(object)
+    const own = { ...object }
+    for (const [key, value] of Object.entries(object)) if (value !== old[key]) own[key] = copyOf(value)
+    return own
+  }
+
   #complete(resource: Resource, object: KubeObject, old: KubeObject | undefined, options: WriteOptions): void {
     object.apiVersion = groupVersionOf(resource)
     object.kind = resource.kind
     resource.complete?.(object, old)
     if (resource.collection === crdCollection) completeCrd(object)
     const { schema } = resource
+    const checked = old !== undefined && this.#writtenAs.get(old) === resource ? old : undefined
     if (schema !== undefined) {
-      applyDefaults(schema, object)
-      this.#pruneUnknown(schema, object, options)
+      applyDefaults(schema, object, checked)
+      this.#pruneUnknown(schema, object, options, checked)
     }
     for (const admission of this.#admissions) admission(resource, object, old)
     const causes = [
@@ -251,14 +276,14 @@ export class Registry {
       ...(resource.collection === crdCollection ? crdProblems(object) : []),
     ]
     if (schema !== undefined) {
-      causes.push(...validate(schema, object))
-      if (causes.length === 0) causes.push(...checkRules(schema, object, old))
+      causes.push(...validate(schema, object, '', checked))
+      if (causes.length === 0) causes.push(...checkRules(schema, object, old, checked !== undefined))
     }
     if (causes.length > 0) throw invalid(resource, object.metadata.name, causes)
   }
 
-  #pruneUnknown(schema: NonNullable<Resource['schema']>, object: KubeObject, options: WriteOptions): void {
-    const unknown = prune(schema, object).map((path) => `unknown field "${path}"`)
+  #pruneUnknown(schema: Schema, object: KubeObject, options: WriteOptions, checked?: KubeObject): void {
+    const unknown = prune(schema, object, '', checked).map((path) => `unknown field "${path}"`)
     if (unknown.length === 0) return
     if (options.fieldValidation === 'Strict')
       throw refusal(
@@ -278,7 +303,9 @@ export class Registry {
       isReleased(object)
     )
       return this.#remove(resource, object)
-    return this.#put(resource, object)
+    const now = this.#put(resource, object)
+    this.#writtenAs.set(now, resource)
+    return now
   }
 
   #put(resource: Resource, object: KubeObject): KubeObject {

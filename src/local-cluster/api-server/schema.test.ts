@@ -109,3 +109,15 @@ test.each([
 ])('the quantity %j is %d', (text, value) => {
   expect(quantityOf(text)).toBe(value)
 })
+
+test('where an old value kept the rules, its parts are looked at again only by rules about changes', () => {
+  const value = { a: { size: 1 } }
+  const schemaWith = (rule: string): Schema => {
+    const size: Schema = { type: 'object', 'x-kubernetes-validations': [{ rule }] }
+    return { type: 'object', properties: { a: size } }
+  }
+
+  expect(checkRules(schemaWith('self.size > 1'), value, value, true)).toEqual([])
+  expect(checkRules(schemaWith('self.size > 1'), value, value, false)).toHaveLength(1)
+  expect(checkRules(schemaWith('self.size > oldSelf.size'), value, value, true)).toHaveLength(1)
+})

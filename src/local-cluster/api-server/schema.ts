@@ -47,54 +47,89 @@ export interface ValidationRule {
   optionalOldSelf?: boolean
 }
 
-/** Fills in defaults, also inside of objects that are there; changes value. null where a default is counts as missing. */
-export function applyDefaults(schema: Schema, value: unknown): void {
+/**
+ * Fills in defaults, also inside of objects that are there; changes value. null where a default is counts as missing.
+ * @param done went through this, prune and validate before: what value has of its very parts is not looked at again
+ */
+export function applyDefaults(schema: Schema, value: unknown, done?: unknown): void {
+  if (value === done) return
   if (Array.isArray(value)) {
     if (schema.items !== undefined) for (const item of value) applyDefaults(schema.items, item)
     return
   }
   if (!isObject(value)) return
-  for (const [key, property] of Object.entries(schema.properties ?? {})) {
+  const { properties = {}, additionalProperties: other } = schema
+  for (const key of Object.keys(properties)) {
+    const property = properties[key] as Schema
     const isMissing = value[key] === undefined || (value[key] === null && property.nullable !== true)
     if (isMissing && property.default !== undefined) value[key] = structuredClone(property.default)
-    if (value[key] !== undefined) applyDefaults(property, value[key])
+    if (value[key] !== undefined) applyDefaults(property, value[key], partOf(done, key))
   }
-  const other = schema.additionalProperties
   if (typeof other !== 'object') return
-  for (const [key, field] of Object.entries(value)) if (!schema.properties?.[key]) applyDefaults(other, field)
+  for (const key of Object.keys(value)) if (!properties[key]) applyDefaults(other, value[key], partOf(done, key))
+}
+
+function partOf(done: unknown, key: string): unknown {
+  return isObject(done) ? done[key] : undefined
 }
 
 const alwaysKnown = new Set(['apiVersion', 'kind', 'metadata']) // of an object, at its root
 
-/** Removes the fields that the schema does not know, and returns their paths (`spec.typo`); changes value. */
-export function prune(schema: Schema, value: unknown, path = ''): string[] {
-  if (Array.isArray(value)) {
-    const items = schema.items
-    return items === undefined ? [] : value.flatMap((item, index) => prune(items, item, `${path}[${index}]`))
-  }
-  if (!isObject(value)) return []
-  const isRoot = path === '' || schema['x-kubernetes-embedded-resource'] === true
-  return Object.keys(value).flatMap((key) => {
-    const below = path === '' ? key : `${path}.${key}`
-    const property = schema.properties?.[key]
-    if (isRoot && alwaysKnown.has(key)) return []
-    if (property !== undefined) return prune(property, value[key], below)
-    if (typeof schema.additionalProperties === 'object') return prune(schema.additionalProperties, value[key], below)
-    if (schema.additionalProperties === true || schema['x-kubernetes-preserve-unknown-fields'] === true) return []
-    delete value[key]
-    return [below]
-  })
+/**
+ * Removes the fields that the schema does not know, and returns their paths (`spec.typo`); changes value.
+ * @param done as of applyDefaults
+ */
+export function prune(schema: Schema, value: unknown, path = '', done?: unknown): string[] {
+  const pruned: string[] = []
+  pruneInto(schema, value, path, done, pruned)
+  return pruned
 }
 
-/** Everything about value that the schema does not allow, CEL rules apart (cel.ts). */
-export function validate(schema: Schema, value: unknown, path = ''): Cause[] {
-  if (value === null && schema.nullable === true) return []
-  const wrongType = typeProblem(schema, value)
-  if (wrongType !== undefined) return [invalid(path, `Invalid value: ${shown(value)}: ${path} in body ${wrongType}`)]
-  const problems = [...scalarProblems(schema, value, path), ...combinationProblems(schema, value, path)]
-  if (Array.isArray(value)) problems.push(...arrayProblems(schema, value, path))
-  if (isObject(value)) problems.push(...objectProblems(schema, value, path))
+function pruneInto(schema: Schema, value: unknown, path: string, done: unknown, pruned: string[]): void {
+  if (typeof value !== 'object' || value === null || value === done) return
+  if (Array.isArray(value)) {
+    const { items } = schema
+    if (items === undefined) return
+    for (const [index, item] of value.entries()) pruneInto(items, item, `${path}[${index}]`, undefined, pruned)
+    return
+  }
+  const fields = value as JsonObject
+  const { properties = {}, additionalProperties: other } = schema
+  const isRoot = path === '' || schema['x-kubernetes-embedded-resource'] === true
+  for (const key of Object.keys(fields)) {
+    if (isRoot && alwaysKnown.has(key)) continue
+    const property = properties[key] ?? (typeof other === 'object' ? other : undefined)
+    const below = path === '' ? key : `${path}.${key}`
+    if (property !== undefined) pruneInto(property, fields[key], below, partOf(done, key), pruned)
+    else if (other !== true && schema['x-kubernetes-preserve-unknown-fields'] !== true) {
+      delete fields[key]
+      pruned.push(below)
+    }
+  }
+}
+
+/**
+ * Everything about value that the schema does not allow, CEL rules apart (cel.ts).
+ * @param done as of applyDefaults
+ */
+export function validate(schema: Schema, value: unknown, path = '', done?: unknown): Cause[] {
+  const problems: Cause[] = []
+  validateInto(schema, value, path, done, problems)
   return problems
+}
+
+function validateInto(schema: Schema, value: unknown, path: string, done: unknown, problems: Cause[]): void {
+  if (typeof value === 'object' && value !== null && value === done) return
+  if (value === null && schema.nullable === true) return
+  const wrongType = typeProblem(schema, value)
+  if (wrongType !== undefined) {
+    problems.push(invalid(path, `Invalid value: ${shown(value)}: ${path} in body ${wrongType}`))
+    return
+  }
+  scalarProblems(schema, value, path, problems)
+  combinationProblems(schema, value, path, problems)
+  if (Array.isArray(value)) arrayProblems(schema, value, path, problems)
+  else if (isObject(value)) objectProblems(schema, value, path, done, problems)
 }
 
 function invalid(field: string, message: string, reason = 'FieldValueInvalid'): Cause {
@@ -120,8 +155,7 @@ function typeProblem(schema: Schema, value: unknown): string | undefined {
   return `must be of type ${schema.type}: "${type}"`
 }
 
-function scalarProblems(schema: Schema, value: unknown, path: string): Cause[] {
-  const problems: Cause[] = []
+function scalarProblems(schema: Schema, value: unknown, path: string, problems: Cause[]): void {
   const wrong = (words: string) =>
     problems.push(invalid(path, `Invalid value: ${shown(value)}: ${path} in body ${words}`))
   if (schema.enum !== undefined && !schema.enum.some((allowed) => isEqual(allowed, value))) {
@@ -140,17 +174,16 @@ function scalarProblems(schema: Schema, value: unknown, path: string): Cause[] {
     if (schema.format === 'int32' && (value > 2 ** 31 - 1 || value < -(2 ** 31))) wrong('must be of type int32')
   }
   if (typeof value === 'string') {
-    const length = [...value].length
-    if (schema.maxLength !== undefined && length > schema.maxLength)
-      problems.push(invalid(path, `Too long: may not be more than ${schema.maxLength} bytes`, 'FieldValueTooLong'))
-    if (schema.minLength !== undefined && length < schema.minLength)
-      wrong(`should be at least ${schema.minLength} chars long`)
+    const { maxLength, minLength } = schema
+    const length = maxLength === undefined && minLength === undefined ? 0 : [...value].length
+    if (maxLength !== undefined && length > maxLength)
+      problems.push(invalid(path, `Too long: may not be more than ${maxLength} bytes`, 'FieldValueTooLong'))
+    if (minLength !== undefined && length < minLength) wrong(`should be at least ${minLength} chars long`)
     if (schema.pattern !== undefined && !new RegExp(schema.pattern, 'u').test(value))
       wrong(`should match '${schema.pattern}'`)
     if (schema.format === 'date-time' && !isDateTime(value))
       wrong(`must be of type date-time: ${JSON.stringify(value)}`)
   }
-  return problems
 }
 
 function isDateTime(text: string): boolean {
@@ -159,20 +192,18 @@ function isDateTime(text: string): boolean {
   )
 }
 
-function combinationProblems(schema: Schema, value: unknown, path: string): Cause[] {
+function combinationProblems(schema: Schema, value: unknown, path: string, problems: Cause[]): void {
+  const { allOf = [], anyOf, oneOf, not } = schema
   const fits = (branch: Schema) => validate(branch, value, path).length === 0
-  const wrong = (words: string) => [invalid(path, `Invalid value: ${shown(value)}: ${path} in body ${words}`)]
-  const problems = (schema.allOf ?? []).flatMap((branch) => validate(branch, value, path))
-  if (schema.anyOf !== undefined && !schema.anyOf.some(fits))
-    problems.push(...wrong('must validate at least one schema (anyOf)'))
-  if (schema.oneOf !== undefined && schema.oneOf.filter(fits).length !== 1)
-    problems.push(...wrong('must validate one and only one schema (oneOf)'))
-  if (schema.not !== undefined && fits(schema.not)) problems.push(...wrong('must not validate the schema (not)'))
-  return problems
+  const wrong = (words: string) =>
+    problems.push(invalid(path, `Invalid value: ${shown(value)}: ${path} in body ${words}`))
+  for (const branch of allOf) validateInto(branch, value, path, undefined, problems)
+  if (anyOf !== undefined && !anyOf.some(fits)) wrong('must validate at least one schema (anyOf)')
+  if (oneOf !== undefined && oneOf.filter(fits).length !== 1) wrong('must validate one and only one schema (oneOf)')
+  if (not !== undefined && fits(not)) wrong('must not validate the schema (not)')
 }
 
-function arrayProblems(schema: Schema, value: unknown[], path: string): Cause[] {
-  const problems: Cause[] = []
+function arrayProblems(schema: Schema, value: unknown[], path: string, problems: Cause[]): void {
   if (schema.maxItems !== undefined && value.length > schema.maxItems)
     problems.push(
       invalid(path, `Too many: ${value.length}: must have at most ${schema.maxItems} items`, 'FieldValueTooMany'),
@@ -187,9 +218,8 @@ function arrayProblems(schema: Schema, value: unknown[], path: string): Cause[] 
     if (identity !== undefined && seen.has(identity))
       problems.push(invalid(`${path}[${index}]`, `Duplicate value: ${identity}`, 'FieldValueDuplicate'))
     else if (identity !== undefined) seen.add(identity)
-    if (schema.items !== undefined) problems.push(...validate(schema.items, item, `${path}[${index}]`))
+    if (schema.items !== undefined) validateInto(schema.items, item, `${path}[${index}]`, undefined, problems)
   }
-  return problems
 }
 
 function listIdentity(schema: Schema, item: unknown): string | undefined {
@@ -199,25 +229,21 @@ function listIdentity(schema: Schema, item: unknown): string | undefined {
   return JSON.stringify(Object.fromEntries(keys.map((key) => [key, item[key]])))
 }
 
-function objectProblems(schema: Schema, value: JsonObject, path: string): Cause[] {
+function objectProblems(schema: Schema, value: JsonObject, path: string, done: unknown, problems: Cause[]): void {
+  const { properties = {}, additionalProperties: other, required = [], minProperties, maxProperties } = schema
   const below = (key: string) => (path === '' ? key : `${path}.${key}`)
-  const problems = (schema.required ?? [])
-    .filter((key) => value[key] === undefined)
-    .map((key) => invalid(below(key), 'Required value', 'FieldValueRequired'))
-  const count = Object.keys(value).length
-  if (schema.maxProperties !== undefined && count > schema.maxProperties)
+  for (const key of required)
+    if (value[key] === undefined) problems.push(invalid(below(key), 'Required value', 'FieldValueRequired'))
+  const keys = Object.keys(value)
+  const count = keys.length
+  if (maxProperties !== undefined && count > maxProperties)
+    problems.push(invalid(path, `Too many: ${count}: must have at most ${maxProperties} items`, 'FieldValueTooMany'))
+  if (minProperties !== undefined && count < minProperties)
     problems.push(
-      invalid(path, `Too many: ${count}: must have at most ${schema.maxProperties} items`, 'FieldValueTooMany'),
+      invalid(path, `Invalid value: ${count}: ${path} in body should have at least ${minProperties} properties`),
     )
-  if (schema.minProperties !== undefined && count < schema.minProperties)
-    problems.push(
-      invalid(path, `Invalid value: ${count}: ${path} in body should have at least ${schema.minProperties} properties`),
-    )
-  for (const [key, field] of Object.entries(value)) {
-    const property =
-      schema.properties?.[key] ??
-      (typeof schema.additionalProperties === 'object' ? schema.additionalProperties : undefined)
-    if (property !== undefined) problems.push(...validate(property, field, below(key)))
+  for (const key of keys) {
+    const property = properties[key] ?? (typeof other === 'object' ? other : undefined)
+    if (property !== undefined) validateInto(property, value[key], below(key), partOf(done, key), problems)
   }
-  return problems
 }

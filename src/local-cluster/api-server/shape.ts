@@ -55,22 +55,38 @@ function builtinAt(name: string, inContainer: boolean): Shape {
   return shape
 }
 
+const schemaShapes = new WeakMap<Schema, Shape>()
+
 function schemaAt(schema: Schema | undefined): Shape {
-  const type = schema?.['x-kubernetes-list-type']
-  const other = schema?.additionalProperties
-  return {
-    list: type === 'map' ? (schema?.['x-kubernetes-list-map-keys'] ?? []) : type === 'set' ? 'set' : 'atomic',
-    isAtomicMap: schema?.['x-kubernetes-map-type'] === 'atomic',
-    field: (key) => schemaAt(schema?.properties?.[key] ?? (typeof other === 'object' ? other : undefined)),
-    item: () => schemaAt(schema?.items),
+  if (schema === undefined) return unknownShape
+  let shape = schemaShapes.get(schema)
+  if (shape !== undefined) return shape
+  const { items, properties = {}, additionalProperties: other } = schema
+  const type = schema['x-kubernetes-list-type']
+  shape = {
+    list: type === 'map' ? (schema['x-kubernetes-list-map-keys'] ?? []) : type === 'set' ? 'set' : 'atomic',
+    isAtomicMap: schema['x-kubernetes-map-type'] === 'atomic',
+    field: (key) => schemaAt(properties[key] ?? (typeof other === 'object' ? other : undefined)),
+    item: () => schemaAt(items),
   }
+  schemaShapes.set(schema, shape)
+  return shape
 }
 
+/** Of what a schema does not describe. */
+const unknownShape: Shape = { list: 'atomic', isAtomicMap: false, field: () => unknownShape, item: () => unknownShape }
+
 export const builtinShape: Shape = builtinAt('', false)
+
+const objectShapes = new WeakMap<Schema, Shape>()
 
 /** The shape of a whole object; metadata is the same in all. */
 export function shapeOf(schema: Schema | undefined): Shape {
   if (schema === undefined) return builtinShape
+  let shape = objectShapes.get(schema)
+  if (shape !== undefined) return shape
   const own = schemaAt(schema)
-  return { ...own, field: (key) => (key === 'metadata' ? builtinShape : own.field(key)) }
+  shape = { ...own, field: (key) => (key === 'metadata' ? builtinShape : own.field(key)) }
+  objectShapes.set(schema, shape)
+  return shape
 }

@@ -90,9 +90,10 @@ export function clusterIpAdmission(prefix: string, services: () => Iterable<Kube
     let clusterIP = spec.clusterIP ?? before
     if (clusterIP !== 'None' && !isInRange(clusterIP)) {
       const used = new Set([...services()].map((service) => (service as Service).spec.clusterIP))
-      const free = Array.from({ length: rangeSize - 1 }, (_, index) => addressAt(index + 1)).find((ip) => !used.has(ip))
-      if (free === undefined) throw refusal(500, 'InternalError', 'failed to allocate a serviceIP: range is full')
-      clusterIP = free
+      let index = 1
+      while (index < rangeSize && used.has(addressAt(index))) index++
+      if (index === rangeSize) throw refusal(500, 'InternalError', 'failed to allocate a serviceIP: range is full')
+      clusterIP = addressAt(index)
     }
     spec.clusterIP = clusterIP as string
     spec.clusterIPs = [spec.clusterIP]
