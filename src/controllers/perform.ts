@@ -64,7 +64,7 @@ export function covers(live: unknown, wanted: unknown): boolean {
       Array.isArray(live) && live.length === wanted.length && wanted.every((item, index) => covers(live[index], item))
     )
   }
-  if (typeof wanted !== 'object' || wanted === null) return isDeepStrictEqual(live, wanted)
+  if (typeof wanted !== 'object' || wanted === null) return Object.is(live, wanted)
   if (typeof live !== 'object' || live === null) return false
   return Object.entries(wanted).every(
     ([key, value]) => value === undefined || covers((live as Record<string, unknown>)[key], value),

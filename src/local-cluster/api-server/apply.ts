@@ -1,10 +1,12 @@
 import {
   elementOf,
   entryWith,
+  type Fields,
   fieldsOf,
   fromFieldsV1,
   isOf,
   newEntry,
+  owns,
   type Path,
   textOf,
   type Writer,
@@ -35,19 +37,19 @@ export function apply(
 ): KubeObject {
   const { force, shape, now } = options
   const wanted = fieldsOf(applied, shape)
-  const current = live === undefined ? new Map() : fieldsOf(live, shape)
   const managers = live?.metadata.managedFields ?? []
   const mine = managers.find((entry) => isOf(entry, writer))
-  const others = managers
-    .filter((entry) => entry !== mine)
-    .map((entry) => ({ entry, paths: fromFieldsV1(entry.fieldsV1) }))
+  const others = managers.filter((entry) => entry !== mine)
 
+  const taken = new Map<ManagedFields, Set<string>>() // what others lose, by the text of its path
   const conflicts: Cause[] = []
+  let current: Fields | undefined // made where others have something of what is wanted
   for (const [text, { path, value }] of wanted) {
-    if (isEqual(current.get(text)?.value, value)) continue
-    for (const { entry, paths } of others) {
-      if (!paths.has(text)) continue
-      if (force) paths.delete(text)
+    for (const entry of others) {
+      if (!owns(entry.fieldsV1, path)) continue
+      current ??= fieldsOf(live, shape)
+      if (isEqual(current.get(text)?.value, value)) break
+      if (force) taken.set(entry, (taken.get(entry) ?? new Set()).add(text))
       else
         conflicts.push({
           reason: 'FieldManagerConflict',
@@ -59,20 +61,28 @@ export function apply(
   if (conflicts.length > 0) throw conflictOf(conflicts)
 
   const merged = merge(live, applied, shape) as KubeObject
-  const owned = new Set(others.flatMap(({ paths }) => [...paths.keys()]))
-  const before = mine === undefined ? [] : [...fromFieldsV1(mine.fieldsV1)]
-  const gone = before.filter(([text]) => !wanted.has(text) && !owned.has(text)).map(([, path]) => path)
-  const isKept = (path: Path) => [...wanted.keys(), ...owned].some((text) => startsWith(text, textOf(path)))
-  // Shortest first: an item that goes altogether goes before its fields, while its keys still tell which one it is.
-  gone.sort((a, b) => a.length - b.length)
-  for (const path of gone) if (!isKept(path) && !isKeyOfItem(path)) removeAt(merged, path, shape, isKept)
-
+  const pathsOf = (entry: ManagedFields) => {
+    const paths = fromFieldsV1(entry.fieldsV1)
+    for (const text of taken.get(entry) ?? []) paths.delete(text)
+    return paths
+  }
   const paths = [...wanted.values()].map(({ path }) => path)
+  const own = entryWith(mine ?? newEntry(writer, now), paths, now)
+  if (mine !== undefined && own !== mine) {
+    const owned = new Set(others.flatMap((entry) => [...pathsOf(entry).keys()]))
+    const before = [...fromFieldsV1(mine.fieldsV1)]
+    const gone = before.filter(([text]) => !wanted.has(text) && !owned.has(text)).map(([, path]) => path)
+    const isKept = (path: Path) => [...wanted.keys(), ...owned].some((text) => startsWith(text, textOf(path)))
+    // Shortest first: an item that goes altogether goes before its fields, while its keys still tell which one it is.
+    gone.sort((a, b) => a.length - b.length)
+    for (const path of gone) if (!isKept(path) && !isKeyOfItem(path)) removeAt(merged, path, shape, isKept)
+  }
+
   const kept = managers.map((entry) => {
-    const other = others.find((candidate) => candidate.entry === entry)
-    return entryWith(entry, other === undefined ? paths : other.paths.values(), now)
+    if (entry === mine) return own
+    return taken.has(entry) ? entryWith(entry, pathsOf(entry).values(), now) : entry
   })
-  if (mine === undefined) kept.push(entryWith(newEntry(writer, now), paths, now))
+  if (mine === undefined) kept.push(own)
   merged.metadata.managedFields = kept.filter((entry) => entry !== undefined)
   return merged
 }

@@ -6,9 +6,10 @@ import type { Resource } from './resource.ts'
 /** What the API serves now: the built-in kinds and those of the installed CustomResourceDefinitions. */
 export class Catalog {
   readonly #custom = new Map<string, Resource[]>() // by the definition's name
+  #all = builtinResources
 
-  all(): Resource[] {
-    return [...builtinResources, ...[...this.#custom.values()].flat()]
+  all(): readonly Resource[] {
+    return this.#all
   }
 
   find(group: string, version: string, plural: string): Resource | undefined {
@@ -27,9 +28,15 @@ export class Catalog {
 
   define(crd: KubeObject): void {
     this.#custom.set(crd.metadata.name, resourcesOf(crd))
+    this.#gather()
   }
 
   forget(crd: KubeObject): void {
     this.#custom.delete(crd.metadata.name)
+    this.#gather()
+  }
+
+  #gather(): void {
+    this.#all = [...builtinResources, ...[...this.#custom.values()].flat()]
   }
 }

@@ -180,7 +180,7 @@ function tellAll(value: unknown, shape: Shape, path: Path, text: string, paths: 
 }
 
 /** Whether a tree has a path among its own, not only as the way to others. */
-function owns(tree: unknown, path: Path): boolean {
+export function owns(tree: unknown, path: Path): boolean {
   let at = tree
   for (const element of path) at = isObject(at) ? at[element] : undefined
   return isObject(at) && (Object.hasOwn(at, '.') || Object.keys(at).length === 0)

@@ -144,6 +144,14 @@ export function canonicalText(value: unknown): string {
   )
 }
 
+let last: { object: KubeObject; text: string } | undefined
+
+/** JSON of an object as it is stored. The last text is kept: a write is answered and told to every watch in one turn. */
+export function jsonOf(object: KubeObject): string {
+  if (last?.object !== object) last = { object, text: JSON.stringify(object) }
+  return last.text
+}
+
 /** RFC 3339 in whole seconds, as metav1.Time. */
 export function timestamp(nowMs: number): string {
   return new Date(nowMs).toISOString().replace(/\.\d+Z$/, 'Z')

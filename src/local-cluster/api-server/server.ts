@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { hash, timingSafeEqual } from 'node:crypto'
 import type { Clock } from '../../base/clock.ts'
 import { isOperatingError, messageOf, type OperatingError } from '../../base/errors.ts'
 import type { HttpServerReply, HttpServerRequest } from '../../base/http.ts'
@@ -16,7 +16,7 @@ import {
   writeOptions,
   writeToken,
 } from './exchange.ts'
-import { type JsonObject, type KubeObject, objectAt, refusal } from './object.ts'
+import { type JsonObject, jsonOf, type KubeObject, objectAt, refusal } from './object.ts'
 import { openApiIndex, openApiOf } from './openapi.ts'
 import { patchedBy, type Registry } from './registry.ts'
 import { groupVersionOf, type Resource } from './resource.ts'
@@ -269,7 +269,7 @@ export function createApiHandler(
   function show(resource: Resource, object: KubeObject, { request, query, send }: Exchange, status = 200): void {
     const table = tableWish(request, query)
     if (table === undefined || request.method !== 'GET') {
-      send(status, object)
+      send(status, jsonOf(object))
       return
     }
     const metadata = { resourceVersion: object.metadata.resourceVersion }
@@ -300,7 +300,7 @@ const version = {
 }
 
 function hashOf(text: string): Buffer {
-  return createHash('sha256').update(text).digest()
+  return hash('sha256', text, 'buffer')
 }
 
 function asRefusal(error: unknown): OperatingError | undefined {

@@ -1,7 +1,7 @@
 import type { Clock } from '../../base/clock.ts'
 import { isOperatingError } from '../../base/errors.ts'
 import type { HttpServerReply } from '../../base/http.ts'
-import { type KubeObject, refusal } from './object.ts'
+import { jsonOf, type KubeObject, refusal } from './object.ts'
 import type { Registry } from './registry.ts'
 import { groupVersionOf, type Resource } from './resource.ts'
 import type { Matches } from './selectors.ts'
@@ -36,9 +36,13 @@ export async function streamWatch(
   const queue: string[] = []
   let wake = () => {}
   let isOver = false
-  const push = (type: string, object: unknown) => {
-    queue.push(`${JSON.stringify({ type, object })}\n`)
+  const push = (type: string, object: unknown, text = JSON.stringify(object)) => {
+    queue.push(`{"type":"${type}","object":${text}}\n`)
     wake()
+  }
+  const pushObject = (type: string, object: KubeObject) => {
+    const shown = show(object)
+    push(type, shown, shown === object ? jsonOf(object) : undefined)
   }
   const bookmark = (annotations?: Record<string, string>) => {
     const metadata = {
@@ -57,14 +61,14 @@ export async function streamWatch(
     const { resourceVersion } = object.metadata
     const shown =
       isIn || previous === undefined ? object : { ...previous, metadata: { ...previous.metadata, resourceVersion } }
-    push(!isIn ? 'DELETED' : wasIn ? 'MODIFIED' : 'ADDED', show(registry.asServed(resource, shown)))
+    pushObject(!isIn ? 'DELETED' : wasIn ? 'MODIFIED' : 'ADDED', registry.asServed(resource, shown))
   }
 
   try {
     // Between here and listen() is no await: no change is missed and none is told twice.
     if (fromRevision === undefined || options.sendInitialEvents) {
       for (const object of store.list(resource.collection))
-        if (matches(object)) push('ADDED', show(registry.asServed(resource, object)))
+        if (matches(object)) pushObject('ADDED', registry.asServed(resource, object))
       if (options.sendInitialEvents) bookmark({ 'k8s.io/initial-events-end': 'true' })
     } else for (const change of store.changesAfter(resource.collection, fromRevision)) tell(change)
   } catch (error) {
