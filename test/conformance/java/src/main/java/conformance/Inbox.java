@@ -1,6 +1,5 @@
 package conformance;
 
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
@@ -46,11 +45,5 @@ final class Inbox {
     void await(List<String> expected, String what) throws InterruptedException {
         Check.eventually(World.DELIVERY_SECONDS, what, () -> hasAll(expected));
         Check.equal(new TreeSet<>(expected), texts(), what);
-    }
-
-    List<String> inOrder() {
-        List<String> texts = new ArrayList<>();
-        for (MessageExt message : all) texts.add(World.text(message));
-        return texts;
     }
 }

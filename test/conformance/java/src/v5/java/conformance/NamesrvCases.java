@@ -238,6 +238,7 @@ final class NamesrvCases {
         RemotingCommand response = register(world, remoting, Map.of(), topic(world, 0, 0), topic(world, 1, 0));
         KVTable told = KVTable.decode(response.getBody(), KVTable.class);
         Check.equal(broker(world) + ":4", told.getTable().get(topic), "what its broker is told");
+        setNamesrv(world, remoting, "orderMessageEnable=false"); // as it is by default: mqadmin may have set it
         TopicRouteData before = TopicRouteData.decode(route(world, remoting, topic).getBody(), TopicRouteData.class);
         Check.equal(null, before.getOrderTopicConf(), "orderTopicConf without orderMessageEnable");
         namesrvSetting(world, remoting, "orderMessageEnable");
