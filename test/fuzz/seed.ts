@@ -14,8 +14,11 @@ const peakBytesMax = 768 * mebibyte
 const buffersMostBytesMax = 512 * mebibyte
 /** What may wait for all peers together: from 128 MiB on each of them may only let one answer wait. */
 const queuedMostBytesMax = 320 * mebibyte
-/** What buffers may hold more when the servers are stopped than before they started: a third of it is the FrameRoom's. */
-const buffersKeptBytesMax = 1.5 * mebibyte
+/**
+ * What buffers may hold more when the servers are stopped than before they started: 6.5 MiB of it is what they may keep to use
+ * again (SpareBuffers of requests, bodies and copies; chunks that answers leave from).
+ */
+const buffersKeptBytesMax = 8 * mebibyte
 const descriptorsMoreMax = 2
 /** Of connections and of requests, once all peers are gone: the servers speak to each other. */
 const liveMoreMax = 2
