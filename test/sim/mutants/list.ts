@@ -55,12 +55,6 @@ export const mutants: readonly Mutant[] = [
   if (lastOffset > from && !parts.wasClean) endOffset = lastOffset`,
   },
   {
-    name: 'recovery leaves the torn tail where it is',
-    file: 'src/runtime-broker/store/recovery.ts',
-    find: 'if (torn.length > 0 || !wasClean) segments.zeroFrom(endOffset)',
-    replaceBy: '',
-  },
-  {
     name: 'recovery leaves a record out of its queue',
     file: 'src/runtime-broker/store/recovery.ts',
     find: '    this.count++\n    this.storeTimestamp',
