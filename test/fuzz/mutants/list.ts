@@ -145,8 +145,8 @@ export const mutants: readonly FuzzMutant[] = [
   {
     name: 'a request is answered twice',
     file: 'src/remoting/request.ts',
-    find: 'for (const part of this.#parts(header, Buffer.isBuffer(body) ? [body] : body)) this.#path.send(part)',
-    replaceBy: `const parts = this.#parts(header, Buffer.isBuffer(body) ? [body] : body)
+    find: 'else for (const part of this.#parts(header, bodies)) this.#path.send(part)',
+    replaceBy: `const parts = this.#parts(header, bodies)
     for (const part of [...parts, ...parts]) this.#path.send(part)`,
     by: 'odd requests',
     attacks: 16,
@@ -177,7 +177,7 @@ export const mutants: readonly FuzzMutant[] = [
     find: '    this.#connections.add(connection)\n',
     replaceBy: `    this.#connections.add(connection)${keptBuffer}\n`,
     by: 'gone',
-    attacks: 160,
+    attacks: 900,
     shows: /bytes of buffers are kept/,
   },
   {
