@@ -30,6 +30,7 @@ export class ControlPlane {
   readonly #binary: string
   readonly #children = new Map<string, ChildProcess>()
   #server = ''
+  readonly #written = new Set<string>()
 
   /** @param dir emptied by whoever made it */
   constructor(dir: string) {
@@ -87,6 +88,8 @@ export class ControlPlane {
   /** Path of a kubeconfig for `admin` or the operator's user. */
   kubeconfig(user: string): string {
     const path = join(this.#dir, `${user}.kubeconfig`)
+    if (this.#written.has(path)) return path // others are reading it
+    this.#written.add(path)
     const config = {
       apiVersion: 'v1',
       kind: 'Config',
