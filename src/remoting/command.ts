@@ -1,4 +1,5 @@
 import { FrameFlag } from './codes.ts'
+import type { SendMessageRequest } from './headers/send-message.ts'
 
 /** One frame, decoded. */
 export interface Command {
@@ -11,6 +12,8 @@ export interface Command {
   extFields: Record<string, string>
   /** A view on the received bytes: copy what must outlive the handler. Empty when absent. */
   body: Buffer
+  /** SEND_MESSAGE_V2: its header, where that was read already. */
+  send?: SendMessageRequest
 }
 
 /** What a caller gives of a request; the connection adds the rest. */

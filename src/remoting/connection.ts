@@ -300,7 +300,8 @@ export class RemotingConnection implements Connection {
 
   /** A command that outlives the read that brought it. */
   #kept(command: Command): Command {
-    return this.#side === 'client' ? command : { ...command, body: Buffer.from(command.body) }
+    if (this.#side === 'client') return command
+    return { ...command, extFields: command.extFields, body: Buffer.from(command.body) }
   }
 
   /** A peer's request must never end the process, but a broken rule must: who is wrong stops writing. */

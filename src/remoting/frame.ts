@@ -2,6 +2,7 @@ import { OperatingError } from '../base/errors.ts'
 import { FrameFlag, ourLanguage } from './codes.ts'
 import type { Command } from './command.ts'
 import { decodeJsonHeader, jsonHeader } from './json-header.ts'
+import { KnownHeaders } from './known-headers.ts'
 import { decodeBinaryHeader, encodeBinaryHeader } from './rocketmq-header.ts'
 import type { SpareBuffers } from './spare-buffers.ts'
 import { ourVersion } from './version.ts'
@@ -117,9 +118,20 @@ function decodeFrame(buffer: Buffer, start: number, end: number): Command {
   const headerEnd = headerStart + buffer.readUIntBE(start + 1, 3)
   if (headerEnd > end) throw new OperatingError('FRAME_INVALID', { what: 'header is longer than its frame' })
   const body = headerEnd === end ? nothing : buffer.subarray(headerEnd, end)
-  if (type === jsonType) return decodeJsonHeader(buffer.toString('utf8', headerStart, headerEnd), body)
+  if (type === jsonType) return decodeJson(buffer, headerStart, headerEnd, body)
   if (type === rocketmqType) return decodeBinaryHeader(buffer.subarray(headerStart, headerEnd), body)
   throw new OperatingError('FRAME_INVALID', { what: 'unknown serialisation', type })
+}
+
+const knownHeaders = new KnownHeaders()
+
+function decodeJson(buffer: Buffer, start: number, end: number, body: Buffer): Command {
+  const known = knownHeaders.read(buffer, start, end, body)
+  if (known !== undefined) return known
+  const header = buffer.toString('utf8', start, end)
+  const command = decodeJsonHeader(header, body)
+  knownHeaders.learn(buffer, start, end, header, command)
+  return command
 }
 
 /** One frame with a JSON header. @throws OperatingError FRAME_TOO_LARGE */

@@ -4,6 +4,7 @@ import { ResponseCode } from './codes.ts'
 import { type Command, isOneway } from './command.ts'
 import type { Connection } from './connection.ts'
 import { frameParts, type LateFrame, responseHeader, SpareBodyFrame } from './frame.ts'
+import type { SendMessageRequest } from './headers/send-message.ts'
 import type { SpareBuffers } from './spare-buffers.ts'
 
 export interface Response {
@@ -34,11 +35,13 @@ export class Request {
   readonly opaque: number
   readonly version: number
   readonly language: string
-  readonly extFields: Record<string, string>
+  /** SEND_MESSAGE_V2: its header, where that was read already. */
+  readonly send: SendMessageRequest | undefined
   /** A view on received bytes, which are others once the handler returned, or came to its first await: copy what it needs then. */
   readonly body: Buffer
   readonly isOneway: boolean
   readonly receivedAtMs: number // monotonic
+  readonly #command: Command
   readonly #path: AnswerPath
   #isAnswered = false
 
@@ -47,11 +50,16 @@ export class Request {
     this.opaque = command.opaque
     this.version = command.version
     this.language = command.language
-    this.extFields = command.extFields
+    this.send = command.send
     this.body = command.body
     this.isOneway = isOneway(command.flag)
     this.receivedAtMs = receivedAtMs
+    this.#command = command
     this.#path = path
+  }
+
+  get extFields(): Record<string, string> {
+    return this.#command.extFields
   }
 
   get connection(): Connection {

@@ -18,14 +18,17 @@ import { delayLevelOf, removeProperty, setProperties } from '../property-text.ts
 import { toSchedule } from '../schedule.ts'
 import type { Topic } from '../topics.ts'
 import { errorResponse } from './errors.ts'
-import { done, type Outcome, processor, type Response, refuse } from './processor.ts'
+import { done, type Outcome, type Processor, processor, type Response, refuse } from './processor.ts'
 import { isPlainUniqKey, SendAnswer } from './send-answer.ts'
 import { splitBatch } from './send-batch.ts'
 import { deadLetterTopic, isHalfMessage, isTransactional, queueToSend, topicToSend, unsupported } from './send-check.ts'
 
 /** Stores one message, or a batch of one queue; answers when it is as safe as the broker's flushDiskType says. */
 export const sendMessage = processor(RequestCode.SEND_MESSAGE, sendMessageRequest, send)
-export const sendMessageV2 = processor(RequestCode.SEND_MESSAGE_V2, { decode: decodeSendMessageV2 }, send)
+export const sendMessageV2: Processor = {
+  code: RequestCode.SEND_MESSAGE_V2,
+  handle: (request, broker) => send(request.send ?? decodeSendMessageV2(request.extFields), broker, request),
+}
 export const sendBatchMessage = processor(RequestCode.SEND_BATCH_MESSAGE, { decode: decodeSendMessageV2 }, send)
 
 function send(header: SendMessageRequest, broker: Broker, request: Request): Outcome {
