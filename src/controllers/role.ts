@@ -1,5 +1,6 @@
 import { OperatingError } from '../base/errors.ts'
 import { startHealth } from '../base/health.ts'
+import { trimWhenIdle } from '../base/idle-memory.ts'
 import type { Log } from '../base/log.ts'
 import {
   createHttpClient,
@@ -9,6 +10,7 @@ import {
   logLevels,
   nodeClock,
   nodeDoors,
+  ownProcess,
 } from '../base/node/index.ts'
 import { parseFlags, UsageError } from '../base/usage.ts'
 import { openTls } from '../client/index.ts'
@@ -22,6 +24,7 @@ import { readTlsOptions } from './tls-options.ts'
 const crdsWaitMs = 30_000 // they may be applied together with the operator
 const crdsPollMs = 1000
 const stopDeadlineMs = 20_000
+const memoryBaseBytes = 128 * 1024 * 1024 // what an operator takes that has nothing to do
 
 const usage = `Usage: node src/main.js operator [flags]
 
@@ -83,6 +86,7 @@ export async function run(args: string[]): Promise<number> {
         )
   log.info({ server: access.server, access: access.source, namespaces: flags.namespaces }, 'starting')
 
+  trimWhenIdle(ownProcess, doors.clock, memoryBaseBytes)
   const working = awaitDefinitions(client, flags.namespaces[0], log)
     .then(() => operator.follow())
     .then(() => election?.acquire(electionOver.signal, lost.resolve))
