@@ -60,6 +60,16 @@ test('every value of the operator is read by a template', () => {
   for (const field of ['repository', 'tag', 'digest']) expect(templates).toContain(`.${field}`)
 })
 
+test('where clients of a cluster find its NameServers goes by every field of the reference to them', () => {
+  const { properties } = JSON.parse(text('charts/rocketmq-cluster/values.schema.json'))
+  const fields = Object.keys(properties.brokerSet.properties.nameServerRef.properties)
+  const helpers = text('charts/rocketmq-cluster/templates/_helpers.tpl')
+  const helper = /define "rocketmq-cluster.namesrvAddr".*?(?=define|$)/s.exec(helpers)?.[0]
+
+  expect(fields).toEqual(['name', 'namespace'])
+  for (const field of fields) expect(helper).toContain(`$ref.${field} | default `)
+})
+
 test.each(charts)('%s fits into the Secret of a release many times over', (chart) => {
   const files = filesOf(`charts/${chart}`).map((path) => readFileSync(join(root, path)))
   // the release holds the chart and what it rendered, packed, and base64 twice; a Secret takes 1 MiB

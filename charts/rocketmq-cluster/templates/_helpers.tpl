@@ -38,7 +38,7 @@ labels: {{- include "rocketmq-cluster.labels" (index . 0) | nindent 2 }}
 {{- join ";" .Values.brokerSet.externalNameServers -}}
 {{- else -}}
 {{- $ref := .Values.brokerSet.nameServerRef | default dict -}}
-{{- printf "%s.%s.svc:9876" ($ref.name | default (include "rocketmq-cluster.fullname" .)) .Release.Namespace -}}
+{{- printf "%s.%s.svc:9876" ($ref.name | default (include "rocketmq-cluster.fullname" .)) ($ref.namespace | default .Release.Namespace) -}}
 {{- end -}}
 {{- end -}}
 
