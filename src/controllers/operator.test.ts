@@ -89,12 +89,26 @@ test('another version of the operator restarts nothing; restart-at brings its im
   await createAll(2)
   const pods = () => cluster.list('/pods') as Pod[]
   const before = pods().map(({ metadata }) => metadata.uid)
+  const policies = (prefix: string) =>
+    pods()
+      .filter(({ metadata }) => metadata.name.startsWith(prefix))
+      .map(({ spec }) => spec?.containers[0]?.terminationMessagePolicy)
+  expect(policies('')).toEqual(Array(4).fill('FallbackToLogsOnError'))
+  const earlier = (cluster.list('apps/statefulsets') as StatefulSet[]).map((one) => {
+    const [container] = structuredClone(one.spec!.template.spec!.containers)
+    const containers = [{ ...container, terminationMessagePolicy: 'File' }] // as versions before this field made it
+    return cluster.client.merge(statefulSets, one.metadata, { spec: { template: { spec: { containers } } } })
+  })
+  await Promise.all(earlier)
 
   await cluster.replaceOperator('localhost/mq:2')
   await cluster.change('brokersets', 'b', { spec: { groups: 3 } })
   await cluster.eventually(() => isReady(brokerSet()) && brokerSet()?.status?.readyGroups === 3)
   expect(pods().map(({ metadata }) => metadata.uid)).toEqual(expect.arrayContaining(before))
   expect(pods().map(({ spec }) => spec?.containers[0]?.image)).toEqual(Array(5).fill('localhost/mq:1'))
+  const policyOf = ({ spec }: StatefulSet) => spec?.template.spec?.containers[0]?.terminationMessagePolicy
+  const kept = (cluster.list('apps/statefulsets') as StatefulSet[]).filter(({ metadata }) => metadata.name !== 'b-2')
+  expect(kept.map(policyOf)).toEqual(['File', 'File', 'File'])
 
   const restart = { metadata: { annotations: { 'rocketmq.alt/restart-at': '2026-01-02T03:04:05Z' } } }
   await cluster.change('brokersets', 'b', restart)
@@ -102,6 +116,7 @@ test('another version of the operator restarts nothing; restart-at brings its im
   await cluster.eventually(() => brokerPods().every(({ spec }) => spec?.containers[0]?.image === 'localhost/mq:2'))
   await cluster.eventually(() => isReady(brokerSet()))
   expect(pods().find(({ metadata }) => metadata.name === 'mq-0')?.spec?.containers[0]?.image).toBe('localhost/mq:1')
+  expect(policies('b-')).toEqual(Array(3).fill('FallbackToLogsOnError'))
 })
 
 test('slaves come, are waited for in a roll before their master, and go; the master stays', async () => {

@@ -4,6 +4,7 @@ import type { KubeObject, OwnerReference, Pod, PodSpec, StatefulSet } from '../k
 import { healthPort } from './resources.ts'
 
 const user = 10001 // of the image; its group owns the volumes
+const terminationMessagePolicy = 'FallbackToLogsOnError' // why a container ended is in the pod's status, and from there in ours
 const startupSecondsMax = 600 // a broker reads its log again after a crash
 
 export interface Role {
@@ -57,6 +58,7 @@ export function podOf(role: Role) {
           name: role.name,
           image: role.image,
           imagePullPolicy: 'IfNotPresent',
+          terminationMessagePolicy,
           args: role.args,
           env: [
             { name: 'POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } },
@@ -93,6 +95,7 @@ function ownerOf(role: Role) {
     name: handOverName,
     image: role.image,
     imagePullPolicy: 'IfNotPresent',
+    terminationMessagePolicy,
     command: ['chown', `${user}:${user}`, ...mounts.map(({ mountPath }) => mountPath)],
     resources: role.resources,
     securityContext: {
@@ -153,18 +156,4 @@ export function podHashOf(
   pod: { metadata?: { annotations?: Record<string, string> } } | undefined,
 ): string | undefined {
   return pod?.metadata?.annotations?.[annotation.podHash]
-}
-
-/** Why a pod does not run, in Kubernetes' own words. */
-export function podTrouble(pod: Pod | undefined): string {
-  if (!pod) return 'the pod does not exist yet'
-  const container = pod.status?.containerStatuses?.[0]
-  const waiting = container?.state?.waiting
-  if (waiting?.reason && waiting.reason !== 'ContainerCreating')
-    return [waiting.reason, waiting.message].filter(Boolean).join(': ')
-  const unscheduled = pod.status?.conditions?.find(({ type, status }) => type === 'PodScheduled' && status === 'False')
-  if (unscheduled) return `${unscheduled.reason ?? 'Unscheduled'}: ${unscheduled.message ?? ''}`
-  if (container && !container.ready && container.restartCount > 0)
-    return `not ready, restarted ${container.restartCount} times`
-  return `${pod.status?.phase ?? 'Pending'}, not ready`
 }

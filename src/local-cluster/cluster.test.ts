@@ -156,6 +156,26 @@ test('a pod of an image that cannot run here says so, and goes when it is delete
   await found(() => cluster.registry.find(pods, 'default', 'other') === undefined)
 }, 30_000)
 
+test('how a container ended is in its status, with what it wrote last when it asks for that', async () => {
+  cluster = await start()
+  const fails = (name: string, more: object) => {
+    const command = [process.execPath, '-e', "console.error('no route'); process.exit(3)"]
+    apply('v1', 'Pod', name, { spec: { containers: [{ name: 'c', image: 'test/web', command, ...more }] } })
+  }
+  fails('quiet', {})
+  fails('telling', { terminationMessagePolicy: 'FallbackToLogsOnError' })
+  const endOf = (name: string) => {
+    const pod = cluster.registry.store.get('/pods', 'default', name) as Pod | undefined
+    return pod?.status?.containerStatuses?.[0]?.lastState.terminated
+  }
+
+  const [telling, quiet] = [await found(() => endOf('telling')), await found(() => endOf('quiet'))]
+
+  expect(telling).toMatchObject({ exitCode: 3, reason: 'Error', message: 'no route\n' })
+  expect(quiet).toMatchObject({ exitCode: 3, reason: 'Error' })
+  expect(quiet).not.toHaveProperty('message')
+}, 30_000)
+
 test('two clusters live side by side, one folder has one', async () => {
   cluster = await start()
   await expect(start()).rejects.toMatchObject({ code: 'STORE_LOCKED' })

@@ -1,6 +1,6 @@
 import type { GroupStatus } from '../../crds/index.ts'
 import { type Readiness, readiness, type Verdict, verdict } from '../conditions.ts'
-import { podTrouble } from '../pods.ts'
+import { podTrouble } from '../pod-trouble.ts'
 import { addressOf, type ObservedMember, type ObservedNameServers, registrationKey } from './observe.ts'
 
 /**

@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { constants } from 'node:os'
 import { join } from 'node:path'
 import type { Clock, Timer } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import { timestamp } from '../api-server/object.ts'
 import type { Container, ContainerState, ContainerStatus, Pod, Probe } from '../workloads/objects.ts'
 import { ConfigurationProblem } from './environment.ts'
-import { LogFile } from './logs.ts'
+import { LogFile, tail } from './logs.ts'
 import { probeOnce, startProbe } from './probes.ts'
 
 /** What a container becomes: a process of this machine. */
@@ -32,6 +33,9 @@ const backOffFirstMs = 1_000 // Kubernetes waits 10 s to 5 min; on one machine p
 const backOffMaxMs = 30_000
 const healthyRunMs = 60_000 // after that long a crash counts as the first again
 const guardFd = 3
+/** What a container that failed wrote last, as much as Kubernetes takes for its message. */
+const messageBytesMax = 2048
+const messageLinesMax = 80
 
 /** One container: started, probed, started again when it ends, stopped. Its state is what the pod's status shows. */
 export class ContainerRunner {
@@ -103,17 +107,24 @@ export class ContainerRunner {
     const child = spawn(file, args, { cwd, env: guarded, detached: true, stdio: ['ignore', 'pipe', 'pipe', 'pipe'] })
     this.#child = child
     this.#killReason = undefined
-    child.stdout?.on('data', (chunk: Buffer) => log.write(chunk))
-    child.stderr?.on('data', (chunk: Buffer) => log.write(chunk))
+    let written: Buffer = Buffer.alloc(0) // of this process: the log has those before it, too
+    const write = (chunk: Buffer) => {
+      log.write(chunk)
+      written = Buffer.concat([written, chunk.subarray(-messageBytesMax)]).subarray(-messageBytesMax)
+    }
+    child.stdout?.on('data', write)
+    child.stderr?.on('data', write)
     child.stdio[guardFd]?.on('error', () => {}) // its end says nothing that `close` does not
-    child.once('error', (error) => log.write(Buffer.from(`${file}: ${messageOf(error)}\n`)))
+    child.once('error', (error) => write(Buffer.from(`${file}: ${messageOf(error)}\n`)))
     child.once('close', (exitCode, signal) => {
       this.#stopProbes()
       this.#child = undefined
+      const isTold = exitCode !== 0 && container.terminationMessagePolicy === 'FallbackToLogsOnError'
+      const message = this.#killReason ?? (isTold ? tail(written, messageLinesMax).toString() : '')
       const terminated = {
-        exitCode: exitCode ?? 128 + (signal === 'SIGKILL' ? 9 : 15),
+        exitCode: exitCode ?? 128 + constants.signals[signal ?? 'SIGTERM'],
         reason: exitCode === 0 ? 'Completed' : 'Error',
-        ...(this.#killReason !== undefined && { message: this.#killReason }),
+        ...(message !== '' && { message }),
         startedAt,
         finishedAt: timestamp(clock.now()),
       }

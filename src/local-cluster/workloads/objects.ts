@@ -73,6 +73,7 @@ export interface Container {
   readinessProbe?: Probe
   startupProbe?: Probe
   resources?: { requests?: Record<string, string>; limits?: Record<string, string> }
+  terminationMessagePolicy?: 'File' | 'FallbackToLogsOnError'
   [field: string]: unknown
 }
 

@@ -1,0 +1,77 @@
+import type { Pod } from '../kube/index.ts'
+
+type ContainerStatus = NonNullable<NonNullable<Pod['status']>['containerStatuses']>[number]
+
+const wordsLengthMax = 500
+/** Reasons of a container that waits for nothing but its turn. */
+const ordinary = ['ContainerCreating', 'PodInitializing']
+
+/** Why a pod does not run: what Kubernetes says of it, and how its container ended, with the last line that it wrote. */
+export function podTrouble(pod: Pod | undefined): string {
+  if (!pod) return 'the pod does not exist yet'
+  const first = pod.status?.initContainerStatuses?.find(({ ready, state }) => !ready && state?.running === undefined)
+  const container = first ?? pod.status?.containerStatuses?.[0]
+  const trouble = container && containerTrouble(pod, container)
+  if (trouble) return first ? `${first.name}: ${trouble}` : trouble
+  const unscheduled = pod.status?.conditions?.find(({ type, status }) => type === 'PodScheduled' && status === 'False')
+  if (unscheduled) return `${unscheduled.reason ?? 'Unscheduled'}: ${unscheduled.message ?? ''}`
+  return `${pod.status?.phase ?? 'Pending'}, not ready`
+}
+
+function containerTrouble(pod: Pod, container: ContainerStatus): string | undefined {
+  const { state, restartCount, ready } = container
+  const end = endOf(pod, container)
+  const waiting = state?.waiting
+  if (waiting?.reason === 'CrashLoopBackOff' && end) return `CrashLoopBackOff after ${end}`
+  if (waiting?.reason && !ordinary.includes(waiting.reason)) {
+    return [waiting.reason, waiting.message].filter(Boolean).join(': ')
+  }
+  if (state?.terminated) return `ended with ${end}`
+  if (ready || restartCount === 0) return undefined
+  const times = `not ready, restarted ${restartCount} ${restartCount === 1 ? 'time' : 'times'}`
+  return end ? `${times}, last after ${end}` : times
+}
+
+/** How a container ended last; undefined: it has not. */
+function endOf(pod: Pod, { name, state, lastState }: ContainerStatus): string | undefined {
+  const end = state?.terminated ?? lastState?.terminated
+  if (!end) return undefined
+  const { exitCode, reason = 'Error' } = end
+  if (reason === 'OOMKilled') return `OOMKilled (exit code ${exitCode}): ${memoryRemedy(pod, name)}`
+  const signal = signals[exitCode]
+  const code = `exit code ${exitCode}${signal === undefined ? '' : ` (${signal})`}`
+  const words = lastWords(end.message ?? '')
+  const how = reason === 'Error' || reason === 'Completed' ? code : `${reason} (${code})`
+  return words === '' ? how : `${how}: ${words}`
+}
+
+const signals: Readonly<Record<number, string>> = { 134: 'SIGABRT', 137: 'SIGKILL', 139: 'SIGSEGV', 143: 'SIGTERM' }
+
+function memoryRemedy({ spec }: Pod, name: string): string {
+  const containers = [...(spec?.containers ?? []), ...(spec?.initContainers ?? [])]
+  const limit = containers.find((one) => one.name === name)?.resources?.limits?.memory
+  if (limit === undefined) return 'its node had no memory left; a higher spec.resources.requests.memory keeps it free'
+  return `it needed more than its limit of ${limit}; raise spec.resources.limits.memory`
+}
+
+/** Frames of a stack, and what Node writes around one: the line that says what happened stands before them. */
+const noise = /^(at |\d+: 0x|-{3,}|<-{2,}|Node\.js v|(errno|code|syscall|path|dest|address|port): |[\^{}[\]]+,?$)/
+
+/** The last line that says something. */
+function lastWords(message: string): string {
+  const lines = message.split('\n').map((line) => line.trim())
+  const words = plainOf(lines.findLast((line) => line !== '' && !noise.test(line)) ?? '')
+  return words.length > wordsLengthMax ? `${words.slice(0, wordsLengthMax)}…` : words
+}
+
+/** What a line of our log says; any other line as it is. */
+function plainOf(line: string): string {
+  try {
+    const { msg, err } = JSON.parse(line)
+    if (typeof msg !== 'string') return line
+    const why = typeof err === 'string' ? err : err?.message
+    return typeof why === 'string' ? `${msg}: ${why}` : msg
+  } catch {
+    return line
+  }
+}
