@@ -10,6 +10,11 @@ export function verdictsAfter(failure: unknown, planned: readonly Verdict[]): re
   return corrected(readinessAfter(failure), planned)
 }
 
+/** A setting that pods would not start with. Nothing is done until it is mended: some of it would be done to pods that cannot start again. */
+export function invalidSetting(misfit: string): Readiness {
+  return { status: 'False', reason: 'InvalidSpec', message: `spec.config.${misfit}`, isStalled: true }
+}
+
 /** The same with another readiness. */
 export function corrected(ready: Readiness, planned: readonly Verdict[]): readonly Verdict[] {
   const better = readiness(ready)

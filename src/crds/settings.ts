@@ -1,4 +1,8 @@
-import { brokerSchema, meaningOf, textOf } from '../tunables/index.ts'
+import { brokerSchema, meaningOf, namesrvSchema, type SettingsSchema, textOf } from '../tunables/index.ts'
+
+/** What the pods of a kind with spec.config read. */
+const readBy = { BrokerSet: brokerSchema, NameServer: namesrvSchema } as const satisfies Record<string, SettingsSchema>
+type Configured = keyof typeof readBy
 
 /** Live settings that mean more than a value; the operator sees to them where it sees to what they mean. */
 const elsewhere = ['namesrvAddr', 'registrationHeld', 'inSyncReplicas']
@@ -19,11 +23,14 @@ export function liveBrokerSettings(configuration: Readonly<Record<string, string
   )
 }
 
-/** A setting whose value a broker would not take, and what fits; undefined: there is none, as far as this version knows. */
-export function misfitOf(configuration: Readonly<Record<string, string>>): string | undefined {
+/** A setting whose value the pods would not start with, and what fits; undefined: there is none, as far as this version knows. */
+export function misfitOf(kind: Configured, configuration: Readonly<Record<string, string>>): string | undefined {
+  const { shape }: SettingsSchema = readBy[kind]
   for (const [key, text] of Object.entries(configuration)) {
-    const field = fieldOf(key)
-    if (field && field.read(text.trim()) === undefined) return `${key}: ${text} does not fit; ${field.fits()} does`
+    const field = Object.hasOwn(shape, key) ? shape[key] : undefined
+    // text is what somebody wrote: also of resources that nobody has parsed yet
+    if (field && field.read(String(text).trim()) === undefined)
+      return `${key}: ${text} does not fit; ${field.fits()} does`
   }
   return undefined
 }

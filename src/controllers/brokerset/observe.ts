@@ -19,6 +19,7 @@ import {
 } from '../../kube/index.ts'
 import type { BrokerGroup, BrokerTopic, Unread } from '../admin.ts'
 import { wantedGroup } from '../consumergroup/plan.ts'
+import { misfitIn } from '../nameserver/objects.ts'
 import type { Declared } from '../on-brokers/plan.ts'
 import { isSpeaker } from '../on-brokers/reconcile.ts'
 import { handsOver, isPodReady } from '../pods.ts'
@@ -320,7 +321,8 @@ async function observeNameServers(desired: BrokerSet, shell: Shell): Promise<Obs
   const addresses = pods.flatMap(({ status }) => (status?.podIP ? [hostPort(status.podIP, namesrvPort)] : []))
   const ready = pods.filter(isPodReady).length
   const { replicas = pods.length, paused } = nameServer.spec
-  const expected = paused ? pods.length : replicas // how many it asks for is not how many will be
+  const isHalted = paused || misfitIn(nameServer) !== undefined
+  const expected = isHalted ? pods.length : replicas // how many it asks for is not how many will be
   const asked = ready > 0 ? await ask(addresses, desired, shell) : { answers: [], trouble: 'no NameServer is ready' }
   return { address: nameServer.status?.address, isUsable: ready > 0, expected, ...asked }
 }

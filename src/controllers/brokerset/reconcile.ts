@@ -1,7 +1,7 @@
 import { label, misfitOf } from '../../crds/index.ts'
 import { isRefused, keyOf, persistentVolumeClaims, pods } from '../../kube/index.ts'
-import { pausable, type Readiness, type Verdict } from '../conditions.ts'
-import { corrected, verdictsAfter } from '../failure.ts'
+import { pausable, type Verdict } from '../conditions.ts'
+import { corrected, invalidSetting, verdictsAfter } from '../failure.ts'
 import { isOlder } from '../on-brokers/reconcile.ts'
 import { performAll, performInKubernetes, writeStatus } from '../perform.ts'
 import { follow, targetKey } from '../references.ts'
@@ -18,7 +18,7 @@ export const reconcileBrokerSet: Reconcile<BrokerSet> = async (desired, shell) =
   if (desired.metadata.deletionTimestamp !== undefined) return { recheckAfterMs: undefined }
   const observed = await observe(desired, shell)
   const { paused, config = {} } = desired.spec
-  const misfit = misfitOf(config) // a broker with it would not start again
+  const misfit = misfitOf('BrokerSet', config) // a broker with it would not start again
   const refusal = refusalOf(desired, shell)
   const isHalted = paused || misfit !== undefined || refusal !== undefined
   const { steps, status, settled, verdicts, notes, recheckAfterMs } = plan(
@@ -42,7 +42,7 @@ function faultOf(
   failure: unknown,
   verdicts: readonly Verdict[],
 ): readonly Verdict[] {
-  if (misfit !== undefined) return corrected(invalid(misfit), verdicts)
+  if (misfit !== undefined) return corrected(invalidSetting(misfit), verdicts)
   if (refusal === undefined) return verdictsAfter(failure, verdicts)
   return corrected({ status: 'False', reason: 'NotAllowed', message: refusal, isStalled: true }, verdicts)
 }
@@ -70,11 +70,6 @@ function elderOf(desired: BrokerSet, ref: { name: string; namespace?: string | u
     .filter(({ metadata }) => metadata.name === name && metadata.uid !== uid)
     .filter((one) => follow(one, one.spec.nameServerRef ?? { name: '' }, world.nameServers, world).is === 'there')
     .find((one) => isOlder(one, desired))
-}
-
-/** Nothing is done until it is mended: some of it would be done to a broker that cannot start again. */
-function invalid(misfit: string): Readiness {
-  return { status: 'False', reason: 'InvalidSpec', message: `spec.config.${misfit}`, isStalled: true }
 }
 
 function performStep(step: Step, shell: Shell): Promise<void> {

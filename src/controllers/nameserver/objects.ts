@@ -1,4 +1,4 @@
-import { annotation, label, writeProperties } from '../../crds/index.ts'
+import { annotation, label, misfitOf, writeProperties } from '../../crds/index.ts'
 import {
   type ConfigMap,
   configMaps,
@@ -28,6 +28,11 @@ export function addressOf(nameServer: NameServer, replicas: number): string {
   const { name, namespace } = nameServer.metadata
   const host = (ordinal: number) => `${name}-${ordinal}.${headlessName(name)}.${namespace}.svc:${namesrvPort}`
   return Array.from({ length: replicas }, (_, ordinal) => host(ordinal)).join(';')
+}
+
+/** A setting that its pods would not start with: as long as there is one, nothing is changed for it. */
+export function misfitIn({ spec }: NameServer): string | undefined {
+  return misfitOf('NameServer', spec.config ?? {})
 }
 
 export function podLabels(name: string): Record<string, string> {

@@ -1,9 +1,10 @@
 import { controllerOf, type StatefulSet, statefulSets } from '../../kube/index.ts'
 import { pausable } from '../conditions.ts'
-import { verdictsAfter } from '../failure.ts'
+import { corrected, invalidSetting, verdictsAfter } from '../failure.ts'
 import { type KubeStep, performAll, performInKubernetes, writeStatus } from '../perform.ts'
 import { type NameServer, nameServers } from '../resources.ts'
 import type { Reconcile, Shell } from '../shell.ts'
+import { misfitIn } from './objects.ts'
 import { observe } from './observe.ts'
 import { plan } from './plan.ts'
 
@@ -12,20 +13,24 @@ export const reconcileNameServer: Reconcile<NameServer> = async (desired, shell)
   // what it consists of goes with it: nothing is made for a resource that is being deleted
   if (desired.metadata.deletionTimestamp !== undefined) return { recheckAfterMs: undefined }
   const observed = await observe(desired, shell)
+  const { paused } = desired.spec
+  const misfit = misfitIn(desired) // the member that is restarted with it would not come back
+  const isHalted = paused || misfit !== undefined
   const { steps, status, verdicts, notes, recheckAfterMs } = plan(
-    desired,
+    { ...desired, spec: { ...desired.spec, paused: isHalted } },
     observed,
     shell.runtimeImage,
     shell.clock.now(),
   )
-  const { paused } = desired.spec
   const performStep = async (step: KubeStep) => {
     if (step.type === statefulSets) await endRollingUpdate(desired, observed.statefulSet, shell)
     await performInKubernetes(step, shell)
   }
-  const failure = await performAll(paused ? [] : steps, performStep, shell.signal)
-  const said = pausable(paused, verdictsAfter(failure, verdicts))
-  await writeStatus(nameServers, desired, { status, verdicts: said, notes }, shell)
+  const failure = await performAll(isHalted ? [] : steps, performStep, shell.signal)
+  const found = misfit === undefined ? verdictsAfter(failure, verdicts) : corrected(invalidSetting(misfit), verdicts)
+  const said = pausable(paused, found)
+  const told = misfit === undefined ? notes : []
+  await writeStatus(nameServers, desired, { status, verdicts: said, notes: told }, shell)
   if (failure) throw failure
   return { recheckAfterMs }
 }
