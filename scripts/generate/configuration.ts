@@ -13,8 +13,8 @@ The keys are those of Apache RocketMQ; \`healthPort\` is ours. They come from, t
 4. the defaults below.
 
 On Kubernetes the operator writes the file from \`spec.config\` of a NameServer or BrokerSet, and sets by itself what
-follows from the resource. It refuses a value that does not fit (\`InvalidSpec\`) before anything is restarted:
-[lifecycle.md](lifecycle.md#change-settings).
+follows from the resource. It refuses a value that does not fit (\`InvalidSpec\`) before anything is restarted, and says of a
+key that is not read that it changes nothing (\`ConfigIgnored\`): [lifecycle.md](lifecycle.md#change-settings).
 
 - A value that does not fit stops the start: the message names key, value, file and line, and what fits.
 - A key that Apache knows and this release does not read warns that it has no effect.

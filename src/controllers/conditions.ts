@@ -14,6 +14,7 @@ const conditionTypes = [
   'Draining',
   'DeletionDeferred',
   'OffsetReset',
+  'ConfigIgnored',
   'Hibernated',
   'Paused',
 ] as const

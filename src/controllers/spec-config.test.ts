@@ -25,6 +25,11 @@ const readyOf = (kind: Configured, name: string) => conditionOf('Ready', kind, n
 const isReady = (kind: Configured, name: string) => readyOf(kind, name)?.status === 'True'
 const uids = () => cluster.list('/pods').map(({ metadata }) => metadata.uid)
 const configs = () => JSON.stringify(cluster.list('/configmaps').map((config) => (config as { data?: object }).data))
+const ignoredEvents = () =>
+  (cluster.list('/events') as unknown as { type: string; reason: string; message: string }[])
+    .filter(({ reason }) => reason === 'ConfigIgnored')
+    .map(({ type, message }) => [type, message])
+
 async function createBoth(config: object = {}) {
   await cluster.create('nameservers', 'mq', { replicas: 2, config })
   await cluster.create('brokersets', 'b', { nameServerRef: { name: 'mq' } })
@@ -61,4 +66,38 @@ test('of a NameServer that could not start nothing is made', async () => {
   await nodeClock.sleep(50)
 
   expect([cluster.list('/pods'), cluster.list('/services'), cluster.list('/configmaps')]).toEqual([[], [], []])
+})
+
+test.each<[Configured, string, object, string]>([
+  ['nameservers', 'mq', { enableTopicLst: 'true' }, 'enableTopicLst is unknown, did you mean enableTopicList?'],
+  ['nameservers', 'mq', { productEnvName: 'center' }, 'productEnvName has no effect in this version'],
+  ['brokersets', 'b', { fileReservdTime: '48' }, 'fileReservdTime is unknown, did you mean fileReservedTime?'],
+  ['brokersets', 'b', { aclEnable: 'true' }, 'aclEnable has no effect in this version'],
+  ['brokersets', 'b', { zzzzzzzzzzzz: '1' }, 'zzzzzzzzzzzz is unknown'],
+])('%s %s says of a setting that nobody reads that it changes nothing, by %j', async (kind, name, config, says) => {
+  await createBoth()
+
+  await cluster.change(kind, name, { spec: { config } })
+  await cluster.eventually(() => isReady(kind, name))
+
+  expect(conditionOf('ConfigIgnored', kind, name)).toMatchObject({ status: 'True', message: `spec.config: ${says}` })
+  await cluster.eventually(() => ignoredEvents().length > 0)
+  expect(ignoredEvents()).toEqual([['Warning', `spec.config: ${says}`]])
+})
+
+test('it is told once, also by another operator, and no more when the setting is gone', async () => {
+  const many = Object.fromEntries(Array.from({ length: 7 }, (_, index) => [`qqqqqqq${index}`, '1']))
+  await createBoth(many)
+  await cluster.eventually(() => ignoredEvents().length > 0)
+  expect(ignoredEvents()[0]?.[1]).toMatch(/qqqqqqq4 is unknown; and 2 more$/)
+
+  await cluster.replaceOperator('localhost/mq:2')
+  await cluster.change('nameservers', 'mq', { spec: { replicas: 3 } })
+  await cluster.eventually(() => isReady('nameservers', 'mq'))
+  expect(ignoredEvents()).toHaveLength(1)
+
+  const none = Object.fromEntries(Object.keys(many).map((key) => [key, null]))
+  await cluster.change('nameservers', 'mq', { spec: { config: none } })
+  await cluster.eventually(() => isReady('nameservers', 'mq'))
+  expect(resourceOf('nameservers', 'mq')?.status?.conditions?.map(({ type }) => type)).not.toContain('ConfigIgnored')
 })

@@ -32,6 +32,16 @@ export function meaningOf(field: Value<unknown>): Facts & { description: string 
 /** Keys that are neither read by this release nor mistakes: Apache RocketMQ has them. */
 export type InertKeys = ReadonlySet<string>
 
+/** Why a key has no effect: Apache has it and we do not read it; or nobody has it, and which known one is nearest. */
+type Ignored = { is: 'inert' } | { is: 'unknown'; nearest: string | undefined }
+
+/** @returns undefined: the key is read */
+export function whyIgnored({ shape }: SettingsSchema, inert: InertKeys, key: string): Ignored | undefined {
+  if (Object.hasOwn(shape, key)) return undefined
+  if (inert.has(key)) return { is: 'inert' }
+  return { is: 'unknown', nearest: nearest(key, [...Object.keys(shape), ...inert]) }
+}
+
 /**
  * Turns properties into typed settings. A key that Apache knows and we do not read, and a key that nobody knows, are
  * said in the log, the latter with the nearest key: Apache drops both without a word.
@@ -46,12 +56,10 @@ export function settingsOf<S extends SettingsSchema>(
   const values: Record<string, unknown> = {}
   for (const [key, field] of Object.entries(schema.shape)) values[key] = field.preset
   for (const [key, { value, from }] of properties) {
-    if (Object.hasOwn(schema.shape, key)) values[key] = parseSetting(schema, key, value, from)
-    else if (inert.has(key)) log.warn({ setting: key, from }, 'this setting has no effect in this release')
-    else {
-      const meant = nearest(key, [...Object.keys(schema.shape), ...inert])
-      log.warn({ setting: key, from, nearest: meant }, 'unknown setting is ignored')
-    }
+    const ignored = whyIgnored(schema, inert, key)
+    if (ignored === undefined) values[key] = parseSetting(schema, key, value, from)
+    else if (ignored.is === 'inert') log.warn({ setting: key, from }, 'this setting has no effect in this release')
+    else log.warn({ setting: key, from, nearest: ignored.nearest }, 'unknown setting is ignored')
   }
   return values as ValuesOf<S>
 }

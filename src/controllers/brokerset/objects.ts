@@ -128,6 +128,7 @@ export function memberService(desired: BrokerSet, index: number, ordinal: number
 export function revisionOf(desired: BrokerSet, present: readonly StatefulSet[], runtimeImage: string): PodRevision {
   const { image, config, resources, podTemplate, nameServerRef, externalNameServers, flush, autoCreate } = desired.spec
   const { topics, groups } = autoCreate
+  // keys that nobody reads count, too: else a version that reads one of them would restart all who have it
   const rolled = Object.entries(config ?? {}).filter(([key]) => !liveBrokerKeys.includes(key))
   const { slavesPerGroup, replication } = desired.spec
   // a setting that came later counts when it is not its default: no version restarts what an earlier one started

@@ -1,7 +1,8 @@
-import { label, misfitOf } from '../../crds/index.ts'
+import { ignoredOf, label, misfitOf } from '../../crds/index.ts'
 import { isRefused, keyOf, persistentVolumeClaims, pods } from '../../kube/index.ts'
 import { pausable, type Verdict } from '../conditions.ts'
 import { corrected, invalidSetting, verdictsAfter } from '../failure.ts'
+import { ignoredReport } from '../ignored-config.ts'
 import { isOlder } from '../on-brokers/reconcile.ts'
 import { performAll, performInKubernetes, writeStatus } from '../perform.ts'
 import { follow, targetKey } from '../references.ts'
@@ -30,8 +31,10 @@ export const reconcileBrokerSet: Reconcile<BrokerSet> = async (desired, shell) =
   const failure = await performAll(isHalted ? [] : steps, (step) => performStep(step, shell), shell.signal)
   if (!failure && !isHalted) for (const { brokerAddr, state } of settled) shell.settledBrokers.add(brokerAddr, state)
   const found = faultOf(misfit, refusal, failure, verdicts)
-  const said = pausable(paused, found)
-  await writeStatus(brokerSets, desired, { status, verdicts: said, notes: isHalted ? [] : notes }, shell)
+  const ignored = ignoredReport(ignoredOf('BrokerSet', config), desired.status?.conditions)
+  const said = [...pausable(paused, found), ...ignored.verdicts]
+  const told = [...ignored.notes, ...(isHalted ? [] : notes)]
+  await writeStatus(brokerSets, desired, { status, verdicts: said, notes: told }, shell)
   if (failure) throw failure
   return { recheckAfterMs }
 }

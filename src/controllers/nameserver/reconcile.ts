@@ -1,6 +1,8 @@
+import { ignoredOf } from '../../crds/index.ts'
 import { controllerOf, type StatefulSet, statefulSets } from '../../kube/index.ts'
 import { pausable } from '../conditions.ts'
 import { corrected, invalidSetting, verdictsAfter } from '../failure.ts'
+import { ignoredReport } from '../ignored-config.ts'
 import { type KubeStep, performAll, performInKubernetes, writeStatus } from '../perform.ts'
 import { type NameServer, nameServers } from '../resources.ts'
 import type { Reconcile, Shell } from '../shell.ts'
@@ -13,7 +15,7 @@ export const reconcileNameServer: Reconcile<NameServer> = async (desired, shell)
   // what it consists of goes with it: nothing is made for a resource that is being deleted
   if (desired.metadata.deletionTimestamp !== undefined) return { recheckAfterMs: undefined }
   const observed = await observe(desired, shell)
-  const { paused } = desired.spec
+  const { paused, config = {} } = desired.spec
   const misfit = misfitIn(desired) // the member that is restarted with it would not come back
   const isHalted = paused || misfit !== undefined
   const { steps, status, verdicts, notes, recheckAfterMs } = plan(
@@ -28,8 +30,9 @@ export const reconcileNameServer: Reconcile<NameServer> = async (desired, shell)
   }
   const failure = await performAll(isHalted ? [] : steps, performStep, shell.signal)
   const found = misfit === undefined ? verdictsAfter(failure, verdicts) : corrected(invalidSetting(misfit), verdicts)
-  const said = pausable(paused, found)
-  const told = misfit === undefined ? notes : []
+  const ignored = ignoredReport(ignoredOf('NameServer', config), desired.status?.conditions)
+  const said = [...pausable(paused, found), ...ignored.verdicts]
+  const told = [...ignored.notes, ...(misfit === undefined ? notes : [])]
   await writeStatus(nameServers, desired, { status, verdicts: said, notes: told }, shell)
   if (failure) throw failure
   return { recheckAfterMs }
