@@ -51,6 +51,8 @@ const workers = 4 // of a kind whose passes do much
 /** Of a kind whose passes do little but wait: for brokers, which take what comes meanwhile in one request, and the API server. */
 const manyWorkers = 32
 const passTimeoutMs = 60_000
+/** A pass that has not ended by then, long after it was asked to, does not: only another process has its worker back. */
+const stuckPassMs = 10 * passTimeoutMs
 
 export interface OperatorOptions {
   client: KubeClient
@@ -114,6 +116,15 @@ export class Operator {
   /** Kinds that the API server has not shown yet; [] when the operator is at work. */
   get missing(): string[] {
     return this.#world.missing
+  }
+
+  /** Which pass does not end; undefined: all do. */
+  get stuck(): string | undefined {
+    for (const [kind, { longestPass }] of Object.entries(this.#queues)) {
+      if (longestPass === undefined || longestPass.elapsedMs < stuckPassMs) continue
+      return `${kind} ${longestPass.key}: its pass has not ended for ${Math.round(longestPass.elapsedMs / 1000)} s`
+    }
+    return undefined
   }
 
   /** Ends passes under way and watches. */

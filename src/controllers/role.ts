@@ -81,7 +81,13 @@ export async function run(args: string[]): Promise<number> {
     flags.healthPort === 0
       ? undefined
       : await startHealth(
-          { host: process.env.POD_IP ?? '0.0.0.0', port: flags.healthPort, notReady, metrics: () => metrics.text() },
+          {
+            host: process.env.POD_IP ?? '0.0.0.0',
+            port: flags.healthPort,
+            notReady,
+            stuck: () => operator.stuck,
+            metrics: () => metrics.text(),
+          },
           listenHttp,
         )
   log.info({ server: access.server, access: access.source, namespaces: flags.namespaces }, 'starting')

@@ -54,6 +54,22 @@ test('a key added while it is worked on comes round again, never with two worker
   expect(keys()).toEqual(['a', 'a'])
 })
 
+test('the pass that has been under way longest is told', async () => {
+  const { passes, work } = heldWork()
+  const { clock, queue } = start(work, { workers: 2 })
+  expect(queue.longestPass).toBeUndefined()
+
+  queue.add('a')
+  await clock.advance(1000)
+  queue.add('b')
+  await clock.advance(500)
+  expect(queue.longestPass).toEqual({ key: 'a', elapsedMs: 1500 })
+
+  passes[0]?.end()
+  await clock.turn()
+  expect(queue.longestPass).toEqual({ key: 'b', elapsedMs: 500 })
+})
+
 test('no more keys are worked on at a time than there are workers', async () => {
   const { passes, work, keys } = heldWork()
   const { clock, queue } = start(work, { workers: 2 })

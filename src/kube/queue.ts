@@ -29,7 +29,7 @@ export class WorkQueue {
   readonly #clock: Clock
   readonly #random: Random
   readonly #ready = { fresh: new Set<string>(), resync: new Set<string>() } // each in the order they were added
-  readonly #working = new Set<string>()
+  readonly #working = new Map<string, number>() // since when, in monotonic ms; those longest under way first
   readonly #dirty = new Map<string, Urgency>() // added while they were worked on
   readonly #timers = new Map<string, { timer: Timer; atMs: number }>()
   readonly #backoffs = new Map<string, Backoff>()
@@ -45,6 +45,12 @@ export class WorkQueue {
 
   get depth(): number {
     return this.#ready.fresh.size + this.#ready.resync.size
+  }
+
+  /** The pass that has been under way longest. A deadline only asks a pass to end: one that waits for ever keeps its worker. */
+  get longestPass(): { key: string; elapsedMs: number } | undefined {
+    const [first] = this.#working
+    return first && { key: first[0], elapsedMs: this.#clock.monotonicMs() - first[1] }
   }
 
   /** @param urgency of two for one key the higher one holds */
@@ -98,8 +104,9 @@ export class WorkQueue {
     while (this.#working.size < this.#options.workers) {
       const key = this.#next()
       if (key === undefined) return
-      this.#working.add(key)
-      void this.#pass(key)
+      const startedMs = this.#clock.monotonicMs()
+      this.#working.set(key, startedMs)
+      void this.#pass(key, startedMs)
     }
   }
 
@@ -114,9 +121,8 @@ export class WorkQueue {
     return key
   }
 
-  async #pass(key: string): Promise<void> {
+  async #pass(key: string, startedMs: number): Promise<void> {
     const { passTimeoutMs, work, done } = this.#options
-    const startedMs = this.#clock.monotonicMs()
     const pass = new AbortController()
     const end = () => pass.abort(this.#stopping.signal.reason)
     this.#stopping.signal.addEventListener('abort', end, { once: true })
