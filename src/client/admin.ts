@@ -7,6 +7,7 @@ import { type ClusterInfo, readClusterInfo, readTopicRouteData, type TopicRouteD
 import {
   type ConsumeStats,
   readConsumeStats,
+  readConsumeStatsList,
   readResetOffsets,
   readTopicStatsTable,
   type TopicStatsTable,
@@ -26,7 +27,7 @@ import {
 } from '../remoting/body/topic-config.ts'
 import { RequestCode } from '../remoting/codes.ts'
 import type { Command, CommandContent } from '../remoting/command.ts'
-import { getConsumeStatsRequest } from '../remoting/headers/consume-stats.ts'
+import { getBrokerConsumeStatsRequest, getConsumeStatsRequest } from '../remoting/headers/consume-stats.ts'
 import { consumerGroupRequest, deleteSubscriptionGroupRequest } from '../remoting/headers/consumer-group.ts'
 import { resetOffsetRequest } from '../remoting/headers/consumer-offset.ts'
 import { createTopicRequest } from '../remoting/headers/create-topic.ts'
@@ -182,6 +183,18 @@ export class Admin {
     const extFields = getConsumeStatsRequest.encode({ consumerGroup, topic })
     const { body } = await this.#cluster.call(brokerAddr, { code: RequestCode.GET_CONSUME_STATS, extFields })
     return readConsumeStats(body)
+  }
+
+  /**
+   * Progress of all groups in the queues of this broker, by group and one entry a topic: of topics that the group has
+   * committed an offset of, also those that it has read; not of those that members who are online no longer subscribe
+   * to. Apache's broker tells of the queues that are written, ours of those that are read. Refused with SYSTEM_ERROR (1)
+   * by our broker where it does not fit into a frame.
+   */
+  async brokerConsumeStats(brokerAddr: string): Promise<ReadonlyMap<string, readonly ConsumeStats[]>> {
+    const extFields = getBrokerConsumeStatsRequest.encode({ isOrder: false })
+    const { body } = await this.#cluster.call(brokerAddr, { code: RequestCode.GET_BROKER_CONSUME_STATS, extFields })
+    return new Map(readConsumeStatsList(body).consumeStatsList.flatMap((byGroup) => [...byGroup]))
   }
 
   /** Refused with CONSUMER_NOT_ONLINE (206) where the group has no member at this broker. */

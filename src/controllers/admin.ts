@@ -43,7 +43,8 @@ export interface BrokerPlace {
 /**
  * What the operator asks of NameServers and brokers, as any admin does. Every method throws OperatingError: CONNECT_FAILED,
  * REQUEST_TIMEOUT, CONNECTION_CLOSED, REQUEST_REFUSED. Tables of topics and groups may be a second old, but for what this
- * operator itself changed.
+ * operator itself changed. What takes many requests takes a signal: after its abort no further one is sent, and its reason
+ * is thrown.
  */
 export interface MqAdmin {
   /** The brokers that are registered at one NameServer. */
@@ -87,12 +88,18 @@ export interface MqAdmin {
    * Whatever some consumer group still has to read there.
    * @param peerAddrs the other brokers: they know of groups that have not come to this one yet
    */
-  unread(brokerAddr: string, peerAddrs: readonly string[]): Promise<Unread[]>
+  unread(brokerAddr: string, peerAddrs: readonly string[], signal: AbortSignal): Promise<Unread[]>
   /**
    * Who still has to read queues of a topic there.
    * @param firstQueue this queue and those after it
    * @param peerAddrs the other brokers: they know of groups that have not come to this one yet
    */
-  topicUnread(brokerAddr: string, topic: string, firstQueue: number, peerAddrs: readonly string[]): Promise<TopicUnread>
+  topicUnread(
+    brokerAddr: string,
+    topic: string,
+    firstQueue: number,
+    peerAddrs: readonly string[],
+    signal: AbortSignal,
+  ): Promise<TopicUnread>
   close(): Promise<void>
 }

@@ -1,12 +1,15 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { OperatingError } from '../base/errors.ts'
 import { silentLog } from '../base/log.ts'
 import { nodeClock, nodeFiles, nodeRandom } from '../base/node/index.ts'
 import { RequestCode } from '../remoting/codes.ts'
+import { MessageSysFlag } from '../remoting/message/index.ts'
 import { startTestBroker, type TestBroker } from '../runtime-broker/broker/testing/test-broker.ts'
 import type { MqAdmin } from './admin.ts'
 import { clientAdmin } from './client-admin.ts'
 
 const brokerAddr = '127.0.0.1:10911'
+const { signal } = new AbortController()
 let broker: TestBroker
 let admin: MqAdmin
 beforeAll(async () => {
@@ -90,9 +93,62 @@ test('who has to read a part of a topic is told, until it is read', async () => 
   const commit = { topic: 'parts', consumerGroup: 'parted', queueId: 0, commitOffset: 0 }
   await broker.client.call(RequestCode.UPDATE_CONSUMER_OFFSET, commit)
 
-  expect(await admin.topicUnread(brokerAddr, 'parts', 2, [])).toEqual({ groups: ['parted'], delayedMs: 0 })
-  expect(await admin.topicUnread(brokerAddr, 'parts', 3, [])).toEqual({ groups: [], delayedMs: 0 })
+  expect(await admin.topicUnread(brokerAddr, 'parts', 2, [], signal)).toEqual({ groups: ['parted'], delayedMs: 0 })
+  expect(await admin.topicUnread(brokerAddr, 'parts', 3, [], signal)).toEqual({ groups: [], delayedMs: 0 })
 
   await broker.client.call(RequestCode.UPDATE_CONSUMER_OFFSET, { ...commit, queueId: 2, commitOffset: 1 })
-  expect((await admin.topicUnread(brokerAddr, 'parts', 2, [])).groups).toEqual([])
+  expect((await admin.topicUnread(brokerAddr, 'parts', 2, [], signal)).groups).toEqual([])
+})
+
+test('what a group has to read keeps a broker, also before its first commit, and also when it came to another broker alone', async () => {
+  const settings = { brokerName: 'broker-x', listenPort: 10_921 }
+  const leaving = await startTestBroker(settings, broker.network)
+  const leavingAddr = '127.0.0.1:10921'
+  const unread = () => admin.unread(leavingAddr, [brokerAddr], signal)
+  try {
+    for (const { client } of [leaving, broker]) await client.createTopic('moves', 2)
+    await leaving.client.send('moves', { queueId: 1 })
+    expect(await unread()).toEqual([])
+
+    const commit = { topic: 'moves', queueId: 1, commitOffset: 1 }
+    await admin.createGroup(brokerAddr, { groupName: 'elsewhere' })
+    await broker.client.call(RequestCode.UPDATE_CONSUMER_OFFSET, { ...commit, consumerGroup: 'elsewhere' })
+    await leaving.client.subscribe('moves', { group: 'begins' })
+    await leaving.client.subscribe('moves', { group: 'news', messageModel: 'BROADCASTING' })
+    expect(await unread()).toEqual([
+      { consumerGroup: 'begins', topic: 'moves', count: 1 },
+      { consumerGroup: 'elsewhere', topic: 'moves', count: 1 },
+    ])
+
+    await admin.createGroup(leavingAddr, { groupName: 'elsewhere' })
+    for (const consumerGroup of ['begins', 'elsewhere']) {
+      await leaving.client.call(RequestCode.UPDATE_CONSUMER_OFFSET, { ...commit, consumerGroup })
+    }
+    expect(await unread()).toEqual([])
+  } finally {
+    await leaving.stop()
+  }
+})
+
+test('half messages keep a broker', async () => {
+  const half = await startTestBroker({ brokerName: 'broker-h', listenPort: 10_931 }, broker.network)
+  try {
+    await half.client.createTopic('transfers')
+    await half.client.send('transfers', {
+      sysFlag: MessageSysFlag.TRANSACTION_PREPARED,
+      properties: { TRAN_MSG: 'true', PGROUP: 'banks' },
+    })
+
+    const [first] = await admin.unread('127.0.0.1:10931', [], signal)
+    expect(first).toMatchObject({ consumerGroup: 'CID_RMQ_SYS_TRANS', topic: 'RMQ_SYS_TRANS_HALF_TOPIC', count: 1 })
+  } finally {
+    await half.stop()
+  }
+})
+
+test('no further request is sent when the time is over', async () => {
+  const over = AbortSignal.abort(new OperatingError('DEADLINE_EXCEEDED', {}))
+
+  await expect(admin.unread(brokerAddr, [], over)).rejects.toThrow('DEADLINE_EXCEEDED')
+  await expect(admin.topicUnread(brokerAddr, 'parts', 0, [], over)).rejects.toThrow('DEADLINE_EXCEEDED')
 })

@@ -31,6 +31,12 @@ export function clientAdmin(doors: Doors, tls?: ClientTls): MqAdmin {
     return admin
   }
 
+  /** As at, for one request each time, until the signal is aborted. */
+  const until = (signal: AbortSignal) => (address: string) => {
+    signal.throwIfAborted()
+    return at(address)
+  }
+
   const topics = new SharedTables<BrokerTopic>(
     doors.clock,
     async (brokerAddr) => (await at(brokerAddr).allTopicConfig(brokerAddr)).topicConfigTable,
@@ -110,9 +116,9 @@ export function clientAdmin(doors: Doors, tls?: ClientTls): MqAdmin {
     },
     setPermission: (brokerAddr, permission) =>
       at(brokerAddr).updateBrokerConfig(brokerAddr, { brokerPermission: String(permission) }),
-    unread: (brokerAddr, peerAddrs) => unreadAt(brokerAddr, peerAddrs, at),
-    topicUnread: (brokerAddr, topic, firstQueue, peerAddrs) =>
-      topicUnreadAt(brokerAddr, { topic, firstQueue }, peerAddrs, at),
+    unread: (brokerAddr, peerAddrs, signal) => unreadAt(brokerAddr, peerAddrs, until(signal)),
+    topicUnread: (brokerAddr, topic, firstQueue, peerAddrs, signal) =>
+      topicUnreadAt(brokerAddr, { topic, firstQueue }, peerAddrs, until(signal)),
     async close() {
       await Promise.all([...admins.values()].map((admin) => admin.close()))
       admins.clear()

@@ -7,34 +7,80 @@ interface Broker {
   groups: Record<string, Record<string, [number, number]>>
   /** By topic, of its one queue: [minOffset, maxOffset]. */
   topics?: Record<string, [number, number]>
+  /** By group that is online: the topics that it subscribes to. */
+  online?: Record<string, string[]>
+  broadcasting?: string[]
+  /** By group: topics of which it has offsets that are no progress of its own. */
+  remains?: Record<string, string[]>
   info?: Record<string, string>
+  /** Whether all its groups' progress is too much for one answer. */
+  isLarge?: boolean
 }
 
-function unread(brokers: Record<string, Broker>) {
-  const [leaving, ...peers] = Object.keys(brokers) as [string, ...string[]]
-  const source = {
-    async subscriptionGroups(address: string) {
-      return new Map(Object.keys(brokers[address]!.groups).map((name) => [name, {}]))
-    },
-    async consumeStats(address: string, group: string) {
-      const topics = Object.entries(brokers[address]!.groups[group]!)
-      const offsetTable = topics.map(([topic, [brokerOffset, consumerOffset]]) => [
-        { topic, brokerName: address, queueId: 0 },
-        { brokerOffset, consumerOffset },
-      ])
-      return { offsetTable }
-    },
-    async topicStats(address: string, topic: string) {
-      const offsets = brokers[address]!.topics?.[topic]
-      if (!offsets) throw new OperatingError('REQUEST_REFUSED', { responseCode: ResponseCode.TOPIC_NOT_EXIST })
-      return { offsetTable: [[{ topic }, { minOffset: offsets[0], maxOffset: offsets[1] }]] }
-    },
-    async brokerRuntimeInfo(address: string) {
-      return new Map(Object.entries(brokers[address]!.info ?? {}))
-    },
-  }
-  return unreadAt(leaving, peers, () => source as unknown as LagSource)
+function refusal(responseCode: number): OperatingError {
+  return new OperatingError('REQUEST_REFUSED', { responseCode })
 }
+
+/** @param brokers the first one is asked about; the others are its peers */
+function lagSource(brokers: Record<string, Broker>) {
+  const requests: string[] = []
+  let underWay = 0
+  let mostUnderWay = 0
+  const statsOf = (address: string, topics: [string, [number, number]][]) => ({
+    offsetTable: topics.map(([topic, [brokerOffset, consumerOffset]]) => [
+      { topic, brokerName: address, queueId: 0 },
+      { brokerOffset, consumerOffset },
+    ]),
+  })
+  const answers: Record<string, (broker: Broker, name: string, address: string) => unknown> = {
+    brokerConsumeStats({ groups, isLarge }, _, address) {
+      if (isLarge) throw refusal(ResponseCode.SYSTEM_ERROR)
+      const stats = (topics: Broker['groups'][string]) => Object.entries(topics).map((one) => statsOf(address, [one]))
+      return new Map(Object.entries(groups).map(([group, topics]) => [group, stats(topics)]))
+    },
+    subscriptionGroups: ({ groups }) => new Map(Object.keys(groups).map((name) => [name, {}])),
+    consumeStats: ({ groups }, group, address) => statsOf(address, Object.entries(groups[group]!)),
+    allTopicConfig: ({ topics = {} }) => ({ topicConfigTable: new Map(Object.keys(topics).map((name) => [name, {}])) }),
+    topicConsumers({ groups, online = {}, remains = {} }, topic) {
+      const named = [...Object.entries(online), ...Object.entries(remains)].filter(([, topics]) =>
+        topics.includes(topic),
+      )
+      const committed = Object.keys(groups).filter((group) => groups[group]![topic])
+      return [...new Set([...named.map(([group]) => group), ...committed])]
+    },
+    consumerConnection({ online = {}, broadcasting = [] }, group) {
+      if (!online[group]) throw refusal(ResponseCode.CONSUMER_NOT_ONLINE)
+      const messageModel = broadcasting.includes(group) ? 'BROADCASTING' : 'CLUSTERING'
+      return { messageModel, subscriptionTable: new Map(online[group].map((topic) => [topic, {}])) }
+    },
+    topicStats({ topics = {} }, topic) {
+      if (!topics[topic]) throw refusal(ResponseCode.TOPIC_NOT_EXIST)
+      const [minOffset, maxOffset] = topics[topic]
+      return { offsetTable: [[{ topic }, { minOffset, maxOffset }]] }
+    },
+    brokerRuntimeInfo: ({ info = {} }) => new Map(Object.entries(info)),
+  }
+  const source = Object.fromEntries(
+    Object.entries(answers).map(([request, answer]) => [
+      request,
+      async (address: string, name = '') => {
+        requests.push(`${request} ${address} ${name}`.trim())
+        mostUnderWay = Math.max(mostUnderWay, ++underWay)
+        await new Promise((resolve) => setImmediate(resolve))
+        underWay--
+        return answer(brokers[address]!, name, address)
+      },
+    ]),
+  )
+  const [leaving, ...peers] = Object.keys(brokers) as [string, ...string[]]
+  return {
+    requests,
+    mostUnderWay: () => mostUnderWay,
+    unread: () => unreadAt(leaving, peers, () => source as unknown as LagSource),
+  }
+}
+
+const unread = (brokers: Record<string, Broker>) => lagSource(brokers).unread()
 
 test('a group that is behind is named with its topic and its lag', async () => {
   const leaving = { groups: { billing: { orders: [10, 7], refunds: [4, 4] }, audit: { orders: [10, 10] } } } as const
@@ -44,8 +90,9 @@ test('a group that is behind is named with its topic and its lag', async () => {
 
 test('when all groups are at the end there is nothing', async () => {
   const peer: Broker = { groups: { billing: { orders: [99, 1] } } }
+  const leaving: Broker = { groups: { billing: { orders: [10, 10] } }, topics: { orders: [0, 10] } }
 
-  expect(await unread({ leaving: { groups: { billing: { orders: [10, 10] } } }, peer })).toEqual([])
+  expect(await unread({ leaving, peer })).toEqual([])
 })
 
 test('messages that wait for their delay count', async () => {
@@ -61,6 +108,71 @@ test('a group that consumes the topic elsewhere and never came here has everythi
     { consumerGroup: 'billing', topic: 'orders', count: 7 },
   ])
   expect(await unread({ leaving: { groups: {}, topics: { orders: [9, 9] } }, peer })).toEqual([])
+})
+
+test('a group that is online and has committed nothing yet has everything unread', async () => {
+  const topics: Broker['topics'] = { orders: [4, 9], refunds: [3, 3], returns: [0, 1] }
+  const groups: Broker['groups'] = { audit: { orders: [9, 9] } }
+  const online = { billing: ['orders', 'refunds'] }
+
+  expect(await unread({ leaving: { groups, topics, online } })).toEqual([
+    { consumerGroup: 'billing', topic: 'orders', count: 5 },
+  ])
+  expect(await unread({ leaving: { groups, topics, online, broadcasting: ['billing'] } })).toEqual([])
+})
+
+test('offsets that are left of a group that is gone, or of a topic that it no longer wants, keep nothing', async () => {
+  const { requests, unread } = lagSource({
+    leaving: {
+      groups: {},
+      remains: { gone: ['orders'], billing: ['orders'] },
+      topics: { orders: [0, 9] },
+      online: { billing: ['refunds'] },
+    },
+  })
+
+  expect(await unread()).toEqual([])
+  expect(requests).not.toContain('topicStats leaving orders')
+})
+
+test('groups that are too many for one answer are asked for one by one', async () => {
+  const groups: Broker['groups'] = { billing: { orders: [10, 7] }, audit: { orders: [10, 10] } }
+
+  expect(await unread({ leaving: { groups, isLarge: true } })).toEqual([
+    { consumerGroup: 'billing', topic: 'orders', count: 3 },
+  ])
+})
+
+test('a thousand groups and eight peers take few requests', async () => {
+  const topicCount = 50
+  const topics = Object.fromEntries(
+    Array.from({ length: topicCount }, (_, index): [string, [number, number]] => [`topic-${index}`, [3, 9]]),
+  )
+  const groups = (consumerOffset: number): Broker['groups'] =>
+    Object.fromEntries(
+      Array.from({ length: 1000 }, (_, index) => [
+        `group-${index}`,
+        { [`topic-${index % topicCount}`]: [9, consumerOffset], [`%RETRY%group-${index}`]: [0, 0] },
+      ]),
+    )
+  const peers = Object.fromEntries(Array.from({ length: 8 }, (_, index) => [`peer-${index}`, { groups: groups(5) }]))
+  const retries = Object.fromEntries(
+    Array.from({ length: 1000 }, (_, index): [string, [number, number]] => [`%RETRY%group-${index}`, [0, 0]]),
+  )
+  const leaving = (consumerOffset: number): Broker => ({
+    groups: groups(consumerOffset),
+    topics: { ...topics, ...retries },
+    online: { 'group-new': ['topic-7'] },
+  })
+
+  const behind = lagSource({ leaving: leaving(8), ...peers })
+  expect(await behind.unread()).toHaveLength(1000)
+  expect(behind.requests).toHaveLength(2)
+
+  const read = lagSource({ leaving: leaving(9), ...peers })
+  expect(await read.unread()).toEqual([{ consumerGroup: 'group-new', topic: 'topic-7', count: 6 }])
+  expect(read.requests).toHaveLength(3 + 8 + topicCount + 2)
+  expect(read.mostUnderWay()).toBe(32)
 })
 
 interface TopicBroker {

@@ -1,13 +1,43 @@
-import { type Admin, isRefusal, ResponseCode } from '../client/index.ts'
+import {
+  type Admin,
+  type ConsumerConnection,
+  type ConsumeStats,
+  isOperatingError,
+  isRefusal,
+  ResponseCode,
+} from '../client/index.ts'
 import type { TopicUnread, Unread } from './admin.ts'
 
 /** What is asked of a broker to find out. */
-export type LagSource = Pick<Admin, 'subscriptionGroups' | 'consumeStats' | 'topicStats' | 'brokerRuntimeInfo'>
+export type LagSource = Pick<
+  Admin,
+  | 'brokerConsumeStats'
+  | 'subscriptionGroups'
+  | 'consumeStats'
+  | 'allTopicConfig'
+  | 'topicConsumers'
+  | 'consumerConnection'
+  | 'topicStats'
+  | 'brokerRuntimeInfo'
+>
+
+const togetherMax = 32 // requests under way at a time: a drain must not keep a broker from serving consumers
+
+/** A group and a topic that it has to read. */
+interface Use {
+  consumerGroup: string
+  topic: string
+}
 
 /**
- * Everything at one broker that a consumer group has not read: what a group there lags behind, delayed messages, which
- * are not even where they can be read, and the whole of topics whose group consumes them elsewhere and never came here.
- * The last is looked for when there is nothing else: it takes questions to all brokers.
+ * Everything at one broker that a consumer group has not read: what a group there lags behind, and delayed messages,
+ * which are not even where they can be read. When there is none of these it takes more questions, about the whole of
+ * topics: of groups that are online here and subscribe to them but have committed no offset yet, since their first
+ * messages are still being consumed, and of groups that consume them elsewhere and never came here. Who is online is not
+ * asked elsewhere: a consumer is connected to all brokers of its topics. A group that broadcasts keeps its offsets itself.
+ *
+ * It takes few requests, however many groups there are: 2 while somebody lags behind; else 3, one for each peer, at most
+ * two for each topic here and one for each group that has just begun.
  */
 export async function unreadAt(
   brokerAddr: string,
@@ -15,35 +45,99 @@ export async function unreadAt(
   at: (brokerAddr: string) => LagSource,
 ): Promise<Unread[]> {
   const lags = await lagsAt(brokerAddr, at)
-  const unread = lags.filter(({ count }) => count > 0)
+  const unread = lags.flatMap(({ consumerGroup, topic, count }) => (count > 0 ? [{ consumerGroup, topic, count }] : []))
   const delayed = await delayedAt(brokerAddr, at)
   if (delayed > 0) unread.push({ consumerGroup: 'the delay schedule', topic: 'delayed messages', count: delayed })
   if (unread.length > 0) return unread
 
-  const known = new Set(lags.map(({ consumerGroup, topic }) => `${consumerGroup} ${topic}`))
-  for (const peerAddr of peerAddrs) {
-    for (const { consumerGroup, topic } of await lagsAt(peerAddr, at)) {
-      if (known.has(`${consumerGroup} ${topic}`)) continue
-      known.add(`${consumerGroup} ${topic}`)
-      const count = await storedAt(brokerAddr, topic, at)
-      if (count > 0) unread.push({ consumerGroup, topic, count })
-    }
-  }
-  return unread
+  const known = new Set(lags.map(keyOf))
+  const emptied = new Set(lags.flatMap(({ topic, isEmpty }) => (isEmpty ? [topic] : [])))
+  const { topicConfigTable } = await at(brokerAddr).allTopicConfig(brokerAddr)
+  const topics = [...topicConfigTable.keys()].filter((topic) => !emptied.has(topic))
+  const isNew = (use: Use) => !known.has(keyOf(use)) && topicConfigTable.has(use.topic)
+  const online = await newUsesAt(brokerAddr, topics, isNew, at)
+  const elsewhere = await together(peerAddrs, async (peerAddr) => (await lagsAt(peerAddr, at)).filter(isNew))
+  const uses = new Map([...online, ...elsewhere.flat()].map((use) => [keyOf(use), use]))
+
+  const asked = [...new Set([...uses.values()].map(({ topic }) => topic))]
+  const counts = new Map(
+    await together(asked, async (topic) => [topic, await storedAt(brokerAddr, topic, at)] as const),
+  )
+  return [...uses.values()].flatMap(({ consumerGroup, topic }) => {
+    const count = counts.get(topic) ?? 0
+    return count > 0 ? [{ consumerGroup, topic, count }] : []
+  })
 }
 
-/** Each topic that each group consumes at a broker, with how many messages it is behind, 0 too. */
-async function lagsAt(brokerAddr: string, at: (brokerAddr: string) => LagSource): Promise<Unread[]> {
-  const lags: Unread[] = []
-  for (const consumerGroup of (await at(brokerAddr).subscriptionGroups(brokerAddr)).keys()) {
-    const byTopic = new Map<string, number>()
-    const { offsetTable } = await at(brokerAddr).consumeStats(brokerAddr, consumerGroup)
-    for (const [{ topic }, { brokerOffset, consumerOffset }] of offsetTable) {
-      byTopic.set(topic, (byTopic.get(topic) ?? 0) + Math.max(0, brokerOffset - consumerOffset))
+function keyOf({ consumerGroup, topic }: Use): string {
+  return `${consumerGroup} ${topic}` // neither has spaces
+}
+
+/** A group's progress in a topic. */
+interface Lag extends Use {
+  count: number // messages that it is behind
+  isEmpty: boolean // no message ever came to the topic
+}
+
+/** Each topic that each group has committed offsets of at a broker, those that it has read, too. */
+async function lagsAt(brokerAddr: string, at: (brokerAddr: string) => LagSource): Promise<Lag[]> {
+  const lags: Lag[] = []
+  for (const [consumerGroup, stats] of await progressAt(brokerAddr, at)) {
+    const byTopic = new Map<string, Lag>()
+    for (const { offsetTable } of stats) {
+      for (const [{ topic }, { brokerOffset, consumerOffset }] of offsetTable) {
+        const lag = byTopic.get(topic) ?? { consumerGroup, topic, count: 0, isEmpty: true }
+        byTopic.set(topic, lag)
+        lag.count += Math.max(0, brokerOffset - consumerOffset)
+        if (brokerOffset > 0) lag.isEmpty = false
+      }
     }
-    for (const [topic, count] of byTopic) lags.push({ consumerGroup, topic, count })
+    lags.push(...byTopic.values())
   }
   return lags
+}
+
+type Progress = readonly (readonly [consumerGroup: string, stats: readonly ConsumeStats[]])[]
+
+async function progressAt(brokerAddr: string, at: (brokerAddr: string) => LagSource): Promise<Progress> {
+  try {
+    return [...(await at(brokerAddr).brokerConsumeStats(brokerAddr))]
+  } catch (error) {
+    if (!isOperatingError(error, 'REQUEST_REFUSED')) throw error
+    // of so many groups that they do not fit into a frame
+    const groups = [...(await at(brokerAddr).subscriptionGroups(brokerAddr)).keys()]
+    return together(groups, async (group) => [group, [await at(brokerAddr).consumeStats(brokerAddr, group)]] as const)
+  }
+}
+
+/** Which groups that are online at a broker have to read which of the topics, of those uses that isNew lets through. */
+async function newUsesAt(
+  brokerAddr: string,
+  topics: readonly string[],
+  isNew: (use: Use) => boolean,
+  at: (brokerAddr: string) => LagSource,
+): Promise<Use[]> {
+  const consumers = await together(topics, async (topic) => {
+    const groups = await at(brokerAddr).topicConsumers(brokerAddr, topic)
+    return groups.map((consumerGroup): Use => ({ consumerGroup, topic })).filter(isNew)
+  })
+  const uses = consumers.flat()
+  const groups = [...new Set(uses.map(({ consumerGroup }) => consumerGroup))]
+  const members = await together(groups, async (group) => [group, await membersAt(brokerAddr, group, at)] as const)
+  const connections = new Map(members)
+  return uses.filter(({ consumerGroup, topic }) => {
+    const connection = connections.get(consumerGroup) // without one it has offsets left of a group that was deleted
+    return connection && connection.messageModel !== 'BROADCASTING' && connection.subscriptionTable.has(topic)
+  })
+}
+
+/** Asks about all of them, some at a time. */
+async function together<Item, Answer>(items: readonly Item[], ask: (item: Item) => Promise<Answer>): Promise<Answer[]> {
+  const answers: Answer[] = []
+  for (let first = 0; first < items.length; first += togetherMax) {
+    answers.push(...(await Promise.all(items.slice(first, first + togetherMax).map(ask))))
+  }
+  return answers
 }
 
 async function delayedAt(brokerAddr: string, at: (brokerAddr: string) => DelaySource): Promise<number> {
@@ -127,10 +221,19 @@ async function isBroadcasting(
   consumerGroup: string,
   at: (brokerAddr: string) => TopicLagSource,
 ): Promise<boolean> {
+  return (await membersAt(brokerAddr, consumerGroup, at))?.messageModel === 'BROADCASTING'
+}
+
+/** Who of a group is online at a broker, and what they want; undefined: nobody is. */
+async function membersAt(
+  brokerAddr: string,
+  consumerGroup: string,
+  at: (brokerAddr: string) => Pick<Admin, 'consumerConnection'>,
+): Promise<ConsumerConnection | undefined> {
   try {
-    return (await at(brokerAddr).consumerConnection(brokerAddr, consumerGroup)).messageModel === 'BROADCASTING'
+    return await at(brokerAddr).consumerConnection(brokerAddr, consumerGroup)
   } catch (error) {
-    if (isRefusal(error, ResponseCode.CONSUMER_NOT_ONLINE)) return false
+    if (isRefusal(error, ResponseCode.CONSUMER_NOT_ONLINE)) return undefined
     throw error
   }
 }

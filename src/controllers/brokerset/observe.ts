@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import { messageOf } from '../../base/errors.ts'
+import { messageOf, OperatingError } from '../../base/errors.ts'
 import { bytesOf } from '../../base/quantity.ts'
 import { type HaStatus, subscriptionGroupConfig } from '../../client/index.ts'
 import { annotation, consumerGroupSpec, label, topicSpec } from '../../crds/index.ts'
@@ -403,15 +403,25 @@ function speakers<R extends Declared>(
   })
 }
 
-async function observeDrain(
+/** How long a pass may ask who has to read: the rest of the set has its turn in the same pass. */
+const drainAskMsMax = 30_000
+
+export async function observeDrain(
   brokerAddr: string,
   peerAddrs: readonly string[],
-  shell: Shell,
+  { admin, clock, signal }: Pick<Shell, 'admin' | 'clock' | 'signal'>,
 ): Promise<ObservedGroup['drain']> {
+  const late = new AbortController()
+  const timer = clock.after(drainAskMsMax, () =>
+    late.abort(new OperatingError('DEADLINE_EXCEEDED', { what: 'asking who has to read', drainAskMsMax })),
+  )
   try {
-    const permission = await shell.admin.permission(brokerAddr)
-    return { permission, unread: await shell.admin.unread(brokerAddr, peerAddrs) }
+    const permission = await admin.permission(brokerAddr)
+    return { permission, unread: await admin.unread(brokerAddr, peerAddrs, AbortSignal.any([signal, late.signal])) }
   } catch (error) {
+    signal.throwIfAborted()
     return { trouble: messageOf(error) }
+  } finally {
+    timer.cancel()
   }
 }

@@ -30,7 +30,7 @@ export const reconcileTopic: Reconcile<Topic> = async (cached, shell) => {
     const broker = { ...place, has, isPlaced: isPlacedOn(desired, place.brokerName) }
     const drain = mayBeOver(desired, broker, nowMs)
     if (!drain) return broker
-    const unread = admin.topicUnread(place.brokerAddr, topic, drain.firstQueue, peerAddrs)
+    const unread = admin.topicUnread(place.brokerAddr, topic, drain.firstQueue, peerAddrs, shell.signal)
     return { ...broker, unread: await unread.catch((error) => ({ trouble: messageOf(error) })) }
   }
   const seen = await observe(desired, world.topics, ask, shell)

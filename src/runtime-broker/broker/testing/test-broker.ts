@@ -6,7 +6,7 @@ import type { Files } from '../../../base/files.ts'
 import { silentLog } from '../../../base/log.ts'
 import { nodeClock, nodeFiles, nodeRandom } from '../../../base/node/index.ts'
 import { MemoryNetwork } from '../../../base/testing/network.ts'
-import { writeHeartbeatData } from '../../../remoting/body/heartbeat.ts'
+import { type MessageModel, writeHeartbeatData } from '../../../remoting/body/heartbeat.ts'
 import { RemotingClient } from '../../../remoting/client.ts'
 import { PullSysFlag, RequestCode } from '../../../remoting/codes.ts'
 import type { Command } from '../../../remoting/command.ts'
@@ -152,6 +152,7 @@ export class TestClient {
       subVersion = 1n,
       expressionType = 'TAG',
       expression = '',
+      messageModel = 'CLUSTERING' as MessageModel,
     } = {},
   ) {
     const subscription = {
@@ -166,7 +167,7 @@ export class TestClient {
     const consumer = {
       groupName: group,
       consumeType: 'CONSUME_PASSIVELY' as const,
-      messageModel: 'CLUSTERING' as const,
+      messageModel,
       consumeFromWhere: 'CONSUME_FROM_LAST_OFFSET' as const,
       subscriptionDataSet: [subscription],
       unitMode: false,
