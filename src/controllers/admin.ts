@@ -20,6 +20,12 @@ export interface Unread {
   count: number
 }
 
+/** Messages of a topic that no consumer group has to read. */
+export interface Unclaimed {
+  topic: string
+  count: number
+}
+
 /** What is still to come and to be read in queues of a topic at one broker. */
 export interface TopicUnread {
   /** Consumer groups that have not read all that is there. */
@@ -89,6 +95,8 @@ export interface MqAdmin {
    * @param peerAddrs the other brokers: they know of groups that have not come to this one yet
    */
   unread(brokerAddr: string, peerAddrs: readonly string[], signal: AbortSignal): Promise<Unread[]>
+  /** Topics there with messages that no consumer group has to read, dead letters among them; those with most messages first. */
+  unclaimed(brokerAddr: string, signal: AbortSignal): Promise<Unclaimed[]>
   /**
    * Who still has to read queues of a topic there.
    * @param firstQueue this queue and those after it

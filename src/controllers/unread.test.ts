@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 import { OperatingError, ResponseCode } from '../client/index.ts'
-import { type LagSource, type TopicLagSource, topicUnreadAt, unreadAt } from './unread.ts'
+import { type LagSource, type TopicLagSource, topicUnreadAt, unclaimedAt, unreadAt } from './unread.ts'
 
 interface Broker {
   /** By group and topic, of its one queue: [maxOffset, consumerOffset]. */
@@ -77,6 +77,7 @@ function lagSource(brokers: Record<string, Broker>) {
     requests,
     mostUnderWay: () => mostUnderWay,
     unread: () => unreadAt(leaving, peers, () => source as unknown as LagSource),
+    unclaimed: () => unclaimedAt(leaving, () => source as unknown as LagSource),
   }
 }
 
@@ -173,6 +174,25 @@ test('a thousand groups and eight peers take few requests', async () => {
   expect(await read.unread()).toEqual([{ consumerGroup: 'group-new', topic: 'topic-7', count: 6 }])
   expect(read.requests).toHaveLength(3 + 8 + topicCount + 2)
   expect(read.mostUnderWay()).toBe(32)
+})
+
+test('what no group reads is told, but for what RocketMQ keeps for itself', async () => {
+  const leaving: Broker = {
+    groups: { billing: { orders: [9, 9] } },
+    topics: {
+      orders: [0, 9],
+      audit: [2, 5],
+      expired: [4, 4],
+      '%DLQ%billing': [0, 12],
+      SCHEDULE_TOPIC_XXXX: [0, 7],
+      RMQ_SYS_TRACE_TOPIC: [0, 8],
+    },
+  }
+
+  expect(await lagSource({ leaving }).unclaimed()).toEqual([
+    { topic: '%DLQ%billing', count: 12 },
+    { topic: 'audit', count: 3 },
+  ])
 })
 
 interface TopicBroker {

@@ -6,7 +6,8 @@ import {
   isRefusal,
   ResponseCode,
 } from '../client/index.ts'
-import type { TopicUnread, Unread } from './admin.ts'
+import { isSystemTopic } from '../crds/index.ts'
+import type { TopicUnread, Unclaimed, Unread } from './admin.ts'
 
 /** What is asked of a broker to find out. */
 export type LagSource = Pick<
@@ -67,6 +68,21 @@ export async function unreadAt(
     const count = counts.get(topic) ?? 0
     return count > 0 ? [{ consumerGroup, topic, count }] : []
   })
+}
+
+/** What lies at a broker and is nobody's to read: topics that nobody subscribes to there, or has ever consumed. */
+export async function unclaimedAt(
+  brokerAddr: string,
+  at: (brokerAddr: string) => Pick<Admin, 'allTopicConfig' | 'topicConsumers' | 'topicStats'>,
+): Promise<Unclaimed[]> {
+  const { topicConfigTable } = await at(brokerAddr).allTopicConfig(brokerAddr)
+  const topics = [...topicConfigTable.keys()].filter((topic) => !isSystemTopic(topic))
+  const found = await together(topics, async (topic): Promise<Unclaimed[]> => {
+    const count = await storedAt(brokerAddr, topic, at)
+    if (count === 0 || (await at(brokerAddr).topicConsumers(brokerAddr, topic)).length > 0) return []
+    return [{ topic, count }]
+  })
+  return found.flat().sort((a, b) => b.count - a.count)
 }
 
 function keyOf({ consumerGroup, topic }: Use): string {
@@ -164,7 +180,11 @@ async function delayedByLevel(
   )
 }
 
-async function storedAt(brokerAddr: string, topic: string, at: (brokerAddr: string) => LagSource): Promise<number> {
+async function storedAt(
+  brokerAddr: string,
+  topic: string,
+  at: (brokerAddr: string) => Pick<Admin, 'topicStats'>,
+): Promise<number> {
   try {
     const { offsetTable } = await at(brokerAddr).topicStats(brokerAddr, topic)
     return [...offsetTable].reduce((sum, [, { minOffset, maxOffset }]) => sum + Math.max(0, maxOffset - minOffset), 0)

@@ -25,7 +25,13 @@ const reservedTopics = [
   'TRANS_CHECK_MAX_TIME_TOPIC',
   'CHECKPOINT_TOPIC',
 ]
-const reservedPrefixes = ['RMQ_SYS_', 'rmq_sys_', '%RETRY%', '%DLQ%']
+const systemPrefixes = ['RMQ_SYS_', 'rmq_sys_']
+const reservedPrefixes = [...systemPrefixes, '%RETRY%', '%DLQ%']
+
+/** Whether RocketMQ itself writes to the topic, and reads it. */
+export function isSystemTopic(topic: string): boolean {
+  return reservedTopics.includes(topic) || systemPrefixes.some((prefix) => topic.startsWith(prefix))
+}
 
 const queueCount = z.int32().min(1).max(1024)
 

@@ -17,7 +17,7 @@ import {
   statefulSets,
   storageClasses,
 } from '../../kube/index.ts'
-import type { BrokerGroup, BrokerTopic, Unread } from '../admin.ts'
+import type { BrokerGroup, BrokerTopic, Unclaimed, Unread } from '../admin.ts'
 import { wantedGroup } from '../consumergroup/plan.ts'
 import { misfitIn } from '../nameserver/objects.ts'
 import type { Declared } from '../on-brokers/plan.ts'
@@ -29,7 +29,7 @@ import type { Shell } from '../shell.ts'
 import { isPlacedOn, wantedTopic } from '../topic/wanted.ts'
 import type { Sight } from '../world.ts'
 import { clusterNameOf, groupName, liveSettingsOf, memberName, ordinalOf, settingsState } from './objects.ts'
-import { keptGroups } from './scale-in.ts'
+import { areProducersTold, keptGroups } from './scale-in.ts'
 import { areVolumesSettled, type ObservedVolumes } from './volumes.ts'
 
 /** What is known of the NameServers that a BrokerSet registers at. */
@@ -78,7 +78,15 @@ export interface ObservedGroup {
   /** Of a master that waits to be let go: what it lacks. undefined: it does not wait, or does not answer yet. */
   held: { topics: readonly BrokerTopic[]; groups: readonly BrokerGroup[] } | undefined
   /** Of the group that goes next: what its master says. */
-  drain: { permission: number; unread: readonly Unread[] } | { trouble: string } | undefined
+  drain:
+    | {
+        permission: number
+        unread: readonly Unread[]
+        /** What no group has to read; undefined: not asked, since it is not time to go, or nobody knows. */
+        unclaimed?: readonly Unclaimed[] | undefined
+      }
+    | { trouble: string }
+    | undefined
 }
 
 export interface Observed {
@@ -140,7 +148,14 @@ export async function observe(desired: BrokerSet, shell: Shell): Promise<Observe
         observeSync(master, slaves, shell),
         Promise.all(found.map((member) => observeSettings(desired, member, drainingSince !== undefined, shell))),
         isHoldable ? observeHeld(brokerName, address, desired, shell) : undefined,
-        retires && address !== undefined ? observeDrain(address, addressesOf(desired, brokerName), shell) : undefined,
+        retires && address !== undefined
+          ? observeDrain(
+              address,
+              addressesOf(desired, brokerName),
+              areProducersTold(drainingSince, shell.clock.now()),
+              shell,
+            )
+          : undefined,
       ])
       return {
         index,
@@ -409,6 +424,7 @@ const drainAskMsMax = 30_000
 export async function observeDrain(
   brokerAddr: string,
   peerAddrs: readonly string[],
+  mayGo: boolean,
   { admin, clock, signal }: Pick<Shell, 'admin' | 'clock' | 'signal'>,
 ): Promise<ObservedGroup['drain']> {
   const late = new AbortController()
@@ -416,8 +432,12 @@ export async function observeDrain(
     late.abort(new OperatingError('DEADLINE_EXCEEDED', { what: 'asking who has to read', drainAskMsMax })),
   )
   try {
+    const until = AbortSignal.any([signal, late.signal])
     const permission = await admin.permission(brokerAddr)
-    return { permission, unread: await admin.unread(brokerAddr, peerAddrs, AbortSignal.any([signal, late.signal])) }
+    const unread = await admin.unread(brokerAddr, peerAddrs, until)
+    if (!mayGo || unread.length > 0) return { permission, unread }
+    const unclaimed = await admin.unclaimed(brokerAddr, until).catch(() => undefined) // it is for people to know alone
+    return { permission, unread, unclaimed }
   } catch (error) {
     signal.throwIfAborted()
     return { trouble: messageOf(error) }

@@ -165,6 +165,25 @@ test('Pause: after the timeout it goes on draining, says so, and goes when it is
   expect(look(desired, [group(0), read]).events).toEqual(['Drained', 'GroupRemoved'])
 })
 
+test('what no consumer group reads is told when a group goes', () => {
+  const unclaimed = [
+    { topic: '%DLQ%billing', count: 12 },
+    { topic: 'audit', count: 3 },
+  ]
+  const goes = (desired: BrokerSet, given: object) => {
+    const read = drainedFor(drainQuietMs, desired, { drain: { permission: 4, unread: [], ...given } })
+    return look(desired, [group(0), read]).notes.find(({ reason }) => reason === 'Drained')?.message
+  }
+  const desired = scalingIn({})
+
+  expect(goes(desired, {})).toBe('broker group b-1 has been read to its end')
+  expect(goes(desired, { unclaimed })).toBe(
+    'broker group b-1 has been read to its end; messages that no consumer group reads stay on its volumes: 15 (%DLQ%billing 12, audit 3)',
+  )
+  const ephemeral = brokerSet({ groups: 1, storage: { ephemeral: true } })
+  expect(goes(ephemeral, { unclaimed })).toContain('are lost: 15')
+})
+
 test('Abort: after the timeout the group takes messages again and stays, until something else is asked', () => {
   const scaleIn = { timeoutSeconds: 3600, onTimeout: 'Abort' }
   const desired = scalingIn(scaleIn)

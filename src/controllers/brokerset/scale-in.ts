@@ -9,6 +9,11 @@ import type { Observed, ObservedGroup } from './observe.ts'
 export const drainQuietMs = 35_000
 const blockersMax = 5
 
+/** Whether producers know that a group takes no more messages, where it was told so at that time. */
+export function areProducersTold(drainingSince: string | undefined, nowMs: number): boolean {
+  return drainingSince !== undefined && nowMs - Date.parse(drainingSince) >= drainQuietMs
+}
+
 /** What becomes of the last group, where there are more than are wanted. */
 export type ScaleIn =
   | { does: 'nothing' }
@@ -142,10 +147,22 @@ export function scaleInNotes(desired: BrokerSet, scaleIn: ScaleIn): Note[] {
     case 'remove':
       if (!scaleIn.group.statefulSet) return [] // what is left of a group that went before
       if (scaleIn.isUnread) return scaleIn.isTimedOut ? [late('is removed all the same')] : []
-      return [{ type: 'Normal', reason: 'Drained', message: `broker group ${brokerName} has been read to its end` }]
+      return [{ type: 'Normal', reason: 'Drained', message: drainedMessage(desired, scaleIn.group) }]
     case 'drain':
       if (!scaleIn.isBlocked || !isNews) return []
       if (scaleIn.isTimedOut) return [late('goes on draining')]
       return [{ type: 'Warning', reason: 'DrainBlocked', message }]
   }
+}
+
+/** That a group was read, with what nobody was to read there. */
+function drainedMessage({ spec }: BrokerSet, { brokerName, drain }: ObservedGroup): string {
+  const message = `broker group ${brokerName} has been read to its end`
+  const unclaimed = (drain && 'permission' in drain && drain.unclaimed) || []
+  if (unclaimed.length === 0) return message
+  const count = unclaimed.reduce((sum, one) => sum + one.count, 0)
+  const most = unclaimed.slice(0, blockersMax).map((one) => `${one.topic} ${one.count}`)
+  const topics = [...most, ...(unclaimed.length > most.length ? ['…'] : [])].join(', ')
+  const fate = spec.storage.ephemeral ? 'are lost' : 'stay on its volumes'
+  return `${message}; messages that no consumer group reads ${fate}: ${count} (${topics})`
 }

@@ -2,7 +2,7 @@ import { subscriptionGroupConfig } from '../../client/index.ts'
 import { label, liveBrokerSettings } from '../../crds/index.ts'
 import type { ConfigMap, KubeObject, Pod, Service } from '../../kube/index.ts'
 import type { ObjectStore } from '../../local-cluster/api-server/store.ts'
-import type { BrokerGroup, BrokerTopic, GroupUse, MqAdmin, Unread } from '../admin.ts'
+import type { BrokerGroup, BrokerTopic, GroupUse, MqAdmin, Unclaimed, Unread } from '../admin.ts'
 import { brokerPort } from '../resources.ts'
 
 /** What a broker of the pretended cluster has; the last of it slaves alone. */
@@ -22,6 +22,7 @@ export interface PretendedBroker {
   /** brokerPermission of these. */
   permission: number
   unread: (Unread & { queueId?: number })[]
+  unclaimed: Unclaimed[]
   /** The longest delay of messages that wait for their time. */
   delayedMs: number
   isFollowing: boolean
@@ -128,6 +129,7 @@ export function pretendBrokers(store: ObjectStore) {
       ofAddress(brokerAddr).permission = permission
     },
     unread: async (brokerAddr) => ofAddress(brokerAddr).unread,
+    unclaimed: async (brokerAddr) => ofAddress(brokerAddr).unclaimed,
     topicUnread: async (brokerAddr, topic, firstQueue) => {
       const { unread, delayedMs } = ofAddress(brokerAddr)
       const inQueues = unread.filter((one) => one.topic === topic && (one.queueId ?? firstQueue) >= firstQueue)
@@ -156,6 +158,7 @@ export function pretendBrokers(store: ObjectStore) {
           this.settings.set('brokerPermission', String(permission))
         },
         unread: [],
+        unclaimed: [],
         delayedMs: 0,
         isFollowing: true,
         lagBytes: 0,
