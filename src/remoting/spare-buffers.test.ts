@@ -26,6 +26,16 @@ test('no more is kept than was asked for', () => {
   expect(again.map((memory) => taken.some(({ buffer }) => buffer === memory))).toEqual([true, false, true])
 })
 
+test('lengths that nobody takes any more make room for those that are taken', () => {
+  const spare = new SpareBuffers(64 * kib, 128 * kib)
+  for (const buffer of [spare.take(60_000), spare.take(60_000)]) spare.giveBack(buffer)
+  const first = spare.take(10_000)
+
+  spare.giveBack(first)
+
+  expect(spare.take(10_000).buffer).toBe(first.buffer)
+})
+
 test.each([100, 64 * kib + 1])('one of %i bytes is not kept: others may lie in its memory', (bytes) => {
   const spare = new SpareBuffers(64 * kib, 1024 * kib)
   const other = spare.take(bytes)

@@ -31,6 +31,7 @@ export class SpareBuffers {
       this.#keptBytes -= length
       return free
     }
+    this.#makeRoom(length)
     const fresh = Buffer.allocUnsafeSlow(length)
     this.#own.add(fresh.buffer)
     return fresh
@@ -48,5 +49,12 @@ export class SpareBuffers {
     if (free === undefined) this.#free.set(length, [whole])
     else free.push(whole)
     this.#keptBytes += length
+  }
+
+  /** What is kept of other lengths goes: it may be of a time when those were wanted, and would be all that is ever kept. */
+  #makeRoom(length: number): void {
+    for (const [other, free] of this.#free) {
+      while (this.#keptBytes + length > this.#keptBytesMax && free.pop() !== undefined) this.#keptBytes -= other
+    }
   }
 }
