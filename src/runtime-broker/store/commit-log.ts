@@ -227,8 +227,7 @@ export class CommitLog {
     this.read(head, phyOffset)
     const record = this.#roomFor(head, phyOffset)
     if (record === undefined) return undefined
-    this.read(record, phyOffset)
-    return layoutOf(record, 0) === undefined ? undefined : record
+    return asRecord(record, this.read(record, phyOffset))
   }
 
   /** As recordAt, from the disk if need be. */
@@ -239,8 +238,7 @@ export class CommitLog {
     await this.readLater(head, phyOffset)
     const record = this.#roomFor(head, phyOffset)
     if (record === undefined || !this.#mayBegin(phyOffset)) return undefined
-    await this.readLater(record, phyOffset)
-    return layoutOf(record, 0) === undefined ? undefined : record
+    return asRecord(record, await this.readLater(record, phyOffset))
   }
 
   #mayBegin(phyOffset: number): boolean {
@@ -289,4 +287,9 @@ export class CommitLog {
         : { recordBytes: size, recordBytesMax: this.#recordBytesMax, v1TopicBytesMax }),
     })
   }
+}
+
+/** Where the file ends within the record, the rest of the buffer is what its memory held before: it must reach nobody. */
+function asRecord(record: Buffer, bytes: number): Buffer | undefined {
+  return bytes < record.length || layoutOf(record, 0) === undefined ? undefined : record
 }

@@ -18,6 +18,16 @@ test('an append is readable and settled when its turn ends', async () => {
   expect(bench.store.recordAt(0)?.length).toBe(sent.size)
 })
 
+test('a record whose segment ends within it is none', async () => {
+  const bench = await new StoreBench().open()
+  const [sent] = await bench.appendAll(['paid'], { properties: 'KEYS\u0001k\u0002' })
+  const whole = bench.store.recordAt(0)
+
+  bench.files.open(segment, 'existing').truncate(sent!.size - 3)
+
+  expect([whole?.length, bench.store.recordAt(0)]).toEqual([sent!.size, undefined])
+})
+
 test('records fill segments and never straddle them', async () => {
   const bench = await new StoreBench().open()
   const texts = Array.from({ length: 30 }, (_, index) => `${index}`.padEnd(300, '.'))
