@@ -27,6 +27,23 @@ test('answers that wait for their peer keep no more memory than they count', asy
   expect(written[1]!.buffer.byteLength).toBe(written[1]!.byteLength)
 })
 
+test('answers that wait for their peer are not written over by those of others', async () => {
+  const { network, clock } = await startPair({ handle: echo })
+  const [slow, quick] = [await rawPeer(network), await rawPeer(network)]
+  const askTwo = async ({ socket }: typeof slow, text: string) => {
+    for (const opaque of [1, 2]) socket.write(requestFrame({ opaque, body: Buffer.from(`${text} ${opaque}`) }))
+    await clock.turn()
+  }
+  slow.socket.pause()
+
+  await askTwo(slow, 'slow')
+  for (let turn = 0; turn < 3; turn++) await askTwo(quick, 'else')
+  slow.socket.resume()
+  await clock.turn()
+
+  expect(slow.responses.map(({ body }) => body.toString())).toEqual(['slow 1', 'slow 2'])
+})
+
 test('nothing is read from a peer that does not read, until it does', async () => {
   let handled = 0
   const { network, clock } = await startPair({

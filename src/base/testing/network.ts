@@ -21,7 +21,7 @@ export class MemorySocket implements Socket {
   #isPaused = false
   #isFull = false
   #isEnding = false
-  #queue: Buffer[] = [] // on the way to this end
+  #queue: Uint8Array[] = [] // on the way to this end: the writer's own bytes, so who changes them too early is found out
 
   constructor(local: Address, remote: Address) {
     this.local = local
@@ -39,10 +39,9 @@ export class MemorySocket implements Socket {
 
   write(bytes: Uint8Array): boolean {
     if (this.isClosed || this.#isEnding) return true
-    const copy = Buffer.from(bytes)
-    this.writes.push(copy)
-    this.queuedBytes += copy.length
-    this.other.#queue.push(copy)
+    this.writes.push(Buffer.from(bytes))
+    this.queuedBytes += bytes.length
+    this.other.#queue.push(bytes)
     this.other.#deliverLater()
     this.#isFull = this.queuedBytes > this.highWaterBytes
     return !this.#isFull
@@ -79,7 +78,7 @@ export class MemorySocket implements Socket {
 
   #deliver(): void {
     while (this.#queue.length > 0 && this.#events !== undefined && !this.#isPaused && !this.isClosed) {
-      const chunk = this.#queue.shift()!
+      const chunk = Buffer.from(this.#queue.shift()!)
       this.other.#taken(chunk.length)
       if (this.#events.borrows) lend(chunk, this.#events)
       else this.#events.data(chunk)
