@@ -2,7 +2,7 @@ import { Environment } from '@marcbachmann/cel-js'
 import { messageOf } from '../../base/errors.ts'
 import { quantityOf } from '../../base/quantity.ts'
 import { type Cause, isObject, type JsonObject } from './object.ts'
-import type { Schema, ValidationRule } from './schema.ts'
+import { type Schema, schemaOfField, type ValidationRule } from './schema.ts'
 
 const environment = new Environment()
   .registerVariable('self', 'dyn')
@@ -121,9 +121,8 @@ function checkInto(
       checkInto(items, item, before, isOldChecked, `${path}[${index}]`, problems)
     }
   } else if (isObject(value)) {
-    const { properties = {}, additionalProperties: other } = schema
     for (const key of Object.keys(value)) {
-      const property = properties[key] ?? (typeof other === 'object' ? other : undefined)
+      const property = schemaOfField(schema, key)
       if (property === undefined || !rulesAt(property).some) continue
       const before = isObject(old) ? old[key] : undefined
       checkInto(property, value[key], before, isOldChecked, path ? `${path}.${key}` : key, problems)
@@ -156,8 +155,7 @@ function celValue(schema: Schema | undefined, value: unknown): unknown {
   if (typeof value === 'number') return schema?.type === 'number' || !Number.isInteger(value) ? value : BigInt(value)
   if (Array.isArray(value)) return value.map((item) => celValue(schema?.items, item))
   if (!isObject(value)) return value
-  const other = typeof schema?.additionalProperties === 'object' ? schema.additionalProperties : undefined
   const fields: JsonObject = {}
-  for (const key of Object.keys(value)) fields[key] = celValue(schema?.properties?.[key] ?? other, value[key])
+  for (const key of Object.keys(value)) fields[key] = celValue(schema && schemaOfField(schema, key), value[key])
   return fields
 }

@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals'
 import { quantityOf } from '../../base/quantity.ts'
 import { checkRules, ruleProblems } from './cel.ts'
 import { applyDefaults, prune, type Schema, validate } from './schema.ts'
+import { shapeOf } from './shape.ts'
 
 function problems(schema: Schema, value: unknown): string[] {
   return validate(schema, value, 'spec').map(({ field, message }) => `${field}: ${message}`)
@@ -70,6 +71,24 @@ test.each<[Schema, unknown]>([
   [{ type: 'object', additionalProperties: { type: 'string' } }, { a: 'b' }],
 ])('%j takes %j', (schema, value) => {
   expect(problems(schema, value)).toEqual([])
+})
+
+test.each(['constructor', 'toString'])('a field that is called %s is one like others', (key) => {
+  const entry: Schema = {
+    type: 'object',
+    properties: { text: { type: 'string', maxLength: 2, default: 'abc' } },
+    'x-kubernetes-validations': [{ rule: 'self.text.size() < 3' }],
+    'x-kubernetes-map-type': 'atomic',
+  }
+  const map: Schema = { type: 'object', additionalProperties: entry }
+  const value = { [key]: {} }
+  applyDefaults(map, value)
+
+  expect(value).toEqual({ [key]: { text: 'abc' } })
+  expect(problems(map, value)).toEqual([`spec.${key}.text: Too long: may not be more than 2 bytes`])
+  expect(checkRules(map, value, undefined)).toMatchObject([{ field: key }])
+  expect(shapeOf(map).field(key).isAtomicMap).toBe(true)
+  expect(prune({ type: 'object', properties: {} }, value)).toEqual([key])
 })
 
 test('a CEL rule speaks of its own place, and one about changes needs something that was there', () => {

@@ -47,6 +47,12 @@ export interface ValidationRule {
   optionalOldSelf?: boolean
 }
 
+/** What a schema says of a field; undefined: nothing. Names like `constructor` are fields, too, and every object knows those. */
+export function schemaOfField({ properties, additionalProperties: other }: Schema, key: string): Schema | undefined {
+  if (properties !== undefined && Object.hasOwn(properties, key)) return properties[key]
+  return typeof other === 'object' ? other : undefined
+}
+
 /**
  * Fills in defaults, also inside of objects that are there; changes value. null where a default is counts as missing.
  * @param done went through this, prune and validate before: what value has of its very parts is not looked at again
@@ -66,7 +72,8 @@ export function applyDefaults(schema: Schema, value: unknown, done?: unknown): v
     if (value[key] !== undefined) applyDefaults(property, value[key], partOf(done, key))
   }
   if (typeof other !== 'object') return
-  for (const key of Object.keys(value)) if (!properties[key]) applyDefaults(other, value[key], partOf(done, key))
+  for (const key of Object.keys(value))
+    if (!Object.hasOwn(properties, key)) applyDefaults(other, value[key], partOf(done, key))
 }
 
 function partOf(done: unknown, key: string): unknown {
@@ -94,14 +101,13 @@ function pruneInto(schema: Schema, value: unknown, path: string, done: unknown, 
     return
   }
   const fields = value as JsonObject
-  const { properties = {}, additionalProperties: other } = schema
   const isRoot = path === '' || schema['x-kubernetes-embedded-resource'] === true
   for (const key of Object.keys(fields)) {
     if (isRoot && alwaysKnown.has(key)) continue
-    const property = properties[key] ?? (typeof other === 'object' ? other : undefined)
+    const property = schemaOfField(schema, key)
     const below = path === '' ? key : `${path}.${key}`
     if (property !== undefined) pruneInto(property, fields[key], below, partOf(done, key), pruned)
-    else if (other !== true && schema['x-kubernetes-preserve-unknown-fields'] !== true) {
+    else if (schema.additionalProperties !== true && schema['x-kubernetes-preserve-unknown-fields'] !== true) {
       delete fields[key]
       pruned.push(below)
     }
@@ -230,7 +236,7 @@ function listIdentity(schema: Schema, item: unknown): string | undefined {
 }
 
 function objectProblems(schema: Schema, value: JsonObject, path: string, done: unknown, problems: Cause[]): void {
-  const { properties = {}, additionalProperties: other, required = [], minProperties, maxProperties } = schema
+  const { required = [], minProperties, maxProperties } = schema
   const below = (key: string) => (path === '' ? key : `${path}.${key}`)
   for (const key of required)
     if (value[key] === undefined) problems.push(invalid(below(key), 'Required value', 'FieldValueRequired'))
@@ -243,7 +249,7 @@ function objectProblems(schema: Schema, value: JsonObject, path: string, done: u
       invalid(path, `Invalid value: ${count}: ${path} in body should have at least ${minProperties} properties`),
     )
   for (const key of keys) {
-    const property = properties[key] ?? (typeof other === 'object' ? other : undefined)
+    const property = schemaOfField(schema, key)
     if (property !== undefined) validateInto(property, value[key], below(key), partOf(done, key), problems)
   }
 }

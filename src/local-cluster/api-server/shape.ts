@@ -1,4 +1,4 @@
-import type { Schema } from './schema.ts'
+import { type Schema, schemaOfField } from './schema.ts'
 
 /**
  * How values at one place are merged. A list is replaced whole (atomic), is a set of scalars, or a map whose items are
@@ -61,13 +61,12 @@ function schemaAt(schema: Schema | undefined): Shape {
   if (schema === undefined) return unknownShape
   let shape = schemaShapes.get(schema)
   if (shape !== undefined) return shape
-  const { items, properties = {}, additionalProperties: other } = schema
   const type = schema['x-kubernetes-list-type']
   shape = {
     list: type === 'map' ? (schema['x-kubernetes-list-map-keys'] ?? []) : type === 'set' ? 'set' : 'atomic',
     isAtomicMap: schema['x-kubernetes-map-type'] === 'atomic',
-    field: (key) => schemaAt(properties[key] ?? (typeof other === 'object' ? other : undefined)),
-    item: () => schemaAt(items),
+    field: (key) => schemaAt(schemaOfField(schema, key)),
+    item: () => schemaAt(schema.items),
   }
   schemaShapes.set(schema, shape)
   return shape
