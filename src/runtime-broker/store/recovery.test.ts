@@ -105,6 +105,22 @@ test('a last record that is torn at any byte is kept aside and cut, and its plac
   }
 })
 
+test('a record that lay whole behind a torn one does not come back once the log has grown up to it', async () => {
+  const { bench, texts } = await filled(3)
+  const [torn, behind] = await bench.appendAll(['to be torn', 'behind'])
+  bench.kill()
+  overwrite(bench, log, torn!.phyOffset + 88, Buffer.from('X')) // in its body
+
+  await bench.reopen()
+  const shorter = bench.append({ text: 'TO BE TORN' })
+  await bench.clock.turn()
+  bench.kill()
+  await bench.reopen()
+
+  expect(shorter.phyOffset + shorter.size).toBe(behind!.phyOffset)
+  expect(await bench.texts()).toEqual([...texts, 'TO BE TORN'])
+})
+
 test.each([
   ['properties that lack a page end the log', 4000, ['a']],
   ['zeroes in properties are properties like others', 100, ['a', 'b']],
