@@ -1,9 +1,11 @@
 import { expect, test } from '@jest/globals'
 import { OperatingError } from '../base/errors.ts'
-import type { HttpClient, HttpRequest, HttpResponse } from '../base/http.ts'
+import type { HttpClient, HttpRequest, HttpResponse, HttpServerReply } from '../base/http.ts'
 import { silentLog } from '../base/log.ts'
+import { createHttpClient, listenHttp, nodeClock } from '../base/node/index.ts'
 import { nodeRandom } from '../base/node/random.ts'
 import { ManualClock } from '../base/testing/clock.ts'
+import { eventually } from '../base/testing/eventually.ts'
 import { KubeClient } from './client.ts'
 import { Informer } from './informer.ts'
 import { configMaps, type KubeObject, keyOf } from './object.ts'
@@ -202,4 +204,58 @@ test('a server that ends every watch at once is not hammered', async () => {
 
   expect(server.requests.length).toBeLessThan(12)
   await stop()
+})
+
+test('a connection that falls silent without a word is dropped, and the watch goes on from the last version seen', async () => {
+  const watches: { reply: HttpServerReply; from: string | null; isGone: boolean }[] = []
+  const line = (name: string, version: number) =>
+    `${JSON.stringify({ type: 'ADDED', object: object(name, version) })}\n`
+  const server = await listenHttp({ host: '127.0.0.1', port: 0, bodyBytesMax: 1000 }, (request, reply) => {
+    const query = new URL(request.url, 'http://kube').searchParams
+    reply.start(200, {})
+    if (query.get('watch') !== 'true') {
+      return reply.end(JSON.stringify({ metadata: { resourceVersion: '5' }, items: [object('a', 1)] }))
+    }
+    const watch = { reply, from: query.get('resourceVersion'), isGone: false }
+    request.signal.addEventListener('abort', () => {
+      watch.isGone = true
+    })
+    watches.push(watch)
+  })
+  const http = createHttpClient()
+  const asked: number[] = []
+  /** The time in which nothing may come is another one for a test. */
+  const impatient: HttpClient = {
+    request(request) {
+      asked.push(request.timeoutMs)
+      return http.request({ ...request, timeoutMs: request.timeoutMs === 90_000 ? 200 : request.timeoutMs })
+    },
+    close: () => http.close(),
+  }
+  const access = {
+    server: `http://127.0.0.1:${server.address.port}`,
+    source: 'test',
+    credentials: async () => ({ headers: {} }),
+  }
+  const doors = { clock: nodeClock, random: nodeRandom, log: silentLog }
+  const informer = new Informer(new KubeClient(access, impatient, 'test'), { type: configMaps }, {}, doors)
+  const stop = new AbortController()
+  const running = informer.run(stop.signal)
+  try {
+    await eventually(() => expect(watches).toHaveLength(1))
+    watches[0]?.reply.write(line('b', 6))
+
+    await eventually(() => expect(watches.length).toBeGreaterThan(1)) // the first one says nothing more, and never ends
+    watches[1]?.reply.write(line('c', 7))
+    await eventually(() => expect([...informer.cache.all()].map(keyOf)).toEqual(['ns/a', 'ns/b', 'ns/c']))
+
+    expect(watches.slice(0, 2).map(({ from }) => from)).toEqual(['5', '6'])
+    expect(watches[0]?.isGone).toBe(true)
+    expect(asked.slice(0, 3)).toEqual([15_000, 90_000, 90_000])
+  } finally {
+    stop.abort()
+    await running
+    http.close()
+    await server.close()
+  }
 })

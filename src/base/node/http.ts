@@ -49,7 +49,8 @@ function closeOldest(agents: Map<string, https.Agent>): void {
 
 function send(wanted: HttpRequest, agent: http.Agent | https.Agent): Promise<HttpResponse> {
   const { method, url, body, timeoutMs, signal } = wanted
-  const failed = (cause: unknown) => new OperatingError('HTTP_FAILED', { method, url }, cause)
+  let silence: Error | undefined // a body that is cut knows no reason of its own
+  const failed = (cause: unknown) => new OperatingError('HTTP_FAILED', { method, url }, silence ?? cause)
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(failed(signal.reason))
     const headers: Record<string, string> = { ...wanted.headers }
@@ -67,7 +68,10 @@ function send(wanted: HttpRequest, agent: http.Agent | https.Agent): Promise<Htt
         body: chunks(response, request, failed),
       })
     })
-    request.setTimeout(timeoutMs, () => request.destroy(new Error(`nothing came for ${timeoutMs} ms`)))
+    request.setTimeout(timeoutMs, () => {
+      silence = new Error(`nothing came for ${timeoutMs} ms`)
+      request.destroy(silence)
+    })
     request.on('error', (cause) => reject(failed(cause)))
     const stop = () => request.destroy(signal?.reason instanceof Error ? signal.reason : new Error('aborted'))
     signal?.addEventListener('abort', stop, { once: true })
