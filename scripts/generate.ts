@@ -23,14 +23,21 @@ function yaml(...objects: unknown[]): string {
   return header + objects.map(yamlOf).join('---\n')
 }
 
+function argocdScripts() {
+  const script = (path: string) => readFileSync(join(root, 'deploy/argocd', path), 'utf8')
+  const actions = ['restart', 'pause', 'resume'].map((name) => [name, script(`actions/${name}.lua`)] as const)
+  return {
+    health: script('health.lua'),
+    discovery: script('actions/discovery.lua'),
+    actions: Object.fromEntries(actions),
+  }
+}
+
 const crds = definitions.map(customResourceDefinition)
 const files = new Map<string, string>([
   ...crds.map((crd): [string, string] => [`deploy/crds/${crd.spec.names.plural}.yaml`, yaml(crd)]),
   ['deploy/install.yaml', yaml(...installObjects(crds))],
-  [
-    'deploy/argocd/argocd-cm.yaml',
-    yaml(argocdConfigMap(definitions, readFileSync(join(root, 'deploy/argocd/health.lua'), 'utf8'))),
-  ],
+  ['deploy/argocd/argocd-cm.yaml', yaml(argocdConfigMap(definitions, argocdScripts(), yamlOf))],
   ...operatorChart(crds),
   ...clusterChart(),
   ['docs/configuration.md', configurationPage()],
