@@ -114,6 +114,12 @@ const rulesInNamespaces = [
 const rulesInCluster = [
   // whose volumes belong to root, and whose may grow
   { apiGroups: ['storage.k8s.io'], resources: ['storageclasses'], verbs: ['list'] },
+  {
+    apiGroups: ['apiextensions.k8s.io'], // whether they are as new as the operator
+    resources: ['customresourcedefinitions'],
+    resourceNames: plurals.map((plural) => `${plural}.${group}`),
+    verbs: ['get'],
+  },
 ]
 // whose labels decide what may be referred to from there
 const rulesForAll = [{ apiGroups: [''], resources: ['namespaces'], verbs: ['list', 'watch'] }]
@@ -153,10 +159,10 @@ const permissions: Part[] = [
     objects: clusterRole(name, [...rulesInNamespaces, ...rulesInCluster, ...rulesForAll]),
   },
   {
-    template: 'clusterrole-storageclasses',
+    template: 'clusterrole-reads',
     condition: 'ne .Values.watch.scope "All"',
     isChartOnly: true,
-    objects: clusterRole(scalar('', `printf "%s:%s:storageclasses" $.Release.Namespace (${fullname})`), rulesInCluster),
+    objects: clusterRole(scalar('', `printf "%s:%s:reads" $.Release.Namespace (${fullname})`), rulesInCluster),
   },
   {
     template: 'role',
@@ -167,7 +173,7 @@ const permissions: Part[] = [
   },
 ]
 
-/** The one among several operators that works holds a Lease here. */
+/** In the operator's own namespace: the one among several that works holds a Lease here. */
 const leaderName = scalar(`${operatorName}-leader`, `printf "%s-leader" (${fullname})`)
 const [leaderRole, leaderRoleBinding] = role({ name: leaderName, ...inNamespace, labels } as { name: unknown }, [
   { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['create'] }, // create cannot be limited to a name
@@ -177,6 +183,7 @@ const [leaderRole, leaderRoleBinding] = role({ name: leaderName, ...inNamespace,
     resourceNames: [name],
     verbs: ['get', 'patch'],
   },
+  { apiGroups: [''], resources: ['events'], verbs: ['create', 'patch'] }, // about the operator's own pod
 ])
 
 const disruptionBudget = {
@@ -313,6 +320,7 @@ const deployment = {
               { name: 'POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } }, // where it answers probes
               { name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
               { name: 'POD_NAMESPACE', valueFrom: { fieldRef: { fieldPath: 'metadata.namespace' } } },
+              { name: 'POD_UID', valueFrom: { fieldRef: { fieldPath: 'metadata.uid' } } }, // for events about it
             ],
             ports: [{ name: 'health', containerPort: healthPort }],
             livenessProbe: { ...probe('/livez'), failureThreshold: 6 },

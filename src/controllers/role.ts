@@ -15,8 +15,17 @@ import {
 import { parseFlags, UsageError } from '../base/usage.ts'
 import { openTls } from '../client/index.ts'
 import { definitions, operatorName, releaseImage, resourceType } from '../crds/index.ts'
-import { Election, findAccess, isRefused, KubeClient, namespaces as namespaceType } from '../kube/index.ts'
+import {
+  Election,
+  EventRecorder,
+  findAccess,
+  isRefused,
+  KubeClient,
+  type KubeObject,
+  namespaces as namespaceType,
+} from '../kube/index.ts'
 import { clientAdmin } from './client-admin.ts'
+import { sayOutdated } from './definitions.ts'
 import { OperatorMetrics } from './metrics.ts'
 import { Operator } from './operator.ts'
 import { readTlsOptions } from './tls-options.ts'
@@ -102,6 +111,8 @@ export async function run(args: string[]): Promise<number> {
       metrics.leads(true)
       operator.lead()
       log.info({}, 'at work')
+      // by the one that writes, and when it is at work already
+      void sayOutdated(definitions, client, new EventRecorder(client, operatorName, doors), ownPod(process.env), log)
     })
   const ended = Promise.race([stopped, lost.promise])
   await Promise.race([working.then(() => ended), ended])
@@ -204,6 +215,12 @@ async function awaitDefinitions(client: KubeClient, namespace: string | undefine
       }
     }
   }
+}
+
+/** The pod that this process runs in; undefined: in none. */
+function ownPod({ POD_NAME: name, POD_NAMESPACE: namespace, POD_UID: uid }: NodeJS.ProcessEnv): KubeObject | undefined {
+  if (name === undefined || namespace === undefined || uid === undefined) return undefined
+  return { apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace, uid } }
 }
 
 /** Resolves at the first SIGTERM or SIGINT; the second one ends the process at once. */

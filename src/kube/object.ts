@@ -75,6 +75,13 @@ export const persistentVolumeClaims: ResourceType = {
 export const namespaces: ResourceType = { apiVersion: 'v1', kind: 'Namespace', plural: 'namespaces' }
 
 /** Cluster-wide. */
+export const customResourceDefinitions: ResourceType = {
+  apiVersion: 'apiextensions.k8s.io/v1',
+  kind: 'CustomResourceDefinition',
+  plural: 'customresourcedefinitions',
+}
+
+/** Cluster-wide. */
 export const storageClasses: ResourceType = {
   apiVersion: 'storage.k8s.io/v1',
   kind: 'StorageClass',
