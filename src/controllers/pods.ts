@@ -23,6 +23,8 @@ export interface Role {
   isDataRoots: boolean
   /** Tells these pods from those of another revision. */
   podHash: string
+  /** See PodRevision. */
+  madeOf: string
 }
 
 /**
@@ -36,7 +38,7 @@ export function podOf(role: Role) {
   return {
     metadata: {
       labels: { ...labels, ...role.labels },
-      annotations: { ...annotations, [annotation.podHash]: role.podHash },
+      annotations: { ...annotations, [annotation.podHash]: role.podHash, [annotation.madeOf]: role.madeOf },
     },
     spec: {
       ...role.spread,
@@ -149,6 +151,14 @@ export function downMsOf(pod: Pod | undefined, nowMs: number): number {
   if (!pod || isPodReady(pod)) return 0
   const condition = pod.status?.conditions?.find(({ type, status }) => type === 'Ready' && status !== 'True')
   const sinceMs = Date.parse(String(condition?.lastTransitionTime ?? pod.metadata.creationTimestamp))
+  return Number.isNaN(sinceMs) ? 0 : Math.max(0, nowMs - sinceMs)
+}
+
+/** How long a pod has been ready; 0 when it is not, or when nobody knows. @param nowMs milliseconds since 1970 */
+export function readyMsOf(pod: Pod | undefined, nowMs: number): number {
+  if (!pod || !isPodReady(pod)) return 0
+  const condition = pod.status?.conditions?.find(({ type }) => type === 'Ready')
+  const sinceMs = Date.parse(String(condition?.lastTransitionTime))
   return Number.isNaN(sinceMs) ? 0 : Math.max(0, nowMs - sinceMs)
 }
 

@@ -1,9 +1,12 @@
 import { expect, test } from '@jest/globals'
 import { annotation } from '../crds/index.ts'
-import type { StatefulSet } from '../kube/index.ts'
+import type { Pod, StatefulSet } from '../kube/index.ts'
 import * as brokerSets from './brokerset/objects.ts'
 import * as nameServers from './nameserver/objects.ts'
-import { brokerSet, nameServer, statefulSet } from './testing/resources.ts'
+import type { BrokerSet, NameServer } from './resources.ts'
+import { causesOf, restartText } from './revision.ts'
+import { facts } from './testing/broker-set.ts'
+import { brokerSet, nameServer, pod, statefulSet } from './testing/resources.ts'
 
 const oldImage = 'localhost/mq:1'
 const newImage = 'localhost/mq:2'
@@ -118,4 +121,47 @@ test('what an operator without this mark made is kept while its spec is the one 
 
   expect(templateFor(revisionOf(1), live).podHash).toBe('a hash of its own')
   expect(templateFor(revisionOf(0), live).template).toEqual({ rendered: 'anew' })
+})
+
+/** As it is rendered for a spec when nothing is there. */
+function renderedFor(desired: BrokerSet | NameServer): StatefulSet {
+  if (desired.kind === 'BrokerSet') {
+    return brokerSets.groupObjects(desired as BrokerSet, 0, facts(0, desired as BrokerSet)).statefulSet as never
+  }
+  const { children } = nameServers.objectsOf(desired as NameServer, undefined, oldImage)
+  return children.find(([, { kind }]) => kind === 'StatefulSet')?.[1] as StatefulSet
+}
+
+function podOf({ spec }: StatefulSet): Pod {
+  return { ...pod('b-0-0'), metadata: { name: 'b-0-0', annotations: spec!.template.metadata!.annotations! } }
+}
+
+test.each<[string[], object]>([
+  [[], {}],
+  [[], { groups: 3, autoCreate: { groups: false }, config: { fileReservedTime: '48' } }],
+  [['ImageChanged'], { image: newImage }],
+  [['StaticConfigChanged'], { config: { maxMessageSize: '1024' } }],
+  [['StaticConfigChanged'], { flush: 'Sync', autoCreate: { topics: true } }],
+  [['ResourcesChanged'], { resources: { limits: { memory: '1Gi' } } }],
+  [['PodTemplateChanged'], { podTemplate: { labels: { team: 'shop' } } }],
+  [['NameServersChanged'], { nameServerRef: undefined, externalNameServers: ['ns:9876'] }],
+  [['ImageChanged', 'ResourcesChanged'], { image: newImage, resources: { limits: { memory: '1Gi' } } }],
+])('a broker is restarted because of %j when it gets %j', (causes, spec) => {
+  expect(causesOf(podOf(renderedFor(brokerSet())), renderedFor(brokerSet(spec)))).toEqual(causes)
+})
+
+test('why a NameServer is restarted', () => {
+  const desired = nameServer({ config: { scanNotActiveBrokerInterval: '3000' } })
+  desired.metadata.annotations = { [annotation.restartAt]: 'now' }
+
+  const text = restartText(podOf(renderedFor(nameServer())), renderedFor(desired))
+
+  expect(text).toBe('restarting b-0-0: ManualRestart, StaticConfigChanged')
+})
+
+test('of a pod that an earlier version made nobody knows why, and it is not guessed', () => {
+  expect(causesOf(pod('b-0-0'), renderedFor(brokerSet()))).toEqual([])
+  expect(restartText(pod('b-0-0'), renderedFor(brokerSet()))).toBe(
+    'restarting b-0-0: its settings or its template changed',
+  )
 })

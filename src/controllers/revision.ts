@@ -1,5 +1,5 @@
 import { annotation } from '../crds/index.ts'
-import type { KubeObject, StatefulSet } from '../kube/index.ts'
+import type { KubeObject, Pod, StatefulSet } from '../kube/index.ts'
 import { digest, podHashOf } from './pods.ts'
 
 export type Template = NonNullable<StatefulSet['spec']>['template']
@@ -14,6 +14,8 @@ export interface PodRevision {
   madeFor: string
   /** Image of pods that are rendered now. */
   image: string
+  /** What of it was set, each for itself: for annotation.madeOf. Decides nothing. */
+  madeOf: string
   /** How pods that are made for a StatefulSet now are told from others. */
   podHashFor(statefulSet: StatefulSet | undefined): string
   /** The template that a StatefulSet keeps, else the one that is rendered. */
@@ -57,9 +59,11 @@ export function podRevision(
   }
   const podHashFor = (statefulSet: StatefulSet | undefined) => keptBy(statefulSet)?.podHash ?? madeFor
   const imagesInUse = statefulSets.flatMap((one) => keptBy(one)?.template.spec?.containers[0]?.image ?? [])
+  const imageNow = image ?? imagesInUse[0] ?? runtimeImage
   return {
     madeFor,
-    image: image ?? imagesInUse[0] ?? runtimeImage,
+    image: imageNow,
+    madeOf: partsText({ ...inputs, image: imageNow, restartAt }),
     podHashFor,
     templateOf(statefulSet, render) {
       const kept = keptBy(statefulSet)
@@ -74,6 +78,45 @@ export function hasTemplate(statefulSet: StatefulSet | undefined, podHash: strin
     podHashOf(statefulSet?.spec?.template as never) === podHash &&
     (statefulSet?.status?.observedGeneration ?? 0) >= (statefulSet?.metadata.generation ?? 0)
   )
+}
+
+/** What may be another one about a pod, and how events name it. */
+const causes: Readonly<Record<string, string>> = {
+  image: 'ImageChanged',
+  resources: 'ResourcesChanged',
+  podTemplate: 'PodTemplateChanged',
+  nameServerRef: 'NameServersChanged',
+  externalNameServers: 'NameServersChanged',
+  restartAt: 'ManualRestart',
+}
+
+/** Why a pod gives way to one of the StatefulSet's template: stable words; none when one of the two was made before they were written down. */
+export function causesOf(pod: Pod, statefulSet: StatefulSet | undefined): string[] {
+  const before = partsOf(pod)
+  const after = statefulSet && partsOf(statefulSet.spec?.template as never)
+  if (!before || !after) return []
+  const names = [...new Set([...before.keys(), ...after.keys()])].filter((name) => before.get(name) !== after.get(name))
+  return [...new Set(names.map((name) => causes[name] ?? 'StaticConfigChanged'))].sort()
+}
+
+/** What is said of a restart. */
+export function restartText(pod: Pod, statefulSet: StatefulSet | undefined, others: readonly string[] = []): string {
+  const why = [...causesOf(pod, statefulSet), ...others]
+  return `restarting ${pod.metadata.name}: ${why.length > 0 ? why.join(', ') : 'its settings or its template changed'}`
+}
+
+function partsText(parts: Readonly<Record<string, unknown>>): string {
+  const set = Object.entries(parts).filter(([, value]) => value !== undefined)
+  return set.map(([name, value]) => `${name}=${digest(sorted(value)).slice(0, 8)}`).join(',')
+}
+
+function partsOf({
+  metadata,
+}: {
+  metadata?: { annotations?: Record<string, string> }
+}): Map<string, string> | undefined {
+  const text = metadata?.annotations?.[annotation.madeOf]
+  return text === undefined ? undefined : new Map(text.split(',').map((part) => part.split('=') as [string, string]))
 }
 
 /** Keys in order: in what order somebody wrote settings down does not matter. */

@@ -24,6 +24,8 @@ export const annotation = {
   applied: `${group}/applied`,
   /** Of a pod: which revision it is of; a pod with another one than its StatefulSet's template is out of date. */
   podHash: `${group}/pod-hash`,
+  /** Of a pod: digests of what it was made of, `name=digest,…`: what differs from its StatefulSet's is why it is restarted. */
+  madeOf: `${group}/made-of`,
   /** Of a StatefulSet: digest of what was set when its template was rendered. */
   madeFor: `${group}/made-for`,
   /** Of a resource, set by its user: any other value restarts its pods one at a time. */

@@ -16,7 +16,7 @@ function start() {
   const clock = new ManualClock()
   const api = new MemoryApi()
   const recorder = new EventRecorder(api.client('test'), 'test', { clock, random: nodeRandom, log: silentLog })
-  const note = (message: string, reason = 'Drained', type: Note['type'] = 'Normal') =>
+  const note = (message: string, reason = 'DrainCompleted', type: Note['type'] = 'Normal') =>
     recorder.record(about, { type, reason, message })
   const events = () => [...api.objects.values()].map(({ reason, message, count }) => `${reason} ${message} ×${count}`)
   return { clock, api, note, events }
@@ -29,7 +29,7 @@ test('what is said again is counted up, not written anew', async () => {
     await clock.advance(60_000)
   }
 
-  expect(events()).toEqual(['Drained all read ×11'])
+  expect(events()).toEqual(['DrainCompleted all read ×11'])
   expect(api.writes).toBe(2)
 })
 
@@ -42,7 +42,7 @@ test('an event that the API server has forgotten is made again', async () => {
   note('all read')
   await clock.turn()
 
-  expect(events()).toEqual(['Drained all read ×2'])
+  expect(events()).toEqual(['DrainCompleted all read ×2'])
 })
 
 test('different reasons are different events', async () => {
@@ -62,7 +62,7 @@ test('one reason with ever new messages comes down to one more event', async () 
   }
 
   expect(events()).toHaveLength(11)
-  expect(events().at(-1)).toMatch(/^Drained \(combined from similar events\): /)
+  expect(events().at(-1)).toMatch(/^DrainCompleted \(combined from similar events\): /)
 })
 
 test('of very many events a few are written, and warnings are not kept out by them', async () => {

@@ -10,6 +10,9 @@ import { addressOf, type ObservedMember, type ObservedNameServers, registrationK
 export const inSyncLagBytesMax = 16 * 1024 * 1024
 const namedMax = 3
 
+/** Reason of Registered, and of an event, when brokers have not come for long. */
+export const registrationMissing = 'RegistrationMissing'
+
 export function isInSync({ ordinal, sync }: ObservedMember): boolean {
   return ordinal === 0 || (sync !== undefined && 'lagBytes' in sync && sync.lagBytes <= inSyncLagBytesMax)
 }
@@ -41,6 +44,8 @@ export interface Evidence {
   staying: readonly StayingGroup[]
   /** Slaves that are going. */
   surplus: readonly ObservedMember[]
+  /** Brokers that have had the time to register, and are not known to all NameServers. */
+  missing: readonly string[]
   /** Brokers that run with settings that are not those wanted, and are left so. */
   unsettled: readonly { name: string }[]
   /** Why it is not what was asked for, and will not be without a person. */
@@ -49,7 +54,7 @@ export interface Evidence {
 
 /** What is to be said of a set: Ready and its companions, then of what that consists. */
 export function verdictsOf(evidence: Evidence): Verdict[] {
-  const { nameServers, staying } = evidence
+  const { nameServers, staying, missing } = evidence
   const judged = judge(evidence)
   const members = staying.flatMap((group) => group.members)
   const slaves = members.filter(({ ordinal }) => ordinal > 0)
@@ -69,7 +74,7 @@ export function verdictsOf(evidence: Evidence): Verdict[] {
     verdict(
       'Registered',
       unregistered.length === 0,
-      unregistered.length === 0 ? 'AllRegistered' : 'NotRegistered',
+      unregistered.length === 0 ? 'AllRegistered' : missing.length > 0 ? registrationMissing : 'NotRegistered',
       listed(`${registered} of ${members.length} brokers are registered everywhere`, unregistered),
     ),
     verdict(

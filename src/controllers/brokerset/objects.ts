@@ -216,6 +216,7 @@ export function groupObjects(desired: BrokerSet, index: number, facts: GroupFact
       volumes: [{ name: 'config', configMap: { name: group } }, ...(ephemeral ? [{ name: 'data', emptyDir: {} }] : [])],
       isDataRoots,
       podHash,
+      madeOf: revision.madeOf,
     }),
   )
   // a StatefulSet's template of claims cannot be changed: the claims themselves grow

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals'
 import type { BrokerSetStatus } from '../../crds/index.ts'
 import type { StatefulSet } from '../../kube/index.ts'
 import type { BrokerGroup, BrokerTopic } from '../admin.ts'
-import { facts, group, hashOf, ip, labelled, look, missing } from '../testing/broker-set.ts'
+import { facts, group, hashOf, ip, labelled, look, missing, nowMs } from '../testing/broker-set.ts'
 import { brokerSet, pod, service, statefulSet } from '../testing/resources.ts'
 import { groupObjects } from './objects.ts'
 
@@ -90,9 +90,12 @@ test('a broker whose Service was made again under another address is restarted',
   before.metadata.creationTimestamp = '2026-01-02T02:00:00Z' as never
   const found = group(0, brokerSet(), { service: again, pod: before, isPodReady: false })
 
-  const { done } = look(brokerSet(), [found])
+  const { done, notes } = look(brokerSet(), [found])
 
   expect(done.indexOf('delete Pod b-0-0')).toBeGreaterThan(done.indexOf('apply ConfigMap b-0'))
+  expect(notes).toContainEqual(
+    expect.objectContaining({ reason: 'BrokerRestarted', message: 'restarting b-0-0: AddressChanged' }),
+  )
 })
 
 test('is ready when every group is registered at every NameServer', () => {
@@ -105,6 +108,33 @@ test('is ready when every group is registered at every NameServer', () => {
   const half = look(desired, [group(0), group(1)], { expected: 2 })
   expect(half.ready).toMatchObject({ status: 'False', reason: 'NotRegistered' })
   expect(half.verdicts).toContainEqual(expect.objectContaining({ type: 'Available', status: 'True' }))
+})
+
+test('a broker that is ready and does not register is told after a minute, once', () => {
+  const ago = (ms: number) => new Date(nowMs - ms).toISOString()
+  const seen = (sinceMs: number, reason = 'NotRegistered'): BrokerSetStatus => {
+    const lastTransitionTime = ago(sinceMs)
+    return {
+      conditions: [
+        { type: 'Registered', status: 'False', observedGeneration: 1, reason, message: '', lastTransitionTime },
+      ],
+    }
+  }
+  const found = (status: BrokerSetStatus, { readyMs = 61_000, given = {} } = {}) => {
+    const one = pod('b-0-0', { hash: hashOf(brokerSet()) })
+    one.status!.conditions![0]!.lastTransitionTime = ago(readyMs) as never
+    const { events, verdicts } = look(brokerSet({}, status), [
+      group(0, brokerSet(), { pod: one, registeredCount: 0, ...given }),
+    ])
+    return { events, reason: verdicts.find(({ type }) => type === 'Registered')?.reason }
+  }
+  const untold = { events: [], reason: 'NotRegistered' }
+
+  expect(found(seen(59_000))).toEqual(untold)
+  expect(found(seen(61_000))).toEqual({ events: ['RegistrationMissing'], reason: 'RegistrationMissing' })
+  expect(found(seen(120_000, 'RegistrationMissing'))).toEqual({ events: [], reason: 'RegistrationMissing' })
+  expect(found(seen(600_000), { readyMs: 5_000 })).toEqual(untold) // it has just woken
+  expect(found(seen(600_000), { given: { isAdmitted: false } })).toEqual(untold) // it is not to register yet
 })
 
 test('a group that served and lost its pod is degraded, not new', () => {

@@ -13,11 +13,11 @@ import type { BrokerGroup, BrokerTopic } from '../admin.ts'
 import { timeText } from '../conditions.ts'
 import { asleepVerdicts, type Sleep, sleepNotes, sleepVerdict } from '../hibernation.ts'
 import type { KubeStep, Report } from '../perform.ts'
-import { downMsOf, podHashOf } from '../pods.ts'
+import { downMsOf, podHashOf, readyMsOf } from '../pods.ts'
 import type { BrokerSet } from '../resources.ts'
-import { hasTemplate, type PodRevision } from '../revision.ts'
+import { hasTemplate, type PodRevision, restartText } from '../revision.ts'
 import { nextToRestart, type RollGroup } from '../roll.ts'
-import { isInSync, isWhole, lagText, verdictsOf } from './judge.ts'
+import { isInSync, isWhole, lagText, registrationMissing, verdictsOf } from './judge.ts'
 import {
   clusterNameOf,
   groupBudget,
@@ -66,6 +66,7 @@ const registrationPollMs = 1000 // while a broker is expected to register or cat
 const drainPollMs = 2000
 const copyPollMs = 5000 // while a slave copies what it lacks: for the status
 const resizePollMs = 5000 // volumes are not watched
+const registrationWorryMs = 60_000 // ours register within 10 s, Apache's within 30
 const steadyPollMs = 30_000 // a registration can be lost without Kubernetes noticing
 
 /**
@@ -127,10 +128,11 @@ export function plan(asked: BrokerSet, observed: Observed, runtimeImage: string,
   const rolling = groups.map((group) => rollOf(desired, group, nameServers.expected, revision, nowMs))
   const next = nameServers.isUsable && !isAsleep ? nextToRestart(rolling) : undefined // without them nobody is ready, whoever works
   const restarting = groups.find(({ index }) => index === next?.index)
-  const restart = restarting?.members.find(({ ordinal }) => ordinal === next?.ordinal)?.pod
+  const { pod: restart, service } = restarting?.members.find(({ ordinal }) => ordinal === next?.ordinal) ?? {}
   if (restart) {
     steps.push({ do: 'delete', type: podType, object: restart })
-    notes.push(note('BrokerRestarted', `restarting ${restart.metadata.name}: its settings or its template changed`))
+    const moved = isOlder(restart, service) ? ['AddressChanged'] : []
+    notes.push(note('BrokerRestarted', restartText(restart, restarting?.statefulSet, moved)))
   }
 
   steps.push(...volumes.steps) // last: what refuses them holds up nothing else
@@ -138,6 +140,11 @@ export function plan(asked: BrokerSet, observed: Observed, runtimeImage: string,
 
   const outdated = rolling.flatMap(({ members }) => members).filter(({ isOutdated }) => isOutdated).length
   const staying = groups.filter((group) => group !== leaving)
+  const missing = isAsleep ? [] : missingOf(desired, staying, nameServers, nowMs)
+  if (missing.length > 0 && registeredBefore(desired)?.reason !== registrationMissing) {
+    const message = `for a minute not known to all ${nameServers.expected} NameServers: ${missing.join(', ')}`
+    notes.push({ type: 'Warning', reason: registrationMissing, message })
+  }
   const countOf = (...states: GroupState[]) => statuses.filter(({ state }) => states.includes(state)).length
   const isWholeGroup = (group: ObservedGroup) =>
     wantedMembers(desired, group).every((member) => isWhole(member, nameServers.expected))
@@ -162,6 +169,7 @@ export function plan(asked: BrokerSet, observed: Observed, runtimeImage: string,
             outdated,
             staying: staying.map((group) => ({ ...group, members: wantedMembers(desired, group) })),
             surplus: staying.flatMap((group) => surplusMembers(desired, group)),
+            missing,
             unsettled: desired.spec.paused ? changed : [],
             stall: scaleInStall(asked, scaleIn),
           })),
@@ -208,6 +216,26 @@ function surplusMembers(desired: BrokerSet, group: ObservedGroup): ObservedMembe
   return group.members.filter(
     (member) => !wanted.includes(member) && (member.pod !== undefined || member.registeredCount > 0),
   )
+}
+
+function registeredBefore({ status }: BrokerSet) {
+  return status?.conditions?.find(({ type }) => type === 'Registered')
+}
+
+/** Brokers that are ready and free to register, and that not all NameServers know, where that has been so for registrationWorryMs. */
+function missingOf(
+  desired: BrokerSet,
+  staying: readonly ObservedGroup[],
+  { isUsable, expected }: Observed['nameServers'],
+  nowMs: number,
+): string[] {
+  const before = registeredBefore(desired)
+  const isOld = before?.status === 'False' && nowMs - Date.parse(before.lastTransitionTime) >= registrationWorryMs
+  if (!isUsable || !isOld) return []
+  const free = staying.filter(({ isAdmitted }) => isAdmitted).flatMap((group) => wantedMembers(desired, group))
+  return free
+    .filter(({ pod, registeredCount }) => registeredCount < expected && readyMsOf(pod, nowMs) >= registrationWorryMs)
+    .map(({ name }) => name)
 }
 
 function note(reason: string, message: string): Note {

@@ -162,7 +162,7 @@ test('Pause: after the timeout it goes on draining, says so, and goes when it is
   expect(done).not.toContain('permission b-1 6')
   expect(status.groupStatuses?.[1]).toMatchObject({ state: 'Draining', draining: { blockers: [billing] } })
   const read = drainedFor(2 * hourMs, desired, { drain: { permission: 4, unread: [] } })
-  expect(look(desired, [group(0), read]).events).toEqual(['Drained', 'GroupRemoved'])
+  expect(look(desired, [group(0), read]).events).toEqual(['DrainCompleted', 'GroupRemoved'])
 })
 
 test('what no consumer group reads is told when a group goes', () => {
@@ -172,7 +172,7 @@ test('what no consumer group reads is told when a group goes', () => {
   ]
   const goes = (desired: BrokerSet, given: object) => {
     const read = drainedFor(drainQuietMs, desired, { drain: { permission: 4, unread: [], ...given } })
-    return look(desired, [group(0), read]).notes.find(({ reason }) => reason === 'Drained')?.message
+    return look(desired, [group(0), read]).notes.find(({ reason }) => reason === 'DrainCompleted')?.message
   }
   const desired = scalingIn({})
 

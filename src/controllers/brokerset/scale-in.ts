@@ -147,7 +147,7 @@ export function scaleInNotes(desired: BrokerSet, scaleIn: ScaleIn): Note[] {
     case 'remove':
       if (!scaleIn.group.statefulSet) return [] // what is left of a group that went before
       if (scaleIn.isUnread) return scaleIn.isTimedOut ? [late('is removed all the same')] : []
-      return [{ type: 'Normal', reason: 'Drained', message: drainedMessage(desired, scaleIn.group) }]
+      return [{ type: 'Normal', reason: 'DrainCompleted', message: drainedMessage(desired, scaleIn.group) }]
     case 'drain':
       if (!scaleIn.isBlocked || !isNews) return []
       if (scaleIn.isTimedOut) return [late('goes on draining')]

@@ -137,6 +137,7 @@ export function objectsOf(
       ],
       isDataRoots: false,
       podHash,
+      madeOf: revision.madeOf,
     }),
   )
   const statefulSet = {

@@ -6,6 +6,7 @@ import type { KubeStep } from '../perform.ts'
 import { podTrouble } from '../pod-trouble.ts'
 import { downMsOf, podHashOf } from '../pods.ts'
 import type { NameServer } from '../resources.ts'
+import { restartText } from '../revision.ts'
 import { nextToRestart } from '../roll.ts'
 import { addressOf, objectsOf } from './objects.ts'
 import { type Observed, type ObservedMember, ordinalOf } from './observe.ts'
@@ -100,9 +101,7 @@ export function plan(desired: NameServer, observed: Observed, runtimeImage: stri
       ...sleepNotes(sleep, before?.conditions),
       ...(isAsleep ? [] : routes.notes),
       ...(judged.status === 'True' && !wasReady && !isAsleep ? [note('NameServersReady', judged.message)] : []),
-      ...(restart
-        ? [note('NameServerRestarted', `restarting ${restart.metadata.name}: its settings or its template changed`)]
-        : []),
+      ...(restart ? [note('NameServerRestarted', restartText(restart, statefulSet))] : []),
     ],
     recheckAfterMs: isAsleep ? undefined : isMoving ? movingPollMs : steadyPollMs,
   }
