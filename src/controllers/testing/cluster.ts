@@ -1,4 +1,4 @@
-import { silentLog } from '../../base/log.ts'
+import { type Log, type LogFields, silentLog } from '../../base/log.ts'
 import { createHttpClient, listenHttp, nodeClock, nodeRandom } from '../../base/node/index.ts'
 import { found } from '../../base/testing/eventually.ts'
 import { apiVersion, customResourceDefinition, definitions } from '../../crds/index.ts'
@@ -33,9 +33,16 @@ const deadlineMs = 10_000
  * a broker that was let go counts as registered everywhere.
  * @param looksEverywhere the operator looks at all namespaces, and at their labels; else at one
  * @param takesAnySpec the API server checks no spec, as if it had the definitions of another version
+ * @param clock the operator's
  */
-export async function startCluster({ leads = true, takesAnySpec = false, looksEverywhere = false } = {}) {
+export async function startCluster({
+  leads = true,
+  takesAnySpec = false,
+  looksEverywhere = false,
+  clock = nodeClock,
+} = {}) {
   const doors = { clock: nodeClock, random: nodeRandom, log: silentLog }
+  const passes: string[] = []
   const store = new ObjectStore()
   const registry = new Registry(store, new Catalog(), doors)
   registry.admit(clusterIpAdmission('127.99', () => store.list('/services')))
@@ -94,7 +101,7 @@ export async function startCluster({ leads = true, takesAnySpec = false, looksEv
         runtimeImage,
         metrics: new OperatorMetrics(),
       },
-      doors,
+      { ...doors, clock, log: passLog(passes, {}) },
     )
   let operator = newOperator()
   await operator.follow()
@@ -103,6 +110,8 @@ export async function startCluster({ leads = true, takesAnySpec = false, looksEv
   return {
     admin,
     brokers,
+    /** Of all passes that have ended, `Kind namespace/name`. */
+    passes,
     client,
     createNamespace,
     create: (kind: Kind, name: string, spec: object, where = namespace) => create(typeOf(kind), name, spec, where),
@@ -156,6 +165,19 @@ export async function startCluster({ leads = true, takesAnySpec = false, looksEv
       http.close()
       await server.close()
     },
+  }
+}
+
+/** A log that keeps whose passes have ended, and nothing else. */
+function passLog(passes: string[], bound: LogFields): Log {
+  const hear = ({ name, elapsedMs }: LogFields) => {
+    if (elapsedMs !== undefined) passes.push(`${bound.kind} ${name}`)
+  }
+  return {
+    ...silentLog,
+    warn: hear,
+    debug: hear,
+    with: (fields) => passLog(passes, { ...bound, ...fields }),
   }
 }
 
