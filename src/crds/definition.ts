@@ -92,12 +92,13 @@ export function structural(schema: z.ZodType, describes: string): Schema {
 function tidy(schema: Schema, depth: number): Schema {
   const { default: preset, properties, items, additionalProperties, anyOf, ...rest } = schema
   const tidied: Schema = rest
-  if (rest['x-kubernetes-int-or-string'] === true) return { anyOf: [{ type: 'integer' }, { type: 'string' }], ...rest }
   if (rest.type === 'integer') tidyInteger(tidied)
   if (preset !== undefined && typeof preset !== 'object') {
     if (depth === 1) tidied.default = preset
     else tidied.description = `${rest.description ?? ''} Default ${preset}.`.trim()
   }
+  if (rest['x-kubernetes-int-or-string'] === true)
+    return { anyOf: [{ type: 'integer' }, { type: 'string' }], ...tidied }
   if (anyOf) throw new Error('a structural schema has no unions')
   if (items) tidied.items = tidy(items, depth + 1)
   if (rest['x-kubernetes-preserve-unknown-fields'] === true) return tidied
