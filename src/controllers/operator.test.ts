@@ -6,6 +6,7 @@ import { observe } from './brokerset/observe.ts'
 import { objectsOf } from './nameserver/objects.ts'
 import type { BrokerSet, NameServer, Topic } from './resources.ts'
 import { startCluster } from './testing/cluster.ts'
+import { reconcileTopic } from './topic/reconcile.ts'
 
 let cluster: Awaited<ReturnType<typeof startCluster>>
 beforeEach(async () => {
@@ -212,6 +213,23 @@ test('a Topic with deletionPolicy Delete goes when it is gone from the brokers',
   await cluster.eventually(() => topic() === undefined)
 
   expect([...cluster.brokers.values()].map(({ topics }) => topics.size)).toEqual([0, 0])
+})
+
+test('a Topic that is seen deleted once more when it is gone takes nothing from the one that has its name', async () => {
+  await createAll(1, { deletionPolicy: 'Delete' })
+  const seen = topic()!
+  const deletionTimestamp = new Date(nodeClock.now()).toISOString()
+  const late = { ...seen, metadata: { ...seen.metadata, deletionTimestamp } }
+  await cluster.remove('topics', 'orders')
+  await cluster.eventually(() => topic() === undefined)
+  await cluster.create('topics', 'orders', { brokerSetRef: { name: 'b' }, deletionPolicy: 'Delete' })
+  await cluster.eventually(() => isReady(topic()))
+
+  await using shell = await cluster.newShell()
+  Object.assign(shell.world.topics, { by: () => [late] }) // what a cache that lags has under the name
+  await reconcileTopic(late, shell)
+
+  expect(cluster.brokers.get('0')?.topics.has('orders')).toBe(true)
 })
 
 test('a Topic that this version cannot read says so, and goes when it is deleted', async () => {

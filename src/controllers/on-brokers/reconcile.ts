@@ -142,6 +142,9 @@ export async function cleanUp<Resource extends Declared>(
     if (brokerSet.spec.hibernate) {
       orphaned(`on the volumes of BrokerSet ${brokerSet.metadata.name}, which hibernates`)
     } else {
+      // a cache that lags may show one that is gone: what the brokers have may be that of a resource that took its name
+      const live = await shell.client.get(type, desired.metadata.namespace ?? '', desired.metadata.name, shell.signal)
+      if (live?.metadata.uid !== desired.metadata.uid) return { recheckAfterMs: undefined }
       const brokerAddrs = (brokerSet.status?.groupStatuses ?? []).flatMap(({ address }) => address ?? [])
       const results = await Promise.allSettled(deeds(brokerAddrs, brokerSet))
       const failed = results.find((result) => result.status === 'rejected')
