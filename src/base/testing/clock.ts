@@ -48,11 +48,15 @@ export class ManualClock implements Clock {
   sleep(delayMs: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason)
-      const timer = this.after(delayMs, resolve)
-      signal?.addEventListener('abort', () => {
+      const abort = () => {
         timer.cancel()
-        reject(signal.reason)
+        reject(signal?.reason)
+      }
+      const timer = this.after(delayMs, () => {
+        signal?.removeEventListener('abort', abort) // one that lives long would be slower with each sleep
+        resolve()
       })
+      signal?.addEventListener('abort', abort)
     })
   }
 
@@ -60,6 +64,7 @@ export class ManualClock implements Clock {
   async turn(): Promise<void> {
     await settled()
     const tasks = this.#endOfTurn
+    if (tasks.length === 0) return
     this.#endOfTurn = []
     for (const task of tasks) task()
     await settled()
