@@ -121,10 +121,13 @@ const isGone = 'the peer is gone' // one for all: an error of each request's own
 function exchange(handle: Handle, request: HttpRequest): Promise<HttpResponse> {
   const chunks: Buffer[] = []
   const gone = new AbortController()
-  const end = () => gone.abort(isGone)
-  request.signal?.addEventListener('abort', end, { once: true })
   let isOver = false
   let wake = () => {}
+  const end = () => {
+    gone.abort(isGone)
+    wake()
+  }
+  request.signal?.addEventListener('abort', end, { once: true })
   async function* body(): AsyncGenerator<Buffer> {
     try {
       while (true) {
@@ -135,7 +138,6 @@ function exchange(handle: Handle, request: HttpRequest): Promise<HttpResponse> {
         else
           await new Promise<void>((resolve) => {
             wake = resolve
-            request.signal?.addEventListener('abort', () => resolve(), { once: true })
           })
       }
     } finally {

@@ -21,6 +21,36 @@ export const mutants: readonly Mutant[] = [
     replaceBy: 'member.isReady && ',
   },
   {
+    name: 'a NameServer is restarted before the others know all brokers',
+    file: 'src/controllers/nameserver/plan.ts',
+    find: 'member.isReady && knowsAll(member, members, nowMs)',
+    replaceBy: 'member.isReady',
+  },
+  {
+    name: 'a group goes unread at its time-out, whatever is asked for then',
+    file: 'src/controllers/brokerset/scale-in.ts',
+    find: "(isTimedOut && scaleIn.onTimeout === 'Force')",
+    replaceBy: 'isTimedOut',
+  },
+  {
+    name: 'a consumer group is reset while its consumers are online',
+    file: 'src/controllers/consumergroup/plan.ts',
+    find: 'if (clients > 0 && !asked.force) {',
+    replaceBy: 'if (clients > 1 && !asked.force) {',
+  },
+  {
+    name: 'what brokers have of a Topic stays there, whatever its deletionPolicy',
+    file: 'src/controllers/topic/reconcile.ts',
+    find: 'brokerAddrs.map((address) => admin.deleteTopic(address, topic))',
+    replaceBy: 'brokerAddrs.slice(1).map((address) => admin.deleteTopic(address, topic))',
+  },
+  {
+    name: 'the finalizer goes before what brokers have does',
+    file: 'src/controllers/on-brokers/reconcile.ts',
+    find: 'const { deletionPolicy } = desired.spec\n',
+    replaceBy: 'const { deletionPolicy } = desired.spec\n  await keepFinalizer(type, desired, false, shell)\n',
+  },
+  {
     name: 'a master is restarted before its slaves follow again',
     file: 'src/controllers/brokerset/judge.ts',
     find: 'member.registeredCount >= nameServers && isInSync(member)',
@@ -55,5 +85,23 @@ export const mutants: readonly Mutant[] = [
     file: 'src/kube/cache.ts',
     find: '.filter((object) => !kept.has(keyOf(object)))',
     replaceBy: '.filter((object) => kept.size < 0 && keyOf(object))',
+  },
+]
+
+/** Bugs that show when an operator dies between two certain writes only: one story finds each, and none without a crash. */
+export const crashMutants: readonly (Mutant & { story: string })[] = [
+  {
+    name: 'a reset is begun before that is written down',
+    story: 'a consumer group is reset',
+    file: 'src/controllers/consumergroup/reset.ts',
+    find: 'await begin({ requestId:',
+    replaceBy: 'void ({ requestId:',
+  },
+  {
+    name: 'what is left of a group is found by its StatefulSet alone, which goes first',
+    story: 'a group is read to its end and goes',
+    file: 'src/controllers/brokerset/observe.ts',
+    find: "[...children, ...ownServices, ...world.configMaps.by('owner', uid)]",
+    replaceBy: '[...children]',
   },
 ]

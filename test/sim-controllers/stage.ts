@@ -1,13 +1,14 @@
+import { crc32 } from 'node:zlib'
 import { OperatingError } from '../../src/base/errors.ts'
 import { silentLog } from '../../src/base/log.ts'
 import { ManualClock } from '../../src/base/testing/clock.ts'
-import type { MqAdmin } from '../../src/controllers/admin.ts'
+import type { BrokerPlace, MqAdmin } from '../../src/controllers/admin.ts'
 import { OperatorMetrics } from '../../src/controllers/metrics.ts'
 import { Operator } from '../../src/controllers/operator.ts'
-import { brokerPort } from '../../src/controllers/resources.ts'
+import { brokerPort, hostPort, namesrvPort } from '../../src/controllers/resources.ts'
 import { brokerKey, type PretendedBroker, pretendBrokers } from '../../src/controllers/testing/brokers.ts'
-import { customResourceDefinition, definitions, label } from '../../src/crds/index.ts'
-import { KubeClient, type KubeObject, type Pod, type Service } from '../../src/kube/index.ts'
+import { customResourceDefinition, definitions, group, label } from '../../src/crds/index.ts'
+import { KubeClient, type KubeObject, type Pod, type Service, type StatefulSet } from '../../src/kube/index.ts'
 import { Catalog } from '../../src/local-cluster/api-server/catalog.ts'
 import { Registry } from '../../src/local-cluster/api-server/registry.ts'
 import { createApiHandler } from '../../src/local-cluster/api-server/server.ts'
@@ -20,6 +21,8 @@ import { type Faults, type Handle, Line, noFaults } from './line.ts'
 export const namespace = 'shop'
 const crashesMax = 40
 const writesMax = 1000
+const heirMs = 50 // until another operator starts
+const tellMs = 10_000 // within which a broker tells a NameServer that began of itself
 const token = 'secret'
 const customResourceDefinitions = definitions.map(customResourceDefinition)
 
@@ -29,6 +32,8 @@ export interface Witness {
   arrives(method: string, path: string): void
   /** Lets a broker register. */
   releases(broker: PretendedBroker): void
+  /** It died after a write. */
+  dies(write: string): void
 }
 
 /**
@@ -44,15 +49,18 @@ export class Stage {
   readonly client: KubeClient
   faults: Faults = noFaults
   crashes = 0
+  /** How many of these writes were done. */
+  writesDone = 0
+  /** The operator dies when so many were done. */
+  diesAfter: number | undefined
   /** Requests of operators that were to change something, but events; the last of them. */
   writes: string[] = []
   readonly #handle: Handle
   readonly #witness: Witness
   readonly #doors
   readonly #began = new Set<string>() // pods that a kubelet has seen, by uid
+  readonly #runsSinceMs = new Map<string, number>() // by uid of pods
   #operator: { line: Line; operator: Operator } | undefined
-  #crashing = false
-
   constructor(seed: number, witness: Witness) {
     this.chance = new SeededRandom(seed)
     this.#witness = witness
@@ -95,11 +103,8 @@ export class Stage {
     return deed
   }
 
-  async pass(ms: number): Promise<void> {
-    for (let passed = 0; passed < ms; passed += 100) {
-      await this.clock.advance(100)
-      if (this.#crashing) this.#crash()
-    }
+  pass(ms: number): Promise<void> {
+    return this.clock.advance(ms)
   }
 
   pods(): Pod[] {
@@ -111,6 +116,21 @@ export class Stage {
     const services = this.store.list('/services') as unknown as Service[]
     const service = services.find(({ spec }) => `${spec?.clusterIP}:${brokerPort}` === brokerAddr)
     return this.pods().find(({ metadata, status }) => metadata.name === service?.metadata.name && status?.podIP)
+  }
+
+  statefulSets(): StatefulSet[] {
+    return this.store.list('apps/statefulsets') as unknown as StatefulSet[]
+  }
+
+  /** The one resource of a kind. */
+  resource<R extends KubeObject>(plural: string): R | undefined {
+    return this.store.list(`${group}/${plural}`)[0] as unknown as R | undefined
+  }
+
+  /** Whether a NameServer knows a broker: one that begins knows nobody, and brokers tell it one after the other. */
+  isKnown(brokerAddr: string, { metadata: { uid = '' } }: Pod): boolean {
+    const sinceMs = this.#runsSinceMs.get(uid) ?? Number.POSITIVE_INFINITY
+    return this.clock.monotonicMs() - sinceMs >= crc32(`${uid} ${brokerAddr}`) % tellMs
   }
 
   async close(): Promise<void> {
@@ -138,10 +158,7 @@ export class Stage {
       faults: () => this.faults,
       revision: () => this.store.revision,
       arrives: this.#witness.arrives,
-      wrote: (method, path) => {
-        if (!path.includes('/events')) this.#note(`${method} ${path}`)
-        this.#mayCrash()
-      },
+      wrote: (method, path) => this.#wrote(`${method} ${path}`),
     })
     const operator = new Operator(
       {
@@ -157,23 +174,21 @@ export class Stage {
     void operator.follow().then(() => operator.lead())
   }
 
-  #note(write: string): void {
+  /** After a write the operator may die: nothing that it says or asks arrives any more; another one starts where it was. */
+  #wrote(write: string): void {
     this.writes.push(write)
     if (this.writes.length > writesMax) this.writes.shift()
-  }
-
-  /** After a write: nothing that it says or asks arrives any more; another one starts where it was. */
-  #mayCrash(): void {
-    if (this.crashes >= crashesMax || !this.chance.is(this.faults.crash) || !this.#operator) return
+    const isDue = ++this.writesDone === this.diesAfter
+    if (this.crashes >= crashesMax || !(this.chance.is(this.faults.crash) || isDue) || !this.#operator) return
+    const { line, operator } = this.#operator
+    if (line.isDead) return
     this.crashes++
-    this.#operator.line.isDead = true
-    this.#crashing = true
-  }
-
-  #crash(): void {
-    this.#crashing = false
-    void this.#operator?.operator.stop()
-    this.#startOperator()
+    this.#witness.dies(write)
+    line.isDead = true
+    this.clock.after(heirMs, () => {
+      void operator.stop()
+      this.#startOperator()
+    })
   }
 
   /** Brokers answer while their pod runs, and sometimes not. */
@@ -184,6 +199,8 @@ export class Stage {
       if (line.isDead || chance.is(this.faults.refused))
         throw new OperatingError('CONNECT_FAILED', { address: args[0] })
       const asksBroker = name !== 'brokers' && name !== 'deleteRoute'
+      const nameServer = name === 'brokers' ? this.#nameServerAt(String(args[0])) : undefined
+      if (name === 'brokers' && !nameServer) throw new OperatingError('CONNECT_FAILED', { address: args[0] })
       if (asksBroker && !this.podAt(String(args[0]))) throw new OperatingError('CONNECT_FAILED', { address: args[0] })
       if (name === 'release') {
         const pod = this.podAt(String(args[0]))
@@ -192,11 +209,11 @@ export class Stage {
       }
       const answer = await (pretended.admin[name] as (...args: unknown[]) => Promise<unknown>)(...args)
       if (/^(setP|create|delete|change|release|reset)/.test(name)) {
-        this.#note(`${name} ${args[0]}`)
-        this.#mayCrash()
+        this.#wrote(`${name} ${args[0]}`)
       }
       if (chance.is(this.faults.lost)) throw new OperatingError('REQUEST_TIMEOUT', { address: args[0] })
-      return answer
+      if (!nameServer) return answer
+      return (answer as BrokerPlace[]).filter(({ brokerAddr }) => this.isKnown(brokerAddr, nameServer))
     }
     return new Proxy({} as MqAdmin, {
       get:
@@ -206,18 +223,26 @@ export class Stage {
     })
   }
 
+  #nameServerAt(address: string): Pod | undefined {
+    return this.pods().find(({ metadata, status }) => {
+      const isNameServer = metadata.labels?.[label.nameServer] !== undefined
+      return isNameServer && status?.podIP !== undefined && hostPort(status.podIP, namesrvPort) === address
+    })
+  }
+
   /** In the place of a kubelet: a pod runs some seconds after it was made; a slave finds its master some seconds later. */
   #startPods(): void {
     for (const { metadata } of this.pods()) {
       const { uid = '', name } = metadata
       if (this.#began.has(uid)) continue
       this.#began.add(uid)
+      const podIP = `127.98.${this.#began.size >> 8}.${this.#began.size & 255}`
       this.clock.after(this.chance.whole(200, 6000), () => {
         const pod = this.pods().find((one) => one.metadata.uid === uid)
         if (!pod) return
         const conditions = [{ type: 'Ready', status: 'True' }]
-        const podIP = `127.98.${this.#began.size >> 8}.${this.#began.size & 255}`
         this.pretended.begin(pod)
+        this.#runsSinceMs.set(uid, this.clock.monotonicMs())
         const broker = this.pretended.brokers.get(brokerKey(pod))
         const isSlave = metadata.labels?.[label.group] !== undefined && !name.endsWith('-0')
         if (broker && isSlave) {
@@ -230,4 +255,9 @@ export class Stage {
       })
     }
   }
+}
+
+/** Whether it serves. */
+export function isReady({ metadata, status }: Pod): boolean {
+  return metadata.deletionTimestamp === undefined && status?.podIP !== undefined
 }

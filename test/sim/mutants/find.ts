@@ -6,6 +6,7 @@ export interface Search<Outcome> {
   seeds: readonly number[] // tried in this order, until one finds the mutant
   workers: number
   program: string // plants the mutant that its --mutant names: runSeeds
+  args?: readonly string[] // of the program, besides
   problemsOf(outcome: Outcome): readonly string[] // any: the mutant is found
 }
 
@@ -14,12 +15,12 @@ export interface Search<Outcome> {
  * @returns how many of them no seed found
  */
 export async function findMutants<Outcome>(search: Search<Outcome>): Promise<number> {
-  const { mutants, seeds, workers, program, problemsOf } = search
+  const { mutants, seeds, workers, program, args = [], problemsOf } = search
   let missed = 0
   for (const { name } of mutants) {
     let tried = 0
     let problem: string | undefined
-    await runSeeds<Outcome>(seeds, { workers, args: ['--mutant', name], program }, (outcome) => {
+    await runSeeds<Outcome>(seeds, { workers, args: [...args, '--mutant', name], program }, (outcome) => {
       tried++
       problem ??= problemsOf(outcome)[0]
       return problem === undefined
