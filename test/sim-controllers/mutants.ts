@@ -80,12 +80,6 @@ export const mutants: readonly Mutant[] = [
     find: 'if (isRefused(error, 410)) resourceVersion = undefined',
     replaceBy: 'if (isRefused(error, 418)) resourceVersion = undefined',
   },
-  {
-    name: 'what went while a watch was cut stays in the cache',
-    file: 'src/kube/cache.ts',
-    find: '.filter((object) => !kept.has(keyOf(object)))',
-    replaceBy: '.filter((object) => kept.size < 0 && keyOf(object))',
-  },
 ]
 
 /** Bugs that show when an operator dies between two certain writes only: one story finds each, and none without a crash. */
