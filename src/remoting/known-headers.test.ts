@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
+import { ownProcess } from '../base/node/index.ts'
 import type { Command } from './command.ts'
 import { decodeSendMessageV2 } from './headers/send-message.ts'
 import { decodeJsonHeader } from './json-header.ts'
@@ -155,6 +156,22 @@ describe('headers of sends', () => {
       expect(isKnown).toBe(false)
       expectAsParsed(command, headerOf(given))
     }
+  })
+
+  test('keep nothing of the first message but its header', async () => {
+    const known = new KnownHeaders()
+    const bytes = Buffer.from(headerOf())
+    const learn = () => {
+      const large = Buffer.alloc(1024 * 1024)
+      known.learn(bytes, 0, bytes.length, headerOf(), decodeJsonHeader(headerOf(), large))
+      return new WeakRef(large.buffer)
+    }
+    const memory = learn()
+    await new Promise(setImmediate) // until the end of the job that made it a WeakRef keeps its object
+    ownProcess.collect()
+
+    expect(known.read(bytes, 0, bytes.length, body)?.body).toBe(body)
+    expect(memory.deref()).toBeUndefined()
   })
 
   test('of two kinds in turn, alike in length and beginning: one of them is known', () => {

@@ -165,6 +165,7 @@ const letterA = 0x61
 const letterZ = 0x7a
 
 const uniqKeyPattern = /(?:^|\u0002)UNIQ_KEY\u0001([0-9A-Za-z]{1,64})(?:\u0002|$)/
+const nothing = Buffer.alloc(0)
 const numberPattern = /^(?:0|[1-9]\d*)$/
 const asciiPattern = /^[\u0000-\u007f]*$/
 
@@ -196,7 +197,7 @@ function findHoles(header: string, command: Command, send: SendMessageRequest): 
     ...holes,
     properties: Buffer.from(i, 'latin1'),
     uniqKeyAt,
-    command,
+    command: { ...command, body: nothing }, // that of the first one would keep what it lies in
     send,
     misses: 0,
   }
