@@ -41,7 +41,7 @@ export interface Witness {
  * is a clock that is moved by hand, chance is the seed: nothing here waits for the machine.
  */
 export class Stage {
-  readonly clock = new ManualClock()
+  readonly clock = new ManualClock(undefined, true)
   readonly chance: SeededRandom
   readonly store = new ObjectStore()
   readonly pretended = pretendBrokers(this.store)

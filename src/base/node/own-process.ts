@@ -15,8 +15,9 @@ export const ownProcess: OwnProcess = {
   residentBytes: () => process.memoryUsage.rss(),
   collect() {
     if (collect === undefined) {
-      setFlagsFromString('--expose-gc') // for contexts made from now on: this program's own gets no new global
+      setFlagsFromString('--expose-gc') // for contexts made while it is set: this program's own gets no new global
       collect = runInNewContext('gc') as Collect
+      setFlagsFromString('--no-expose-gc')
     }
     collect({ type: 'major', execution: 'sync', flavor: 'last-resort' })
   },
