@@ -52,8 +52,8 @@ export async function sayOutdated(
     if (lacking.length === 0) continue
     const more = lacking.length > namedMax ? ` and ${lacking.length - namedMax} more` : ''
     const fields = `${lacking.slice(0, namedMax).join(', ')}${more}`
-    log.error({ name, fields, remedy }, 'a definition is older than this operator: what it writes there is lost')
-    const message = `${name} is older than this operator and loses what it writes to ${fields}: ${remedy}`
+    log.error({ name, fields, remedy }, 'a definition is older than this operator: what is written there is lost')
+    const message = `${name} is older than this operator; what is written to ${fields} is lost: ${remedy}`
     if (about) recorder.record(about, { type: 'Warning', reason: 'CRDOutdated', message })
   }
 }

@@ -120,12 +120,11 @@ test('a broker that is ready and does not register is told after a minute, once'
       ],
     }
   }
-  const found = (status: BrokerSetStatus, { readyMs = 61_000, given = {} } = {}) => {
+  const found = (status: BrokerSetStatus, { readyMs = 61_000, given = {}, known = {} } = {}) => {
     const one = pod('b-0-0', { hash: hashOf(brokerSet()) })
     one.status!.conditions![0]!.lastTransitionTime = ago(readyMs) as never
-    const { events, verdicts } = look(brokerSet({}, status), [
-      group(0, brokerSet(), { pod: one, registeredCount: 0, ...given }),
-    ])
+    const groups = [group(0, brokerSet(), { pod: one, registeredCount: 0, ...given })]
+    const { events, verdicts } = look(brokerSet({}, status), groups, known)
     return { events, reason: verdicts.find(({ type }) => type === 'Registered')?.reason }
   }
   const untold = { events: [], reason: 'NotRegistered' }
@@ -135,6 +134,8 @@ test('a broker that is ready and does not register is told after a minute, once'
   expect(found(seen(120_000, 'RegistrationMissing'))).toEqual({ events: [], reason: 'RegistrationMissing' })
   expect(found(seen(600_000), { readyMs: 5_000 })).toEqual(untold) // it has just woken
   expect(found(seen(600_000), { given: { isAdmitted: false } })).toEqual(untold) // it is not to register yet
+  // it is a NameServer that lacks
+  expect(found(seen(600_000), { given: { registeredCount: 1 }, known: { expected: 2 } })).toEqual(untold)
 })
 
 test('a group that served and lost its pod is degraded, not new', () => {

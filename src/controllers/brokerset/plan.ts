@@ -142,7 +142,7 @@ export function plan(asked: BrokerSet, observed: Observed, runtimeImage: string,
   const staying = groups.filter((group) => group !== leaving)
   const missing = isAsleep ? [] : missingOf(desired, staying, nameServers, nowMs)
   if (missing.length > 0 && registeredBefore(desired)?.reason !== registrationMissing) {
-    const message = `for a minute not known to all ${nameServers.expected} NameServers: ${missing.join(', ')}`
+    const message = `for a minute not known to all NameServers that answer: ${missing.join(', ')}`
     notes.push({ type: 'Warning', reason: registrationMissing, message })
   }
   const countOf = (...states: GroupState[]) => statuses.filter(({ state }) => states.includes(state)).length
@@ -222,11 +222,14 @@ function registeredBefore({ status }: BrokerSet) {
   return status?.conditions?.find(({ type }) => type === 'Registered')
 }
 
-/** Brokers that are ready and free to register, and that not all NameServers know, where that has been so for registrationWorryMs. */
+/**
+ * Brokers that are ready and free to register, and that not all NameServers know which answer, where that has been so for
+ * registrationWorryMs. A NameServer that is not there is nothing that a broker lacks.
+ */
 function missingOf(
   desired: BrokerSet,
   staying: readonly ObservedGroup[],
-  { isUsable, expected }: Observed['nameServers'],
+  { isUsable, answers }: Observed['nameServers'],
   nowMs: number,
 ): string[] {
   const before = registeredBefore(desired)
@@ -234,7 +237,9 @@ function missingOf(
   if (!isUsable || !isOld) return []
   const free = staying.filter(({ isAdmitted }) => isAdmitted).flatMap((group) => wantedMembers(desired, group))
   return free
-    .filter(({ pod, registeredCount }) => registeredCount < expected && readyMsOf(pod, nowMs) >= registrationWorryMs)
+    .filter(
+      ({ pod, registeredCount }) => registeredCount < answers.length && readyMsOf(pod, nowMs) >= registrationWorryMs,
+    )
     .map(({ name }) => name)
 }
 

@@ -15,7 +15,7 @@ export const nameServers: Observed['nameServers'] = {
   address: 'mq-0.mq-headless.shop.svc:9876',
   isUsable: true,
   expected: 1,
-  answers: [],
+  answers: [{ namesrvAddr: 'mq:9876', brokers: new Map() }],
   trouble: undefined,
 }
 

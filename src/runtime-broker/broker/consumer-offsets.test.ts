@@ -43,3 +43,18 @@ test('what the master does not name stays', () => {
   table.take(master([[0, 5]]))
   expect(table.committed('refunds', 'billing', 0)).toBe(4)
 })
+
+test('who has committed offsets of a topic, until topic or group are forgotten', () => {
+  const { table } = offsets()
+  table.commit('orders', 'billing', 0, 5)
+  table.commit('orders', 'audit', 0, 5)
+  table.commit('refunds', 'audit', 0, 5)
+  table.notePull('orders', 'reader', 0, 5) // has committed nothing
+  expect([table.groupsOf('orders'), table.groupsOf('refunds')]).toEqual([['billing', 'audit'], ['audit']])
+
+  table.forgetGroup('audit')
+  expect([table.groupsOf('orders'), table.groupsOf('refunds')]).toEqual([['billing'], []])
+
+  table.forgetTopic('orders')
+  expect([table.groupsOf('orders'), table.topicsOf('billing')]).toEqual([[], []])
+})

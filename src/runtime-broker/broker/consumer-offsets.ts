@@ -18,6 +18,7 @@ interface GroupOffsets {
 export class ConsumerOffsets {
   readonly #byTopicAndGroup = new Map<string, GroupOffsets>()
   readonly #topicsByGroup = new Map<string, Set<string>>()
+  readonly #groupsByTopic = new Map<string, Set<string>>()
   readonly #doors: TableDoors
   readonly #table: SavedTable
   #queueCount = 0
@@ -86,10 +87,10 @@ export class ConsumerOffsets {
     return topics.filter((topic) => (this.#find(topic, consumerGroup)?.committed.size ?? 0) > 0)
   }
 
+  /** Groups that have committed an offset of the topic. */
   groupsOf(topic: string): string[] {
-    return [...this.#byTopicAndGroup.values()]
-      .filter((offsets) => offsets.topic === topic && offsets.committed.size > 0)
-      .map(({ consumerGroup }) => consumerGroup)
+    const groups = [...(this.#groupsByTopic.get(topic) ?? [])]
+    return groups.filter((consumerGroup) => (this.#find(topic, consumerGroup)?.committed.size ?? 0) > 0)
   }
 
   forgetTopic(topic: string): void {
@@ -143,9 +144,8 @@ export class ConsumerOffsets {
     if (offsets === undefined) {
       offsets = { topic, consumerGroup, committed: new Map(), pulled: new Map(), resets: new Map() }
       this.#byTopicAndGroup.set(key, offsets)
-      const topics = this.#topicsByGroup.get(consumerGroup)
-      if (topics === undefined) this.#topicsByGroup.set(consumerGroup, new Set([topic]))
-      else topics.add(topic)
+      addTo(this.#topicsByGroup, consumerGroup, topic)
+      addTo(this.#groupsByTopic, topic, consumerGroup)
     }
     return offsets
   }
@@ -154,8 +154,8 @@ export class ConsumerOffsets {
     for (const [key, offsets] of this.#byTopicAndGroup) {
       if (!matches(offsets)) continue
       this.#byTopicAndGroup.delete(key)
-      const topics = this.#topicsByGroup.get(offsets.consumerGroup)!
-      if (topics.delete(offsets.topic) && topics.size === 0) this.#topicsByGroup.delete(offsets.consumerGroup)
+      takeFrom(this.#topicsByGroup, offsets.consumerGroup, offsets.topic)
+      takeFrom(this.#groupsByTopic, offsets.topic, offsets.consumerGroup)
       this.#queueCount -= offsets.committed.size
       this.#markChanged()
     }
@@ -192,4 +192,15 @@ export class ConsumerOffsets {
     }
     return hasChanged
   }
+}
+
+function addTo(index: Map<string, Set<string>>, key: string, name: string): void {
+  const names = index.get(key)
+  if (names === undefined) index.set(key, new Set([name]))
+  else names.add(name)
+}
+
+function takeFrom(index: Map<string, Set<string>>, key: string, name: string): void {
+  const names = index.get(key)
+  if (names?.delete(name) && names.size === 0) index.delete(key)
 }

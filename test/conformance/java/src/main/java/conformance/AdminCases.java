@@ -185,7 +185,8 @@ final class AdminCases {
 
     private static void clusterInfo(World world) throws Exception {
         ClusterInfo info = world.admin.examineBrokerClusterInfo();
-        Check.equal(Map.of("DefaultCluster", Set.of(world.brokerName)), info.getClusterAddrTable(), "clusters");
+        // brokers that other cases registered may not have been forgotten yet
+        Check.equal(Set.of(world.brokerName), info.getClusterAddrTable().get("DefaultCluster"), "DefaultCluster");
         Check.equal(Map.of(0L, world.brokerAddr), info.getBrokerAddrTable().get(world.brokerName).getBrokerAddrs(), "addresses");
     }
 
