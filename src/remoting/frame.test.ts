@@ -258,3 +258,15 @@ test('a code that does not fit the binary header is refused', () => {
 
   expect(failure(() => encodeRocketmqCommand({ ...command, body: Buffer.alloc(0) }))).toBe('HEADER_INVALID')
 })
+
+test.each([
+  '{"code":10,"opaque":1,"extFields":{"a":9007199254740993,"b":[9007199254740993]}}',
+  '{"code":10,"opaque":1,"extFields":{"a":9007199254740993,"__proto__":1,"__proto__":2}}',
+])('%s is read like others', (header) => {
+  const length = Buffer.alloc(8)
+  length.writeInt32BE(4 + header.length, 0)
+  length.writeInt32BE(header.length, 4)
+  const commands: Command[] = []
+  new FrameDecoder().push(Buffer.concat([length, Buffer.from(header)]), (command) => commands.push(command))
+  expect(commands[0]?.extFields.a).toBe('9007199254740993')
+})

@@ -1,4 +1,5 @@
-import { OperatingError } from '../base/errors.ts'
+import { BrokenRule } from '../base/assert.ts'
+import { isOperatingError, OperatingError } from '../base/errors.ts'
 import { FrameFlag, ourLanguage } from './codes.ts'
 import type { Command } from './command.ts'
 import { decodeJsonHeader, jsonHeader } from './json-header.ts'
@@ -111,8 +112,20 @@ export class FrameDecoder {
   }
 }
 
-/** Decodes one frame from its mark to its end. */
+/**
+ * Decodes one frame from its mark to its end. Whatever a peer sends, and whatever bug it meets here, is this connection's end
+ * and no more.
+ */
 function decodeFrame(buffer: Buffer, start: number, end: number): Command {
+  try {
+    return readFrame(buffer, start, end)
+  } catch (cause) {
+    if (isOperatingError(cause) || cause instanceof BrokenRule) throw cause
+    throw new OperatingError('FRAME_INVALID', { what: 'nobody can read it' }, cause)
+  }
+}
+
+function readFrame(buffer: Buffer, start: number, end: number): Command {
   const type = buffer.readUInt8(start)
   const headerStart = start + markBytes
   const headerEnd = headerStart + buffer.readUIntBE(start + 1, 3)

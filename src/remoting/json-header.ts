@@ -1,6 +1,6 @@
 import { OperatingError } from '../base/errors.ts'
 import type { Command } from './command.ts'
-import { readJson } from './json.ts'
+import { readJson, writeJson } from './json.ts'
 
 /** Reads a header in JSON. @throws OperatingError FRAME_INVALID */
 export function decodeJsonHeader(header: string, body: Buffer): Command {
@@ -56,7 +56,7 @@ function exactTextsOf(header: string): Record<string, string> {
 }
 
 function textOf(value: unknown): string {
-  return typeof value === 'object' ? JSON.stringify(value) : String(value)
+  return typeof value === 'object' ? writeJson(value) : String(value)
 }
 
 /** Writes a header in JSON; extFieldsJson is an object's JSON text. */

@@ -71,7 +71,8 @@ class Reader {
       const key = this.#key()
       if (!this.#skip(':')) throw this.#error('no colon after a key')
       const value = this.#value()
-      if (key === '__proto__') Object.defineProperty(object, key, { value, enumerable: true })
+      if (key === '__proto__')
+        Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true })
       else object[key] = value
       if (!this.#skip(',') && this.#peek() !== '}') throw this.#error('an object does not end')
     }

@@ -1,4 +1,4 @@
-import { describe, expect, test } from '@jest/globals'
+import { describe, expect, jest, test } from '@jest/globals'
 import fc from 'fast-check'
 import { ownProcess } from '../base/node/index.ts'
 import type { Command } from './command.ts'
@@ -85,7 +85,7 @@ describe('headers of sends', () => {
     name: fc.oneof(
       fc.constant(someName),
       fc.stringMatching(/^[0-9A-F]{32}$/),
-      fc.constantFrom('3', '310', 'ü', '"', ''),
+      fc.constantFrom('3', '310', 'ü', '"', '', 'u0001', 'ul', 'rue', 'alse'),
     ),
     extFields: fc.record({
       a: fc.oneof({ weight: 8, arbitrary: fc.constant('a_group') }, { weight: 1, arbitrary: texts }),
@@ -172,6 +172,46 @@ describe('headers of sends', () => {
 
     expect(known.read(bytes, 0, bytes.length, body)?.body).toBe(body)
     expect(memory.deref()).toBeUndefined()
+  })
+
+  test.each([
+    ['a name that is part of an escape', headerOf({ name: 'u0001' })],
+    ['a name that is part of a word', headerOf({ name: 'ul' }).replace('"h":"0"', '"h":"0","hh":null')],
+    ['a number in place of a text', headerOf().replace('"e":"3"', '"e":3').replace(/}$/, ',"x":{"e":"3"}}')],
+    ['an opaque with an exponent', headerOf({ opaque: '10e-1' })],
+    ['an opaque with a fraction', headerOf({ opaque: '900000000.00000001' })],
+  ])('%s is left to the parser', (_, header) => {
+    const reader = new Reader()
+    let refusal: unknown
+    for (let time = 0; time < 40; time++) {
+      try {
+        const { command, isKnown } = reader.read(header)
+        expect(isKnown).toBe(false)
+        expectAsParsed(command, header)
+      } catch (error) {
+        refusal = error
+      }
+    }
+    if (refusal !== undefined) expect(refusal).toMatchObject({ code: 'FRAME_INVALID' })
+  })
+
+  test('that are never alike are looked at less and less often', () => {
+    const learned = jest.spyOn(JSON, 'stringify')
+    const reader = new Reader()
+    const count = (messages: number) => {
+      learned.mockClear()
+      for (let time = 0; time < messages; time++) {
+        const key = String(100_000 + Math.trunc(time * 37.7))
+        reader.read(headerOf({ extFields: { i: `KEYS\u0001${key}\u0002UNIQ_KEY\u0001${someName}` } }))
+      }
+      return learned.mock.calls.length
+    }
+    try {
+      const [first, later] = [count(1000), count(1000)]
+      expect(later - 1000).toBeLessThan((first - 1000) / 2) // headerOf takes one itself
+    } finally {
+      learned.mockRestore()
+    }
   })
 
   test('of two kinds in turn, alike in length and beginning: one of them is known', () => {

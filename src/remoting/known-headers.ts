@@ -5,8 +5,12 @@ import { decodeSendMessageV2, type SendMessageRequest } from './headers/send-mes
 /** Headers kept of all connections; they are forgotten together when there are more. */
 const headersMax = 512
 const headerBytesMax = 1024
-/** So many others of a header's length and beginning come before one of them takes its place. */
-const missesMax = 16
+/**
+ * So many others of a header's length and beginning come before one of them takes its place; twice as many each time that this
+ * was in vain: a header with a key of its own in each message is never like another, and to learn it costs more than to parse.
+ */
+const patienceMin = 16
+const patienceMax = 4096
 /** What the headers begin with that are read here, as SEND_MESSAGE_V2 of all clients does. */
 const beginning = Buffer.from('{"code":310,')
 const codeAt = beginning.indexOf('310')
@@ -37,7 +41,15 @@ interface Known extends Holes {
   uniqKeyAt: number
   command: Command
   send: SendMessageRequest
+}
+
+/** What is known of headers of one length and beginning. */
+interface Slot {
+  known: Known | undefined // undefined: the last one that was looked at cannot be known
+  wasHit: boolean
+  /** Others that came since, and how many are to come before one of them is looked at. */
   misses: number
+  patience: number
 }
 
 /**
@@ -46,14 +58,15 @@ interface Known extends Holes {
  * JSON.parse and the table of fields are half of what the JavaScript of a send costs.
  */
 export class KnownHeaders {
-  readonly #known = new Map<number, Known>()
+  readonly #slots = new Map<number, Slot>()
   #notLearned = 0 // since there are headersMax
 
   /** @returns undefined: no such header came before, or it is none that is read here */
   read(from: Buffer, start: number, end: number, body: Buffer): Command | undefined {
     if (!mayBeKnown(from, start, end)) return undefined
-    const known = this.#known.get(keyOf(from, start, end))
-    if (known === undefined || known.bytes.length !== end - start) return undefined
+    const slot = this.#slots.get(keyOf(from, start, end))
+    const known = slot?.known
+    if (slot === undefined || known === undefined || known.bytes.length !== end - start) return undefined
     const opaque = takeNumber(known, known.opaque, from, start)
     const queueId = takeNumber(known, known.queueId, from, start)
     const bornTimestamp = takeNumber(known, known.bornTimestamp, from, start)
@@ -63,10 +76,8 @@ export class KnownHeaders {
       bornTimestamp >= 0 &&
       takeName(known, from, start) &&
       known.bytes.compare(from, start, end) === 0
-    if (!isSame) {
-      known.misses++
-      return undefined
-    }
+    if (!isSame) return undefined
+    slot.wasHit = true
     const properties = known.properties.toString('latin1')
     return new KnownCommand(known.command, opaque, { ...known.send, queueId, bornTimestamp, properties }, body)
   }
@@ -75,15 +86,15 @@ export class KnownHeaders {
   learn(from: Buffer, start: number, end: number, header: string, command: Command): void {
     if (!mayBeKnown(from, start, end) || header.length !== end - start) return
     const key = keyOf(from, start, end)
-    const old = this.#known.get(key)
-    if (old !== undefined && old.misses < missesMax) return
-    if (old === undefined && this.#known.size >= headersMax) {
-      if (++this.#notLearned < headersMax * missesMax) return // to learn costs more than to parse
-      this.#known.clear()
+    const old = this.#slots.get(key)
+    if (old !== undefined && ++old.misses < old.patience) return
+    if (old === undefined && this.#slots.size >= headersMax) {
+      if (++this.#notLearned < headersMax * patienceMin) return // to learn costs more than to parse
+      this.#slots.clear()
       this.#notLearned = 0
     }
-    const known = knownOf(header, command)
-    if (known !== undefined) this.#known.set(key, known)
+    const patience = old === undefined || old.wasHit ? patienceMin : Math.min(2 * old.patience, patienceMax)
+    this.#slots.set(key, { known: knownOf(header, command), wasHit: false, misses: 0, patience })
   }
 }
 
@@ -188,19 +199,26 @@ function findHoles(header: string, command: Command, send: SendMessageRequest): 
   const bornTimestamp = holeOf(header, '"g":"', g, int64DigitsMax)
   const uniqKey = { start: header.indexOf(name), length: name.length }
   if (opaque === undefined || queueId === undefined || bornTimestamp === undefined) return undefined
+  if (!',}'.includes(header.charAt(opaque.start + opaque.length))) return undefined // 10e-1 is a whole number, too
   const holes = { opaque, queueId, bornTimestamp, uniqKey }
   if (Object.values(holes).some(({ start }) => start < keyBytes)) return undefined
   const uniqKeyAt = i.indexOf(name)
   if (!isProven(header, holes, uniqKeyAt)) return undefined
   return {
-    bytes: Buffer.from(header, 'latin1'),
+    bytes: ownBytes(header),
     ...holes,
-    properties: Buffer.from(i, 'latin1'),
+    properties: ownBytes(i),
     uniqKeyAt,
     command: { ...command, body: nothing }, // that of the first one would keep what it lies in
     send,
-    misses: 0,
   }
+}
+
+/** Not in a pool, of which a few bytes would keep the whole. */
+function ownBytes(ascii: string): Buffer {
+  const bytes = Buffer.allocUnsafeSlow(ascii.length)
+  bytes.write(ascii, 'latin1')
+  return bytes
 }
 
 function holeOf(header: string, before: string, digits: string, digitsMax: number): Hole | undefined {
@@ -219,13 +237,18 @@ function isProven(header: string, holes: Record<keyof Holes, Hole>, uniqKeyAt: n
     probe = probe.slice(0, start) + otherDigits(header.slice(start, start + length)) + probe.slice(start + length)
   const expected = JSON.parse(header)
   const { extFields } = expected
+  if (typeof extFields.e !== 'string' || typeof extFields.g !== 'string') return false // numbers elsewhere in the text
   const nameEnd = uniqKeyAt + holes.uniqKey.length
   expected.opaque = Number(otherDigits(String(expected.opaque)))
   extFields.e = otherDigits(extFields.e)
   extFields.g = otherDigits(extFields.g)
   extFields.i =
     extFields.i.slice(0, uniqKeyAt) + otherDigits(extFields.i.slice(uniqKeyAt, nameEnd)) + extFields.i.slice(nameEnd)
-  return JSON.stringify(JSON.parse(probe)) === JSON.stringify(expected)
+  try {
+    return JSON.stringify(JSON.parse(probe)) === JSON.stringify(expected)
+  } catch {
+    return false // a hole lay within an escape, or a word
+  }
 }
 
 /** As long, and another in each place. */

@@ -78,6 +78,12 @@ export function frameOf(request: Command, chance: Chance): Buffer {
   return encodeCommand(request)
 }
 
+/** The header of a send, which servers learn to know. */
+function sendHeader(queue: string, name: string, more: string): string {
+  const fields = `"a":"a_group","b":"TheTopic","c":"TBW102","d":"4",${queue},"f":"0","g":"1795477551555","h":"0"`
+  return `{"code":310,"extFields":{${fields},"i":"UNIQ_KEY\\u0001${name}\\u0002"},"flag":0,"opaque":1${more}}`
+}
+
 /** A frame whose JSON header is anything but what a header should be. */
 export function oddHeaderFrame(chance: Chance): Buffer {
   const deep = 1 + chance.int(200_000)
@@ -98,6 +104,10 @@ export function oddHeaderFrame(chance: Chance): Buffer {
     `{"code":10,"opaque":1,"extFields":{"a":${'['.repeat(deep)}${']'.repeat(deep)}}}`,
     `{"code":10,"opaque":1,"extFields":{"n":9007199254740993,"a":${'{"a":'.repeat(deep)}1${'}'.repeat(deep)}}}`,
     `{"code":10,"opaque":1,"extFields":{${Array.from({ length: 20_000 }, (_, at) => `"k${at}":${at}`)}}}`,
+    '{"code":10,"opaque":1,"extFields":{"a":9007199254740993,"b":[9007199254740993]}}',
+    '{"code":10,"opaque":1,"extFields":{"a":9007199254740993,"__proto__":1,"__proto__":2}}',
+    sendHeader('"e":"3"', 'u0001', ''),
+    sendHeader('"e":3', 'AC10', ',"x":{"e":"3"}'),
     `${'['.repeat(deep)}`,
     '{"code":10,"opaque":1,"language":{},"remark":[],"serializeTypeCurrentRPC":7}',
     '\ufeff{"code":10,"opaque":1}',
