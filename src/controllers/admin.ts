@@ -93,8 +93,9 @@ export interface MqAdmin {
   /**
    * Whatever some consumer group still has to read there.
    * @param peerAddrs the other brokers: they know of groups that have not come to this one yet
+   * @param isPartial only what is quickly found: groups that never committed an offset there are not looked for
    */
-  unread(brokerAddr: string, peerAddrs: readonly string[], signal: AbortSignal): Promise<Unread[]>
+  unread(brokerAddr: string, peerAddrs: readonly string[], isPartial: boolean, signal: AbortSignal): Promise<Unread[]>
   /** Topics there with messages that no consumer group has to read, dead letters among them; those with most messages first. */
   unclaimed(brokerAddr: string, signal: AbortSignal): Promise<Unclaimed[]>
   /**

@@ -104,7 +104,7 @@ test('what a group has to read keeps a broker, also before its first commit, and
   const settings = { brokerName: 'broker-x', listenPort: 10_921 }
   const leaving = await startTestBroker(settings, broker.network)
   const leavingAddr = '127.0.0.1:10921'
-  const unread = () => admin.unread(leavingAddr, [brokerAddr], signal)
+  const unread = () => admin.unread(leavingAddr, [brokerAddr], false, signal)
   try {
     for (const { client } of [leaving, broker]) await client.createTopic('moves', 2)
     await leaving.client.send('moves', { queueId: 1 })
@@ -139,7 +139,7 @@ test('half messages keep a broker', async () => {
       properties: { TRAN_MSG: 'true', PGROUP: 'banks' },
     })
 
-    const [first] = await admin.unread('127.0.0.1:10931', [], signal)
+    const [first] = await admin.unread('127.0.0.1:10931', [], false, signal)
     expect(first).toMatchObject({ consumerGroup: 'CID_RMQ_SYS_TRANS', topic: 'RMQ_SYS_TRANS_HALF_TOPIC', count: 1 })
   } finally {
     await half.stop()
@@ -149,6 +149,6 @@ test('half messages keep a broker', async () => {
 test('no further request is sent when the time is over', async () => {
   const over = AbortSignal.abort(new OperatingError('DEADLINE_EXCEEDED', {}))
 
-  await expect(admin.unread(brokerAddr, [], over)).rejects.toThrow('DEADLINE_EXCEEDED')
+  await expect(admin.unread(brokerAddr, [], false, over)).rejects.toThrow('DEADLINE_EXCEEDED')
   await expect(admin.topicUnread(brokerAddr, 'parts', 0, [], over)).rejects.toThrow('DEADLINE_EXCEEDED')
 })

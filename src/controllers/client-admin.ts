@@ -116,7 +116,7 @@ export function clientAdmin(doors: Doors, tls?: ClientTls): MqAdmin {
     },
     setPermission: (brokerAddr, permission) =>
       at(brokerAddr).updateBrokerConfig(brokerAddr, { brokerPermission: String(permission) }),
-    unread: (brokerAddr, peerAddrs, signal) => unreadAt(brokerAddr, peerAddrs, until(signal)),
+    unread: (brokerAddr, peerAddrs, isPartial, signal) => unreadAt(brokerAddr, peerAddrs, isPartial, until(signal)),
     unclaimed: (brokerAddr, signal) => unclaimedAt(brokerAddr, until(signal)),
     topicUnread: (brokerAddr, topic, firstQueue, peerAddrs, signal) =>
       topicUnreadAt(brokerAddr, { topic, firstQueue }, peerAddrs, until(signal)),

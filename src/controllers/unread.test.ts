@@ -76,7 +76,7 @@ function lagSource(brokers: Record<string, Broker>) {
   return {
     requests,
     mostUnderWay: () => mostUnderWay,
-    unread: () => unreadAt(leaving, peers, () => source as unknown as LagSource),
+    unread: (isPartial = false) => unreadAt(leaving, peers, isPartial, () => source as unknown as LagSource),
     unclaimed: () => unclaimedAt(leaving, () => source as unknown as LagSource),
   }
 }
@@ -100,6 +100,21 @@ test('messages that wait for their delay count', async () => {
   const info = { scheduleMessageOffset_1: '5,5', scheduleMessageOffset_3: '5,8', putTps: '1' }
 
   expect(await unread({ leaving: { groups: {}, info } })).toMatchObject([{ topic: 'delayed messages', count: 3 }])
+})
+
+test('a message whose delay ends between the questions is in one of the answers', async () => {
+  let areLagsAsked = false
+  const leaving: Broker = {
+    get groups() {
+      areLagsAsked = true
+      return { billing: { orders: [10, 10] as [number, number] } }
+    },
+    get info() {
+      return { scheduleMessageOffset_1: areLagsAsked ? '5,5' : '4,5' }
+    },
+  }
+
+  expect(await unread({ leaving })).toMatchObject([{ topic: 'delayed messages', count: 1 }])
 })
 
 test('a group that consumes the topic elsewhere and never came here has everything unread', async () => {
@@ -168,12 +183,15 @@ test('a thousand groups and eight peers take few requests', async () => {
 
   const behind = lagSource({ leaving: leaving(8), ...peers })
   expect(await behind.unread()).toHaveLength(1000)
-  expect(behind.requests).toHaveLength(2)
+  expect(behind.requests).toHaveLength(3)
 
   const read = lagSource({ leaving: leaving(9), ...peers })
   expect(await read.unread()).toEqual([{ consumerGroup: 'group-new', topic: 'topic-7', count: 6 }])
-  expect(read.requests).toHaveLength(3 + 8 + topicCount + 2)
+  expect(read.requests).toHaveLength(4 + 8 + topicCount + 2)
   expect(read.mostUnderWay()).toBe(32)
+
+  const early = lagSource({ leaving: leaving(9), ...peers })
+  expect([await early.unread(true), early.requests.length]).toEqual([[], 3])
 })
 
 test('what no group reads is told, but for what RocketMQ keeps for itself', async () => {

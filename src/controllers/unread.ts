@@ -37,19 +37,23 @@ interface Use {
  * messages are still being consumed, and of groups that consume them elsewhere and never came here. Who is online is not
  * asked elsewhere: a consumer is connected to all brokers of its topics. A group that broadcasts keeps its offsets itself.
  *
- * It takes few requests, however many groups there are: 2 while somebody lags behind; else 3, one for each peer, at most
+ * It takes few requests, however many groups there are: 3 while somebody lags behind; else 4, one for each peer, at most
  * two for each topic here and one for each group that has just begun.
+ * @param isPartial only what is found without the questions about topics: it is not time to go yet
  */
 export async function unreadAt(
   brokerAddr: string,
   peerAddrs: readonly string[],
+  isPartial: boolean,
   at: (brokerAddr: string) => LagSource,
 ): Promise<Unread[]> {
+  // before and after: what comes to its queue meanwhile, or is sent back, is in one of the two, or in the lag
+  const delayedBefore = await delayedAt(brokerAddr, at)
   const lags = await lagsAt(brokerAddr, at)
   const unread = lags.flatMap(({ consumerGroup, topic, count }) => (count > 0 ? [{ consumerGroup, topic, count }] : []))
-  const delayed = await delayedAt(brokerAddr, at)
+  const delayed = Math.max(delayedBefore, await delayedAt(brokerAddr, at))
   if (delayed > 0) unread.push({ consumerGroup: 'the delay schedule', topic: 'delayed messages', count: delayed })
-  if (unread.length > 0) return unread
+  if (unread.length > 0 || isPartial) return unread
 
   const known = new Set(lags.map(keyOf))
   const emptied = new Set(lags.flatMap(({ topic, isEmpty }) => (isEmpty ? [topic] : [])))

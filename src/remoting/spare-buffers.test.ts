@@ -26,14 +26,27 @@ test('no more is kept than was asked for', () => {
   expect(again.map((memory) => taken.some(({ buffer }) => buffer === memory))).toEqual([true, false, true])
 })
 
-test('lengths that nobody takes any more make room for those that are taken', () => {
+test('lengths that nobody takes any more make room for those that are taken, for as many as are given back', () => {
   const spare = new SpareBuffers(64 * kib, 128 * kib)
   for (const buffer of [spare.take(60_000), spare.take(60_000)]) spare.giveBack(buffer)
-  const first = spare.take(10_000)
+  const first = Array.from({ length: 6 }, () => spare.take(16 * kib))
 
-  spare.giveBack(first)
+  for (const buffer of first) spare.giveBack(buffer)
 
-  expect(spare.take(10_000).buffer).toBe(first.buffer)
+  const again = Array.from({ length: 6 }, () => spare.take(16 * kib))
+  const memories = new Set(first.map(({ buffer }) => buffer))
+  expect(again.every(({ buffer }) => memories.has(buffer))).toBe(true)
+})
+
+test('a length that is taken keeps its room from one that is given back late', () => {
+  const spare = new SpareBuffers(64 * kib, 64 * kib)
+  const late = spare.take(60_000)
+  const four = Array.from({ length: 4 }, () => spare.take(16 * kib))
+  for (const buffer of four) spare.giveBack(buffer)
+
+  spare.giveBack(late)
+
+  expect(spare.take(16 * kib).buffer).toBe(four.at(-1)!.buffer)
 })
 
 test.each([100, 64 * kib + 1])('one of %i bytes is not kept: others may lie in its memory', (bytes) => {

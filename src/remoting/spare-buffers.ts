@@ -9,7 +9,7 @@ export class SpareBuffers {
   /** What is longer has a buffer of its own. */
   readonly bytesMax: number
   readonly #keptBytesMax: number
-  readonly #free = new Map<number, Buffer[]>() // by length
+  readonly #free = new Map<number, Buffer[]>() // by length, those first that were not taken for longest
   readonly #own = new WeakSet<ArrayBufferLike>()
   #keptBytes = 0
 
@@ -26,12 +26,14 @@ export class SpareBuffers {
   take(bytes: number): Buffer {
     if (bytes <= smallBytesMax || bytes > this.bytesMax) return Buffer.allocUnsafe(bytes)
     const length = 1 << (32 - Math.clz32(bytes - 1))
-    const free = this.#free.get(length)?.pop()
+    const kept = this.#free.get(length) ?? []
+    this.#free.delete(length)
+    this.#free.set(length, kept)
+    const free = kept.pop()
     if (free !== undefined) {
       this.#keptBytes -= length
       return free
     }
-    this.#makeRoom(length)
     const fresh = Buffer.allocUnsafeSlow(length)
     this.#own.add(fresh.buffer)
     return fresh
@@ -43,18 +45,18 @@ export class SpareBuffers {
    */
   giveBack({ buffer }: Buffer): void {
     const length = buffer.byteLength
-    if (this.#keptBytes + length > this.#keptBytesMax || !this.#own.has(buffer)) return
-    const free = this.#free.get(length)
-    const whole = Buffer.from(buffer as ArrayBuffer)
-    if (free === undefined) this.#free.set(length, [whole])
-    else free.push(whole)
+    const kept = this.#free.get(length)
+    if (kept === undefined || !this.#own.has(buffer) || !this.#makeRoom(length)) return
+    kept.push(Buffer.from(buffer as ArrayBuffer))
     this.#keptBytes += length
   }
 
-  /** What is kept of other lengths goes: it may be of a time when those were wanted, and would be all that is ever kept. */
-  #makeRoom(length: number): void {
-    for (const [other, free] of this.#free) {
-      while (this.#keptBytes + length > this.#keptBytesMax && free.pop() !== undefined) this.#keptBytes -= other
+  /** What is kept of lengths that nobody takes any more gives way: else it would be all that is ever kept. */
+  #makeRoom(length: number): boolean {
+    for (const [other, kept] of this.#free) {
+      if (other === length) break // this one is wanted less than all behind it
+      while (this.#keptBytes + length > this.#keptBytesMax && kept.pop() !== undefined) this.#keptBytes -= other
     }
+    return this.#keptBytes + length <= this.#keptBytesMax
   }
 }

@@ -24,7 +24,7 @@ test('a broker is not read to its end while a new group still consumes its first
   const namesrv = await startNameServer(settings, doors)
   const broker = await startTestBroker({ namesrvAddr, registerNameServerPeriod: 1000 }, doors.network)
   const admin = clientAdmin(doors)
-  const unread = () => admin.unread(brokerAddr, [], new AbortController().signal)
+  const unread = () => admin.unread(brokerAddr, [], false, new AbortController().signal)
   const hanging = Promise.withResolvers<void>()
   const begun: string[] = []
   const consumer = new PushConsumer(

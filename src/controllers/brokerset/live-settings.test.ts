@@ -9,7 +9,11 @@ const drainedAt = (ms: number) => new Date(ms).toISOString()
 const unread = [{ consumerGroup: 'billing', topic: 'orders', count: 3 }]
 /** Group 1 after it has been drained for so long; its broker takes no messages. */
 const drainedFor = (ms: number, desired: BrokerSet, given: Given = {}) =>
-  group(1, desired, { drainingSince: drainedAt(nowMs - ms), drain: { permission: 4, unread }, ...given })
+  group(1, desired, {
+    drainingSince: drainedAt(nowMs - ms),
+    drain: { permission: 4, unread, isPartial: false },
+    ...given,
+  })
 
 function statefulSetOf({ steps }: ReturnType<typeof look>, index = 0): StatefulSet {
   return steps.flatMap((step) => (step.do === 'apply' && step.object.kind === 'StatefulSet' ? [step.object] : []))[

@@ -9,10 +9,14 @@ function start() {
   const pass = new AbortController()
   const admin = {
     permission: async () => 4,
-    unread: (_: string, __: readonly string[], signal: AbortSignal) =>
-      new Promise((__, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+    unread: (_: string, __: readonly string[], ___: boolean, signal: AbortSignal) =>
+      new Promise((____, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
   } as unknown as MqAdmin
-  return { clock, pass, drain: observeDrain('broker', [], false, { admin, clock, signal: pass.signal }) }
+  return {
+    clock,
+    pass,
+    drain: observeDrain('broker', [], { isPartial: true, paused: false }, { admin, clock, signal: pass.signal }),
+  }
 }
 
 test('that asking who has to read takes too long is told, while the pass goes on', async () => {
@@ -25,17 +29,24 @@ test('that asking who has to read takes too long is told, while the pass goes on
   expect(clock.timers).toBe(0)
 })
 
-test('what no group reads is asked when the group may go, and keeps nothing when nobody can tell', async () => {
-  const ask = (mayGo: boolean, unclaimed: MqAdmin['unclaimed']) => {
+test('what no group reads is asked when the group goes, and keeps nothing when nobody can tell', async () => {
+  const ask = (when: { isPartial: boolean; paused: boolean }, unclaimed: MqAdmin['unclaimed']) => {
     const admin = { permission: async () => 4, unread: async () => [], unclaimed } as unknown as MqAdmin
     const { signal } = new AbortController()
-    return observeDrain('broker', [], mayGo, { admin, clock: new ManualClock(), signal })
+    return observeDrain('broker', [], when, { admin, clock: new ManualClock(), signal })
   }
   const found = [{ topic: '%DLQ%billing', count: 1 }]
+  const [early, paused, due] = [
+    { isPartial: true, paused: false },
+    { isPartial: false, paused: true },
+    { isPartial: false, paused: false },
+  ]
+  const read = { permission: 4, unread: [] }
 
-  expect(await ask(false, async () => found)).toEqual({ permission: 4, unread: [] })
-  expect(await ask(true, async () => found)).toEqual({ permission: 4, unread: [], unclaimed: found })
-  expect(await ask(true, () => Promise.reject(new Error('silent')))).toEqual({ permission: 4, unread: [] })
+  expect(await ask(early, async () => found)).toEqual({ ...read, isPartial: true })
+  expect(await ask(paused, async () => found)).toEqual({ ...read, isPartial: false })
+  expect(await ask(due, async () => found)).toEqual({ ...read, isPartial: false, unclaimed: found })
+  expect(await ask(due, () => Promise.reject(new Error('silent')))).toEqual({ ...read, isPartial: false })
 })
 
 test('asking who has to read ends with its pass', async () => {

@@ -82,7 +82,9 @@ export interface ObservedGroup {
     | {
         permission: number
         unread: readonly Unread[]
-        /** What no group has to read; undefined: not asked, since it is not time to go, or nobody knows. */
+        /** Not all was asked, since it is not time to go: an empty list means nothing. */
+        isPartial: boolean
+        /** What no group has to read; undefined: not asked, since it does not go now, or nobody knows. */
         unclaimed?: readonly Unclaimed[] | undefined
       }
     | { trouble: string }
@@ -152,7 +154,7 @@ export async function observe(desired: BrokerSet, shell: Shell): Promise<Observe
           ? observeDrain(
               address,
               addressesOf(desired, brokerName),
-              areProducersTold(drainingSince, shell.clock.now()),
+              { isPartial: !areProducersTold(drainingSince, shell.clock.now()), paused: desired.spec.paused },
               shell,
             )
           : undefined,
@@ -424,7 +426,7 @@ const drainAskMsMax = 30_000
 export async function observeDrain(
   brokerAddr: string,
   peerAddrs: readonly string[],
-  mayGo: boolean,
+  { isPartial, paused }: { isPartial: boolean; paused: boolean },
   { admin, clock, signal }: Pick<Shell, 'admin' | 'clock' | 'signal'>,
 ): Promise<ObservedGroup['drain']> {
   const late = new AbortController()
@@ -434,10 +436,11 @@ export async function observeDrain(
   try {
     const until = AbortSignal.any([signal, late.signal])
     const permission = await admin.permission(brokerAddr)
-    const unread = await admin.unread(brokerAddr, peerAddrs, until)
-    if (!mayGo || unread.length > 0) return { permission, unread }
+    const unread = await admin.unread(brokerAddr, peerAddrs, isPartial, until)
+    const found = { permission, unread, isPartial }
+    if (isPartial || paused || unread.length > 0) return found
     const unclaimed = await admin.unclaimed(brokerAddr, until).catch(() => undefined) // it is for people to know alone
-    return { permission, unread, unclaimed }
+    return { ...found, unclaimed }
   } catch (error) {
     signal.throwIfAborted()
     return { trouble: messageOf(error) }

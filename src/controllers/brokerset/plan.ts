@@ -234,7 +234,7 @@ function missingOf(
 ): string[] {
   const before = registeredBefore(desired)
   const isOld = before?.status === 'False' && nowMs - Date.parse(before.lastTransitionTime) >= registrationWorryMs
-  if (!isUsable || !isOld) return []
+  if (!isUsable || !isOld || desired.spec.paused) return [] // paused, it could not be told
   const free = staying.filter(({ isAdmitted }) => isAdmitted).flatMap((group) => wantedMembers(desired, group))
   return free
     .filter(

@@ -12,7 +12,11 @@ const unread = [{ consumerGroup: 'billing', topic: 'orders', count: 3 }]
 const billing = 'billing has not read all of orders'
 /** Group 1 after it has been drained for so long; its broker takes no messages. */
 const drainedFor = (ms: number, desired: BrokerSet, given: Given = {}) =>
-  group(1, desired, { drainingSince: drainedAt(nowMs - ms), drain: { permission: 4, unread }, ...given })
+  group(1, desired, {
+    drainingSince: drainedAt(nowMs - ms),
+    drain: { permission: 4, unread, isPartial: false },
+    ...given,
+  })
 const scalingIn = (scaleIn: object, status?: BrokerSetStatus) => brokerSet({ groups: 1, scaleIn }, status)
 
 const hourMs = 3_600_000
@@ -25,7 +29,7 @@ function statefulSetOf({ steps }: ReturnType<typeof look>, index = 0): StatefulS
 
 test('the last group retires first: no more writes, and it stays', () => {
   const desired = brokerSet({ groups: 1 })
-  const leaving = group(2, desired, { drain: { permission: 6, unread: [] } })
+  const leaving = group(2, desired, { drain: { permission: 6, unread: [], isPartial: false } })
 
   const { done, ready, status } = look(desired, [group(0), group(1), leaving])
 
@@ -40,7 +44,7 @@ test('a retiring group with unread messages is kept, and says who has to read th
   const unread = [{ consumerGroup: 'billing', topic: 'orders', count: 3 }]
   const leaving = group(1, desired, {
     drainingSince: drainedAt(nowMs - 2 * drainQuietMs),
-    drain: { permission: 4, unread },
+    drain: { permission: 4, unread, isPartial: false },
   })
 
   const { done, status, recheckAfterMs } = look(desired, [group(0), leaving])
@@ -53,7 +57,10 @@ test('a retiring group with unread messages is kept, and says who has to read th
 test('a retiring group goes when all is read and producers know', () => {
   const desired = brokerSet({ groups: 1 })
   const leaving = (sinceMs: number) =>
-    group(1, desired, { drainingSince: drainedAt(nowMs - sinceMs), drain: { permission: 4, unread: [] } })
+    group(1, desired, {
+      drainingSince: drainedAt(nowMs - sinceMs),
+      drain: { permission: 4, unread: [], isPartial: false },
+    })
 
   expect(look(desired, [group(0), leaving(drainQuietMs - 1000)]).done).not.toContain('delete StatefulSet b-1')
   const { done, status } = look(desired, [group(0), leaving(drainQuietMs)])
@@ -66,7 +73,7 @@ test('a retiring group goes when all is read and producers know', () => {
 test('a retiring group whose broker restarted, and took messages again, begins its quiet time anew', () => {
   const desired = brokerSet({ groups: 1 })
   const drainingSince = drainedAt(nowMs - 10 * drainQuietMs)
-  const leaving = group(1, desired, { drainingSince, drain: { permission: 6, unread: [] } })
+  const leaving = group(1, desired, { drainingSince, drain: { permission: 6, unread: [], isPartial: false } })
 
   const { done, steps } = look(desired, [group(0), leaving])
 
@@ -122,6 +129,16 @@ test('Refuse: all groups stay as they are, and the resource says that this is no
   expect(status.groupStatuses?.map(({ state }) => state)).toEqual(['Serving', 'Serving'])
 })
 
+test('an answer that is not whole lets no group go, and blocks nothing', () => {
+  const desired = scalingIn({})
+  const asked = (isPartial: boolean) =>
+    look(desired, [group(0), drainedFor(2 * hourMs, desired, { drain: { permission: 4, unread: [], isPartial } })])
+
+  expect(asked(true).done).not.toContain('delete StatefulSet b-1')
+  expect(asked(true).events).not.toContain('DrainBlocked')
+  expect(asked(false).done).toContain('delete StatefulSet b-1')
+})
+
 test('Refuse takes back a drain, and does not bring back what is left of a removed group', () => {
   const desired = scalingIn({ policy: 'Refuse' })
 
@@ -138,7 +155,7 @@ test.each<[string, Given]>([
   ['whose broker does not answer', { drain: { trouble: 'no connection' } }],
 ])('Force: a group %s stops writes first, and goes when producers know', (_, given) => {
   const desired = scalingIn({ policy: 'Force' })
-  const taking = drainedFor(drainQuietMs, desired, { drain: { permission: 6, unread } })
+  const taking = drainedFor(drainQuietMs, desired, { drain: { permission: 6, unread, isPartial: false } })
   expect(look(desired, [group(0), taking]).done).toContain('permission b-1 4')
   expect(look(desired, [group(0), taking]).done).not.toContain('delete StatefulSet b-1')
   expect(look(desired, [group(0), drainedFor(drainQuietMs - 1, desired, given)]).done).not.toContain(
@@ -161,7 +178,7 @@ test('Pause: after the timeout it goes on draining, says so, and goes when it is
   expect(events).toEqual(['DrainTimedOut'])
   expect(done).not.toContain('permission b-1 6')
   expect(status.groupStatuses?.[1]).toMatchObject({ state: 'Draining', draining: { blockers: [billing] } })
-  const read = drainedFor(2 * hourMs, desired, { drain: { permission: 4, unread: [] } })
+  const read = drainedFor(2 * hourMs, desired, { drain: { permission: 4, unread: [], isPartial: false } })
   expect(look(desired, [group(0), read]).events).toEqual(['DrainCompleted', 'GroupRemoved'])
 })
 
@@ -171,7 +188,7 @@ test('what no consumer group reads is told when a group goes', () => {
     { topic: 'audit', count: 3 },
   ]
   const goes = (desired: BrokerSet, given: object) => {
-    const read = drainedFor(drainQuietMs, desired, { drain: { permission: 4, unread: [], ...given } })
+    const read = drainedFor(drainQuietMs, desired, { drain: { permission: 4, unread: [], isPartial: false, ...given } })
     return look(desired, [group(0), read]).notes.find(({ reason }) => reason === 'DrainCompleted')?.message
   }
   const desired = scalingIn({})

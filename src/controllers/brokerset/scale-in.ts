@@ -54,7 +54,8 @@ export function planScaleIn(desired: BrokerSet, { groups, kept }: Observed, nowM
   const drainedMs = group.drainingSince === undefined ? 0 : nowMs - Date.parse(group.drainingSince)
   const { drain } = group
   const isAnswering = drain !== undefined && 'permission' in drain
-  const isQuiet = drainedMs >= drainQuietMs && (!isAnswering || drain.permission === readOnly)
+  const isTold = areProducersTold(group.drainingSince, nowMs)
+  const isQuiet = isTold && (!isAnswering || (drain.permission === readOnly && !drain.isPartial))
   const isRead = isQuiet && isAnswering && drain.unread.length === 0
   const isTimedOut = drainedMs >= scaleIn.timeoutSeconds * 1000
   if (paused) return { does: 'drain', group, isBlocked: isQuiet && !isRead && drain !== undefined, isTimedOut: false }
@@ -68,7 +69,7 @@ export function planScaleIn(desired: BrokerSet, { groups, kept }: Observed, nowM
 /** What still has to be read, and by whom: without counts, which change by the second. */
 export function blockersOf({ drain }: ObservedGroup): string[] {
   if (!drain) return []
-  if ('trouble' in drain) return [`its broker does not answer: ${drain.trouble}`.slice(0, 512)]
+  if ('trouble' in drain) return [`a broker does not say who has to read: ${drain.trouble}`.slice(0, 512)]
   return [...drain.unread]
     .sort((a, b) => b.count - a.count)
     .slice(0, blockersMax)

@@ -178,7 +178,7 @@ test('a group that goes takes its slaves with it', () => {
   const desired = brokerSet({ groups: 1, slavesPerGroup: 1 })
   const leaving = group(1, desired, {
     drainingSince: drainedAt(nowMs - drainQuietMs),
-    drain: { permission: 4, unread: [] },
+    drain: { permission: 4, unread: [], isPartial: false },
     slaves: [{}],
   })
 
