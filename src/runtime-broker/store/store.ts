@@ -1,6 +1,6 @@
 import { assert } from '../../base/assert.ts'
-import type { Clock, Timer } from '../../base/clock.ts'
-import { isOperatingError, OperatingError } from '../../base/errors.ts'
+import type { Clock } from '../../base/clock.ts'
+import { OperatingError } from '../../base/errors.ts'
 import type { Files } from '../../base/files.ts'
 import type { Log } from '../../base/log.ts'
 import {
@@ -16,9 +16,10 @@ import { Checkpointer } from './checkpointer.ts'
 import { type CommitLog, mustWriteFirst } from './commit-log.ts'
 import type { ConsumeQueue } from './consume-queue.ts'
 import { type ConsumeQueues, topicBytesMax } from './consume-queues.ts'
-import { CopiedRecords } from './copied-records.ts'
+import type { CopiedRecords } from './copied-records.ts'
 import type { DeletedTopics } from './deleted-topics.ts'
 import { DiskGuard } from './disk-guard.ts'
+import { Dispatcher } from './dispatcher.ts'
 import { Flusher } from './flusher.ts'
 import type { KeyIndex, KeyQuery } from './key-index/key-index.ts'
 import { PendingAppends } from './pending.ts'
@@ -41,8 +42,6 @@ import type {
   StoreStats,
 } from './types.ts'
 
-/** After a read of what was copied that failed. */
-const retryReadMs = 5000
 /** How long a clean stop may make queue files safe; what is left then is read again from the log at the next start. */
 const closeSyncMs = 5000
 /** Appends that wait for an fsync; a disk that takes longer gets no more of them. */
@@ -81,21 +80,15 @@ export class Store implements MessageStore {
   readonly #diskGuard: DiskGuard
   readonly #retention: Retention
   readonly #pending = new PendingAppends()
-  readonly #listeners: ArrivalListener[] = []
   readonly #isSyncFlush: boolean
   readonly #failedWaiters: AppendWaiter[] = []
   readonly raw: RawLogView
-  readonly #copied: CopiedRecords | undefined
-  #copiedRetry: Timer | undefined
+  readonly #dispatcher: Dispatcher
   #isTurnScheduled = false
   #state: 'open' | 'closing' | 'closed' = 'open'
   readonly #writer: BatchWriter
   readonly #flusher: Flusher
   readonly #checkpointer: Checkpointer
-  #dispatchedTo: number
-  #dispatchedTimestamp: number
-  #putCount = 0
-  #putBytes = 0
   #putFailedCount = 0
   #getFoundCount = 0
   #getMissCount = 0
@@ -112,8 +105,6 @@ export class Store implements MessageStore {
     this.#logger = parts.log
     this.#unlock = parts.unlock
     this.#isSyncFlush = parts.settings.flush === 'SYNC'
-    this.#dispatchedTo = parts.recovered.endOffset
-    this.#dispatchedTimestamp = parts.recovered.storeTimestamp
     this.#diskGuard = new DiskGuard(
       {
         directories: [parts.settings.commitLogDir, parts.settings.rootDir],
@@ -142,17 +133,27 @@ export class Store implements MessageStore {
       flusher: this.#flusher,
       path: parts.paths.checkpoint,
       isOpen: () => this.#state === 'open',
-      dispatched: () => ({ phyOffset: this.#dispatchedTo, storeTimestamp: this.#dispatchedTimestamp }),
+      dispatched: () => ({
+        phyOffset: this.#dispatcher.dispatchedTo,
+        storeTimestamp: this.#dispatcher.storeTimestamp,
+      }),
     })
-    this.#copied = parts.settings.isCopy ? this.#copiedRecords(parts) : undefined
-    this.raw = new RawLogView(parts.commitLog, this.#copied && this.#copyView(parts, this.#copied))
+    this.#dispatcher = new Dispatcher({
+      ...parts,
+      pending: this.#pending,
+      isOpen: () => this.#state === 'open',
+      readableTo: () => (this.#isSyncFlush ? this.#log.flushedOffset : this.#log.writtenOffset),
+      gate: () => this.raw.gate,
+      onDispatched: () => this.#checkpointer.arm(),
+    })
+    const { copied } = this.#dispatcher
+    this.raw = new RawLogView(parts.commitLog, copied && this.#copyView(parts, copied))
     this.#retention = new Retention({
       ...parts,
       diskGuard: this.#diskGuard,
       settings: parts.settings.retention,
-      safeTo: () => Math.min(this.#log.flushedOffset, this.#dispatchedTo, this.#checkpointer.safeTo),
+      safeTo: () => Math.min(this.#log.flushedOffset, this.#dispatcher.dispatchedTo, this.#checkpointer.safeTo),
     })
-    this.#index?.advance(this.#dispatchedTo)
     this.#checkpointer.arm() // recovery may have filled queues
   }
 
@@ -253,7 +254,7 @@ export class Store implements MessageStore {
   }
 
   onArrival(listener: ArrivalListener): void {
-    this.#listeners.push(listener)
+    this.#dispatcher.onArrival(listener)
   }
 
   get commitLog(): { minOffset: number; maxOffset: number; flushedOffset: number } {
@@ -263,8 +264,8 @@ export class Store implements MessageStore {
 
   get stats(): StoreStats {
     return {
-      putCount: this.#putCount,
-      putBytes: this.#putBytes,
+      putCount: this.#dispatcher.count,
+      putBytes: this.#dispatcher.bytes,
       putFailedCount: this.#putFailedCount,
       getFoundCount: this.#getFoundCount,
       getMissCount: this.#getMissCount,
@@ -273,7 +274,7 @@ export class Store implements MessageStore {
       queueCount: this.#queues.count,
       openFileCount: this.#queues.openFileCount + this.#log.segments.openCount + (this.#index?.openFileCount ?? 0),
       diskUsedRatio: this.#diskGuard.usedRatio,
-      dispatchBehindBytes: this.#log.writtenOffset - this.#dispatchedTo,
+      dispatchBehindBytes: this.#log.writtenOffset - this.#dispatcher.dispatchedTo,
     }
   }
 
@@ -297,7 +298,7 @@ export class Store implements MessageStore {
     try {
       await this.flush()
       if (this.#writer.isRetryDue) this.#log.eraseUnwritten()
-      this.#cutPartRecord()
+      this.#dispatcher.cutPartRecord()
       const untilMs = this.#clock.monotonicMs() + closeSyncMs
       await this.#checkpointer.end(untilMs)
       const isIndexed = (await this.#index?.stop(() => this.#clock.monotonicMs() > untilMs)) ?? true
@@ -317,7 +318,7 @@ export class Store implements MessageStore {
 
   /** Checks what holds for any message. @throws OperatingError STORE_FULL, STORE_CLOSED, MESSAGE_ILLEGAL */
   #admit(message: NewMessage): void {
-    if (this.#copied !== undefined) throw new OperatingError('STORE_CLOSED', { brokerRole: 'SLAVE' })
+    if (this.#dispatcher.copied !== undefined) throw new OperatingError('STORE_CLOSED', { brokerRole: 'SLAVE' })
     this.#admitBytes()
     const { body, sysFlag } = message
     if (body.length > this.#settings.maxMessageBytes) {
@@ -399,8 +400,7 @@ export class Store implements MessageStore {
     this.#tryWriteOut()
     for (const waiter of this.#failedWaiters.splice(0)) waiter.settle('failed', this.#writer.error)
     if (!this.#isSyncFlush) {
-      this.#dispatch(this.#pending.written)
-      if (this.#copied !== undefined) this.#dispatchCopied(this.#log.writtenOffset)
+      this.#dispatcher.dispatch(this.#pending.written)
       this.#flusher.arm()
     } else {
       this.#pending.settleUnwaiting()
@@ -427,78 +427,6 @@ export class Store implements MessageStore {
     return error
   }
 
-  /** Makes the entries before upTo readable, tells who waits for arrivals, then settles who waits for the append. */
-  #dispatch(upTo: number): void {
-    const pending = this.#pending
-    if (upTo === pending.head) return
-    for (let at = pending.head; at < upTo; at++) {
-      const size = pending.sizes[at]!
-      this.#putCount++
-      this.#putBytes += size
-      const queue = pending.queues[at]
-      if (queue === undefined || queue.isRemoved) continue
-      assert(queue.maxOffset === pending.queueOffsets[at], 'a queue gets its units in order, without a gap')
-      const tagsCode = pending.tagsCodes[at]!
-      queue.push(pending.phyOffsets[at]!, size, tagsCode)
-      // After a crash Apache's broker fills a queue that has no file from the log, also with what an earlier topic of this
-      // name left there; it takes nothing that lies before a unit in the file.
-      if (queue.maxOffset === 1 && this.#deleted.hasAny(queue.topic)) this.#queues.writeNow(queue)
-      for (const listener of this.#listeners) listener(queue.topic, queue.queueId, queue.maxOffset, tagsCode)
-    }
-    this.#dispatchedTo = pending.phyOffsets[upTo - 1]! + pending.sizes[upTo - 1]!
-    this.#dispatchedTimestamp = pending.storeTimestamps[upTo - 1]!
-    pending.settle(upTo, this.raw.gate)
-    this.#index?.advance(this.#dispatchedTo)
-    this.#checkpointer.arm()
-  }
-
-  /** Makes the records that a slave has in full below upTo readable. */
-  #dispatchCopied(upTo: number): void {
-    const copied = this.#copied!
-    try {
-      copied.advance(upTo)
-      this.#copiedRetry?.cancel()
-      this.#copiedRetry = undefined
-    } catch (error) {
-      if (!isOperatingError(error, 'FILE_FAILED')) throw error
-      this.#lookAtCopiedAgain(error)
-    }
-    const dispatchedTo = Math.min(copied.offset, upTo) // behind a blank record the segment's end may have to come yet
-    if (dispatchedTo === this.#dispatchedTo) return
-    this.#dispatchedTo = dispatchedTo
-    this.#index?.advance(dispatchedTo)
-    this.#dispatchedTimestamp = copied.storeTimestamp || this.#dispatchedTimestamp
-    this.#putCount = copied.count
-    this.#checkpointer.arm()
-  }
-
-  /** A slave's own log cannot be read: it may be the disk, and it may be for a while. */
-  #lookAtCopiedAgain(error: OperatingError): void {
-    if (this.#copiedRetry !== undefined) return
-    this.#logger.error({ err: error }, 'what was copied cannot be read: trying again')
-    this.#copiedRetry = this.#clock.after(retryReadMs, () => {
-      this.#copiedRetry = undefined
-      if (this.#state === 'open') {
-        this.#dispatchCopied(this.#isSyncFlush ? this.#log.flushedOffset : this.#log.writtenOffset)
-      }
-    })
-    this.#copiedRetry.unref()
-  }
-
-  #copiedRecords({ commitLog, queues, deleted, recovered, settings, log }: StoreParts): CopiedRecords {
-    return new CopiedRecords(
-      commitLog,
-      { queues, deleted, delayLevelsMs: settings.delayLevelsMs, log },
-      {
-        from: recovered.endOffset,
-        checkCrc: settings.checkCrcOnRecover,
-        onUnit: ({ topic, queueId, maxOffset }, tagsCode) => {
-          for (const listener of this.#listeners) listener(topic, queueId, maxOffset, tagsCode)
-        },
-      },
-    )
-  }
-
   #copyView({ commitLog, queues, paths, files, log }: StoreParts, records: CopiedRecords): CopyView {
     return new CopyView(
       { log: commitLog, queues, records, tornDirectory: paths.torn, files, logger: log },
@@ -513,21 +441,12 @@ export class Store implements MessageStore {
           }
         },
         restarted: async (phyOffset) => {
-          this.#dispatchedTo = phyOffset
-          this.#index?.cut(phyOffset)
+          this.#dispatcher.restartAt(phyOffset)
           this.#flusher.forgetDeadlines()
           await this.#checkpointer.run()
         },
       },
     )
-  }
-
-  /** What a slave has of a record that it did not get in full yet: its master will send it again, from its beginning. */
-  #cutPartRecord(): void {
-    const offset = this.#copied?.offset
-    if (offset === undefined || offset >= this.#log.writtenOffset || this.#copied!.faultOffset !== undefined) return
-    this.#log.segments.zeroFrom(offset)
-    this.#log.startAt(offset)
   }
 
   /** With SYNC_FLUSH: what the fsync made safe becomes readable, and who waited for it is told. */
@@ -536,8 +455,7 @@ export class Store implements MessageStore {
     const pending = this.#pending
     let upTo = pending.head
     while (upTo < pending.written && pending.phyOffsets[upTo]! < flushedOffset) upTo++
-    this.#dispatch(upTo)
-    if (this.#copied !== undefined) this.#dispatchCopied(flushedOffset)
+    this.#dispatcher.dispatch(upTo)
     this.raw.progressed()
   }
 

@@ -17,7 +17,7 @@ export const mutants: readonly Mutant[] = [
     name: 'SYNC_FLUSH answers before the flush',
     file: 'src/runtime-broker/store/store.ts',
     find: '      this.#pending.settleUnwaiting()\n',
-    replaceBy: '      this.#dispatch(this.#pending.written)\n',
+    replaceBy: '      this.#dispatcher.dispatch(this.#pending.written)\n',
   },
   {
     name: 'a flush that takes too long is answered as one that succeeded',
