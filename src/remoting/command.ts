@@ -1,5 +1,5 @@
 import { FrameFlag } from './codes.ts'
-import type { SendMessageRequest } from './headers/send-message.ts'
+import type { KnownSend } from './known-send.ts'
 
 /** One frame, decoded. */
 export interface Command {
@@ -13,7 +13,7 @@ export interface Command {
   /** A view on the received bytes: copy what must outlive the handler. Empty when absent. */
   body: Buffer
   /** SEND_MESSAGE_V2: its header, where that was read already. */
-  send?: SendMessageRequest
+  send?: KnownSend | undefined
 }
 
 /** What a caller gives of a request; the connection adds the rest. */

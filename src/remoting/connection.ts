@@ -301,7 +301,7 @@ export class RemotingConnection implements Connection {
   /** A command that outlives the read that brought it. */
   #kept(command: Command): Command {
     if (this.#side === 'client') return command
-    return { ...command, extFields: command.extFields, body: Buffer.from(command.body) }
+    return { ...command, extFields: command.extFields, send: undefined, body: Buffer.from(command.body) }
   }
 
   /** A peer's request must never end the process, but a broken rule must: who is wrong stops writing. */

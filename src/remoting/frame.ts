@@ -126,9 +126,10 @@ function decodeFrame(buffer: Buffer, start: number, end: number): Command {
 }
 
 function readFrame(buffer: Buffer, start: number, end: number): Command {
-  const type = buffer.readUInt8(start)
+  const mark = buffer.readInt32BE(start)
+  const type = mark >>> 24
   const headerStart = start + markBytes
-  const headerEnd = headerStart + buffer.readUIntBE(start + 1, 3)
+  const headerEnd = headerStart + (mark & 0xff_ffff)
   if (headerEnd > end) throw new OperatingError('FRAME_INVALID', { what: 'header is longer than its frame' })
   const body = headerEnd === end ? nothing : buffer.subarray(headerEnd, end)
   if (type === jsonType) return decodeJson(buffer, headerStart, headerEnd, body)

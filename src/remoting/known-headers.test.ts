@@ -5,6 +5,8 @@ import type { Command } from './command.ts'
 import { decodeSendMessageV2 } from './headers/send-message.ts'
 import { decodeJsonHeader } from './json-header.ts'
 import { KnownHeaders } from './known-headers.ts'
+import { ordinaryProperties } from './message/index.ts'
+import { requestOf } from './testing/requests.ts'
 
 const body = Buffer.from('hello')
 const someName = '7F0000010000764FA30000000000C001'
@@ -59,7 +61,13 @@ function allOf({ code, language, version, opaque, flag, remark, extFields, body:
 function expectAsParsed(command: Command, header: string): void {
   const parsed = decodeJsonHeader(header, body)
   expect(allOf(command)).toEqual(allOf(parsed))
-  if (command.send !== undefined) expect(command.send).toEqual(decodeSendMessageV2(parsed.extFields))
+  const { send } = command
+  if (send === undefined) return
+  const { uniqKey, propertyBytes, form } = send
+  const request = decodeSendMessageV2(parsed.extFields)
+  expect(requestOf(send)).toEqual(request)
+  expect(propertyBytes.toString()).toBe(request.properties)
+  expect({ ...form.ordinary, uniqKey }).toEqual(ordinaryProperties(request.properties!))
 }
 
 describe('headers of sends', () => {
@@ -149,6 +157,8 @@ describe('headers of sends', () => {
     ['a name that stands elsewhere too', { extFields: { a: someName } }],
     ['properties that are not ASCII', { extFields: { i: `UNIQ_KEY\u0001${someName}\u0002x\u0001ü` } }],
     ['a missing field', { extFields: { b: undefined } }],
+    ['two names', { extFields: { i: `UNIQ_KEY\u0001${someName}\u0002UNIQ_KEY\u0001K2` } }],
+    ['a message that is to be delayed', { extFields: { i: `UNIQ_KEY\u0001${someName}\u0002DELAY\u00013` } }],
   ])('%s: the parser reads it each time', (_, given) => {
     const reader = new Reader()
     for (let time = 0; time < 3; time++) {
@@ -156,6 +166,17 @@ describe('headers of sends', () => {
       expect(isKnown).toBe(false)
       expectAsParsed(command, headerOf(given))
     }
+  })
+
+  test('say what they said when others have come since', () => {
+    const reader = new Reader()
+    reader.read(headerOf())
+    const header = headerOf({ name: 'ABCDEFabcdef00000000000000000042', extFields: { e: '1' } })
+    const { command } = reader.read(header)
+    reader.read(headerOf({ name: 'ABCDEFabcdef00000000000000000043', extFields: { e: '2' } }))
+
+    expect(command.extFields).toEqual(decodeJsonHeader(header, body).extFields)
+    expect(command.send?.properties).toBe(command.extFields.i)
   })
 
   test('keep nothing of the first message but its header', async () => {

@@ -1,6 +1,8 @@
 import { isOperatingError } from '../base/errors.ts'
 import type { Command } from './command.ts'
 import { decodeSendMessageV2, type SendMessageRequest } from './headers/send-message.ts'
+import { KnownSend, type SendForm } from './known-send.ts'
+import { ordinaryProperties } from './message/index.ts'
 
 /** Headers kept of all connections; they are forgotten together when there are more. */
 const headersMax = 512
@@ -40,7 +42,7 @@ interface Known extends Holes {
   properties: Buffer
   uniqKeyAt: number
   command: Command
-  send: SendMessageRequest
+  form: SendForm
 }
 
 /** What is known of headers of one length and beginning. */
@@ -78,8 +80,14 @@ export class KnownHeaders {
       known.bytes.compare(from, start, end) === 0
     if (!isSame) return undefined
     slot.wasHit = true
-    const properties = known.properties.toString('latin1')
-    return new KnownCommand(known.command, opaque, { ...known.send, queueId, bornTimestamp, properties }, body)
+    const { properties, uniqKeyAt, uniqKey } = known
+    const name = properties.toString('latin1', uniqKeyAt, uniqKeyAt + uniqKey.length)
+    return new KnownCommand(
+      known.command,
+      opaque,
+      new KnownSend(known.form, queueId, bornTimestamp, name, properties),
+      body,
+    )
   }
 
   /** @param header what from holds between start and end, of which the parser made command; read did not know it */
@@ -107,10 +115,10 @@ class KnownCommand implements Command {
   readonly flag: number
   readonly remark: string | undefined
   readonly body: Buffer
-  readonly send: SendMessageRequest
+  readonly send: KnownSend
   readonly #known: Command
 
-  constructor(known: Command, opaque: number, send: SendMessageRequest, body: Buffer) {
+  constructor(known: Command, opaque: number, send: KnownSend, body: Buffer) {
     this.code = known.code
     this.language = known.language
     this.version = known.version
@@ -124,7 +132,7 @@ class KnownCommand implements Command {
 
   get extFields(): Record<string, string> {
     const { queueId, bornTimestamp, properties } = this.send
-    return { ...this.#known.extFields, e: String(queueId), g: String(bornTimestamp), i: properties! }
+    return { ...this.#known.extFields, e: String(queueId), g: String(bornTimestamp), i: properties }
   }
 }
 
@@ -175,6 +183,7 @@ const lowerCase = 0x20
 const letterA = 0x61
 const letterZ = 0x7a
 
+const nameMark = 'UNIQ_KEY\u0001' // a second one would be the message's name
 const uniqKeyPattern = /(?:^|\u0002)UNIQ_KEY\u0001([0-9A-Za-z]{1,64})(?:\u0002|$)/
 const nothing = Buffer.alloc(0)
 const numberPattern = /^(?:0|[1-9]\d*)$/
@@ -193,7 +202,9 @@ function knownOf(header: string, command: Command): Known | undefined {
 function findHoles(header: string, command: Command, send: SendMessageRequest): Known | undefined {
   const { e = '', g = '', i = '' } = command.extFields
   const name = uniqKeyPattern.exec(i)?.[1]
-  if (name === undefined || !asciiPattern.test(header) || !asciiPattern.test(i)) return undefined
+  const ordinary = ordinaryProperties(i)
+  if (name === undefined || ordinary === undefined || !asciiPattern.test(header) || !asciiPattern.test(i))
+    return undefined
   const opaque = holeOf(header, '"opaque":', String(command.opaque), int32DigitsMax)
   const queueId = holeOf(header, '"e":"', e, int32DigitsMax)
   const bornTimestamp = holeOf(header, '"g":"', g, int64DigitsMax)
@@ -203,14 +214,15 @@ function findHoles(header: string, command: Command, send: SendMessageRequest): 
   const holes = { opaque, queueId, bornTimestamp, uniqKey }
   if (Object.values(holes).some(({ start }) => start < keyBytes)) return undefined
   const uniqKeyAt = i.indexOf(name)
-  if (!isProven(header, holes, uniqKeyAt)) return undefined
+  if (!isProven(header, holes, uniqKeyAt) || i.indexOf(nameMark, uniqKeyAt) >= 0) return undefined
+  const propertiesBehind = i.slice(uniqKeyAt + name.length)
   return {
     bytes: ownBytes(header),
     ...holes,
     properties: ownBytes(i),
     uniqKeyAt,
     command: { ...command, body: nothing }, // that of the first one would keep what it lies in
-    send,
+    form: { first: send, ordinary, propertiesBefore: i.slice(0, uniqKeyAt), propertiesBehind },
   }
 }
 

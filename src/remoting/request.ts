@@ -4,7 +4,7 @@ import { ResponseCode } from './codes.ts'
 import { type Command, isOneway } from './command.ts'
 import type { Connection } from './connection.ts'
 import { frameParts, type LateFrame, responseHeader, SpareBodyFrame } from './frame.ts'
-import type { SendMessageRequest } from './headers/send-message.ts'
+import type { KnownSend } from './known-send.ts'
 import type { SpareBuffers } from './spare-buffers.ts'
 
 export interface Response {
@@ -36,7 +36,7 @@ export class Request {
   readonly version: number
   readonly language: string
   /** SEND_MESSAGE_V2: its header, where that was read already. */
-  readonly send: SendMessageRequest | undefined
+  readonly send: KnownSend | undefined
   /** A view on received bytes, which are others once the handler returned, or came to its first await: copy what it needs then. */
   readonly body: Buffer
   readonly isOneway: boolean

@@ -1,5 +1,6 @@
 export * from './host.ts'
 export * from './int64.ts'
 export * from './message-id.ts'
+export * from './ordinary-properties.ts'
 export * from './properties.ts'
 export * from './record.ts'

@@ -1,6 +1,7 @@
 import { PullSysFlag } from '../codes.ts'
 import { type PullMessageRequest, pullMessageRequest } from '../headers/pull-message.ts'
 import { type SendMessageRequest, sendMessageRequestV2 } from '../headers/send-message.ts'
+import type { KnownSend } from '../known-send.ts'
 
 /** The header of a send as any client's; what a test is about is given. */
 export function sendFields(given: Partial<SendMessageRequest> & { topic: string }): Record<string, string> {
@@ -15,6 +16,12 @@ export function sendFields(given: Partial<SendMessageRequest> & { topic: string 
     properties: '',
     ...given,
   })
+}
+
+/** The header alone of a send that was known. */
+export function requestOf(send: KnownSend): SendMessageRequest {
+  const { uniqKey, propertyBytes, form, ...rest } = send
+  return { ...rest, properties: send.properties }
 }
 
 /** The header of a pull of all messages of a queue that brings its subscription along, and does not wait for any. */

@@ -16,7 +16,8 @@ export interface NewMessage extends RecordFields {
   reconsumeTimes: number
   preparedTransactionOffset: number
   body: Buffer
-  properties: string // the property text, without propertiesEnd
+  propertiesStart?: Buffer | undefined // the property text's beginning, in UTF-8
+  properties: string // its middle, or all of it
   propertiesEnd?: Buffer | undefined // more of it, in UTF-8
   tagsCode: number // for the consume queue unit: tagsCodeOf(TAGS), or the deliver time in SCHEDULE_TOPIC_XXXX
   waitsForFlush: boolean // property WAIT is not false; matters with SYNC_FLUSH only

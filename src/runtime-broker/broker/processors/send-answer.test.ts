@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals'
+import fc from 'fast-check'
 import { FrameDecoder } from '../../../remoting/frame.ts'
 import { encodeHost, offsetMsgIdOf } from '../../../remoting/message/index.ts'
 import type { Broker } from '../context.ts'
@@ -50,6 +51,31 @@ test.each([
       },
     },
   ])
+})
+
+test('answers of all lengths, one after the other, say what they are asked to', () => {
+  const int = (max: number) => fc.oneof(fc.nat(9), fc.nat(99), fc.integer({ min: 0, max }))
+  const answer = fc.record({
+    opaque: fc.oneof(int(2_147_483_647), fc.integer({ min: -2_147_483_648, max: -1 })),
+    code: fc.constantFrom(0, 10, 12),
+    queueId: int(100_000),
+    uniqKey: fc.stringMatching(/^[0-9A-Z]{1,64}$/),
+    phyOffset: int(Number.MAX_SAFE_INTEGER),
+    queueOffset: int(Number.MAX_SAFE_INTEGER),
+  })
+  fc.assert(
+    fc.property(fc.array(answer, { minLength: 2, maxLength: 20 }), (answers) => {
+      for (const { opaque, code, queueId, uniqKey, phyOffset, queueOffset } of answers) {
+        const first = { phyOffset, queueOffset, storeTimestamp: 0, size: 0 }
+        const fields = { queueId: String(queueId), transactionId: uniqKey, queueOffset: String(queueOffset) }
+        const msgId = offsetMsgIdOf(broker.storeHost, phyOffset)
+        expect(read(new SendAnswer(broker, opaque, code, queueId, uniqKey, first, []))).toMatchObject([
+          { code, opaque, extFields: { ...fields, msgId } },
+        ])
+      }
+    }),
+    { numRuns: 300 },
+  )
 })
 
 test('the answer to a batch names all of its messages; it need not have a name of its own', () => {

@@ -28,7 +28,22 @@ interface Pieces {
   tail: Buffer
   /** Of a whole answer. */
   bytesMax: number
+  /** By what shapeKey makes of them. */
+  shapes: Map<number, Shape>
 }
+
+/** A whole answer, and where the values lie in it that differ in another one of the same lengths. */
+interface Shape {
+  bytes: Buffer
+  queueIdAt: number
+  uniqKeyAt: number
+  phyOffsetAt: number
+  queueOffsetAt: number
+  opaqueAt: number
+}
+
+/** Shapes of a broker's answers that are kept: lengths of numbers, and there are few of them at a time. */
+const shapesMax = 256
 
 /** Whether the name of a message can stand in JSON as it is. */
 export function isPlainUniqKey(uniqKey: string): boolean {
@@ -84,30 +99,75 @@ export class SendAnswer implements LateFrame {
   }
 
   writeTo(into: Buffer, start: number): number {
+    const uniqKey = this.#uniqKey
+    const hasSign = this.#queueId < 0 || this.#opaque < 0 || this.#first.queueOffset < 0
+    if (uniqKey === undefined || this.#others.length > 0 || hasSign) return this.#writeParts(into, start)
+    const queueIdDigits = digitsOf(this.#queueId)
+    const queueOffsetDigits = digitsOf(this.#first.queueOffset)
+    const opaqueDigits = digitsOf(this.#opaque)
+    const key = shapeKey(this.#code, uniqKey.length, queueIdDigits, queueOffsetDigits, opaqueDigits)
+    const shape = this.#pieces.shapes.get(key)
+    if (shape === undefined) return this.#learn(key, into, start)
+    into.set(shape.bytes, start)
+    writeDigits(into, start + shape.queueIdAt, queueIdDigits, this.#queueId)
+    writeAscii(into, start + shape.uniqKeyAt, uniqKey)
+    writeHex(into, start + shape.phyOffsetAt, this.#first.phyOffset)
+    writeDigits(into, start + shape.queueOffsetAt, queueOffsetDigits, this.#first.queueOffset)
+    writeDigits(into, start + shape.opaqueAt, opaqueDigits, this.#opaque)
+    return start + shape.bytes.length
+  }
+
+  /** Writes the first answer of its shape. */
+  #learn(key: number, into: Buffer, start: number): number {
+    const places = { queueIdAt: 0, uniqKeyAt: 0, phyOffsetAt: 0, queueOffsetAt: 0, opaqueAt: 0 }
+    const end = this.#writeParts(into, start, places)
+    const { shapes } = this.#pieces
+    if (shapes.size < shapesMax) shapes.set(key, { bytes: Buffer.from(into.subarray(start, end)), ...places })
+    return end
+  }
+
+  /** @param places is told where the values lie, from start on */
+  #writeParts(into: Buffer, start: number, places?: Omit<Shape, 'bytes'>): number {
     const pieces = this.#pieces
     const uniqKey = this.#uniqKey
     let at = writeBytes(into, start + framePrefixBytes, codeKey)
     at = writeDecimal(into, at, this.#code)
     at = writeBytes(into, at, pieces.beforeQueueId)
+    if (places !== undefined) places.queueIdAt = at - start
     at = writeDecimal(into, at, this.#queueId)
     if (uniqKey !== undefined) {
       at = writeBytes(into, at, pieces.beforeUniqKey)
-      for (let index = 0; index < uniqKey.length; index++) into[at++] = uniqKey.charCodeAt(index)
+      if (places !== undefined) places.uniqKeyAt = at - start
+      at = writeAscii(into, at, uniqKey)
     }
     at = writeBytes(into, at, pieces.beforePhyOffset)
+    if (places !== undefined) places.phyOffsetAt = at - start
     at = writeHex(into, at, this.#first.phyOffset)
     for (const { phyOffset } of this.#others) {
       at = writeBytes(into, at, pieces.betweenPhyOffsets)
       at = writeHex(into, at, phyOffset)
     }
     at = writeBytes(into, at, pieces.beforeQueueOffset)
+    if (places !== undefined) places.queueOffsetAt = at - start
     at = writeDecimal(into, at, this.#first.queueOffset)
     at = writeBytes(into, at, pieces.beforeOpaque)
+    if (places !== undefined) places.opaqueAt = at - start
     at = writeDecimal(into, at, this.#opaque)
     at = writeBytes(into, at, pieces.tail)
     completeFrame(into, start, at)
     return at
   }
+}
+
+/** One number for what the length of an answer depends on, and its code. */
+function shapeKey(
+  code: number,
+  uniqKeyChars: number,
+  queueIdDigits: number,
+  queueOffsetDigits: number,
+  opaqueDigits: number,
+): number {
+  return (((code * 65 + uniqKeyChars) * 16 + queueIdDigits) * 32 + queueOffsetDigits) * 16 + opaqueDigits
 }
 
 const codeKey = Buffer.from('{"code":')
@@ -130,7 +190,7 @@ function piecesOf({ settings, storeHost }: Broker): Pieces {
   }
   const textBytes = Object.values(texts).reduce((sum, text) => sum + text.length, codeKey.length)
   const bytesMax = framePrefixBytes + textBytes + uniqKeyCharsMax + numbersBytesMax
-  lastPieces = { regionId, traceOn, storeHost, ...texts, bytesMax }
+  lastPieces = { regionId, traceOn, storeHost, ...texts, bytesMax, shapes: new Map() }
   return lastPieces
 }
 
@@ -139,21 +199,38 @@ function writeBytes(into: Buffer, start: number, bytes: Buffer): number {
   return start + bytes.length
 }
 
+function writeAscii(into: Buffer, start: number, text: string): number {
+  for (let index = 0; index < text.length; index++) into[start + index] = text.charCodeAt(index)
+  return start + text.length
+}
+
 function writeDecimal(into: Buffer, start: number, value: number): number {
-  let at = start
+  const at = value < 0 ? start + 1 : start
+  if (value < 0) into[start] = minus
+  const rest = Math.abs(value)
+  return writeDigits(into, at, digitsOf(rest), rest)
+}
+
+function digitsOf(value: number): number {
+  let digits = 1
+  for (let limit = 10; value >= limit; limit *= 10) digits++
+  return digits
+}
+
+function writeDigits(into: Buffer, start: number, digits: number, value: number): number {
   let rest = value
-  if (rest < 0) {
-    into[at++] = minus
-    rest = -rest
-  }
-  let end = at + 1
-  for (let more = rest; more >= 10; more = Math.floor(more / 10)) end++
-  for (let index = end - 1; index >= at; index--) {
+  let at = start + digits - 1
+  for (; rest > int32Max; at--) {
     const next = Math.floor(rest / 10)
-    into[index] = zero + (rest - next * 10)
+    into[at] = zero + (rest - next * 10)
     rest = next
   }
-  return end
+  for (let small = rest | 0; at >= start; at--) {
+    const next = (small / 10) | 0
+    into[at] = zero + (small - next * 10)
+    small = next
+  }
+  return start + digits
 }
 
 /** hexDigitsOfOffset digits. */
@@ -169,6 +246,7 @@ function writeHex(into: Buffer, start: number, value: number): number {
   return start + 16
 }
 
+const int32Max = 0x7fff_ffff
 const minus = 0x2d
 const zero = 0x30
 const hexDigits = Buffer.from('0123456789ABCDEF')

@@ -1,7 +1,6 @@
 import { ResponseCode } from '../../../remoting/codes.ts'
-import { PropertyName, readProperty, tagsCodeOf } from '../../../remoting/message/index.ts'
+import { ordinaryProperties, PropertyName, readProperty, tagsCodeOf } from '../../../remoting/message/index.ts'
 import { isRetryTopic } from '../names.ts'
-import { ordinaryProperties } from '../ordinary-properties.ts'
 import { delayLevelOf } from '../property-text.ts'
 import { type Response, refuse } from './processor.ts'
 import { isHalfMessage, timerRefusal } from './send-check.ts'

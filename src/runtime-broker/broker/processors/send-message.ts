@@ -7,13 +7,21 @@ import {
   sendMessageRequest,
   sendMessageResponse,
 } from '../../../remoting/headers/send-message.ts'
-import { encodeHost, offsetMsgIdOf, PropertyName, readProperty, tagsCodeOf } from '../../../remoting/message/index.ts'
+import type { KnownSend } from '../../../remoting/known-send.ts'
+import {
+  encodeHost,
+  type OrdinaryProperties,
+  offsetMsgIdOf,
+  ordinaryProperties,
+  PropertyName,
+  readProperty,
+  tagsCodeOf,
+} from '../../../remoting/message/index.ts'
 import type { Connection, Request } from '../../../remoting/server.ts'
 import type { Appended, AppendWaiter, NewMessage, SettleStatus } from '../../store/index.ts'
 import type { Broker } from '../context.ts'
 import { withHostFlags } from '../host-flags.ts'
 import { isRetryTopic, TopicName } from '../names.ts'
-import { type OrdinaryProperties, ordinaryProperties } from '../ordinary-properties.ts'
 import { delayLevelOf, removeProperty, setProperties } from '../property-text.ts'
 import { toSchedule } from '../schedule.ts'
 import type { Topic } from '../topics.ts'
@@ -47,13 +55,12 @@ function store(header: SendMessageRequest, broker: Broker, request: Request): Re
   const target = topicToSend(header, broker)
   if (isResponse(target)) return target
   if (request.body.length === 0) return refuse(ResponseCode.SYSTEM_ERROR, 'the message body is empty')
-  const given = header.properties ?? ''
   const isBatch = header.batch || request.code === RequestCode.SEND_BATCH_MESSAGE
   const mayBeOrdinary = !isBatch && !isTransactional(header.sysFlag) && !isRetryTopic(header.topic)
+  if (mayBeOrdinary && request.send !== undefined) return storeKnown(request.send, target, broker, request)
+  const given = header.properties ?? ''
   const ordinary = mayBeOrdinary ? ordinaryProperties(given) : undefined
-  if (ordinary !== undefined) {
-    return storeOrdinary(header, target, ordinary, broker, request)
-  }
+  if (ordinary !== undefined) return storeOrdinary(header, target, ordinary, broker, request)
   const refusal = unsupported(header, isBatch, broker)
   if (refusal !== undefined) return refusal
   return isBatch ? storeBatch(header, target, given, broker, request) : storeOne(header, target, given, broker, request)
@@ -74,6 +81,19 @@ function storeOrdinary(
   message.tagsCode = tagsCode
   message.waitsForFlush = waitsForFlush
   const pending = new PendingSend(request, broker, topic, queueId, uniqKey)
+  pending.appended(broker.store.append(message, pending))
+}
+
+/** As storeOrdinary, for a message whose properties need not be read again. */
+function storeKnown(known: KnownSend, topic: Topic, broker: Broker, request: Request): undefined {
+  const { ordinary, propertiesBehind } = known.form
+  const queueId = queueToSend(known.queueId, topic, broker)
+  const message = newMessage(known, topic.config.topicName, queueId, request, broker)
+  message.propertiesStart = known.propertyBytes
+  message.propertiesEnd = brokerPropertiesEnd(propertiesBehind, broker)
+  message.tagsCode = ordinary.tagsCode
+  message.waitsForFlush = ordinary.waitsForFlush
+  const pending = new PendingSend(request, broker, topic, queueId, known.uniqKey)
   pending.appended(broker.store.append(message, pending))
 }
 
@@ -168,6 +188,7 @@ function newMessage(
     reconsumeTimes: header.reconsumeTimes,
     preparedTransactionOffset: 0,
     body: request.body,
+    propertiesStart: undefined,
     properties: '',
     propertiesEnd: undefined,
     tagsCode: 0,
@@ -270,7 +291,7 @@ class PendingSend implements AppendWaiter {
     const { opaque } = this.#request
     const code = status === 'ok' ? ResponseCode.SUCCESS : timeoutCodes[status]
     const uniqKey = this.#uniqKey
-    if (uniqKey === undefined || isPlainUniqKey(uniqKey)) {
+    if (uniqKey === undefined || this.#request.send !== undefined || isPlainUniqKey(uniqKey)) {
       return new SendAnswer(this.#broker, opaque, code, this.#queueId, uniqKey, first, this.#others)
     }
     const { storeHost } = this.#broker

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { PropertyName, parseProperties, tagsCodeOf } from '../../remoting/message/index.ts'
 import { ordinaryProperties } from './ordinary-properties.ts'
+import { PropertyName, parseProperties, tagsCodeOf } from './properties.ts'
 
 const text = (...pairs: [string, string][]) => pairs.map(([name, value]) => `${name}\u0001${value}`).join('\u0002')
 

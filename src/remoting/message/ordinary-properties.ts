@@ -1,4 +1,4 @@
-import { PropertyName, tagsCodeOf } from '../../remoting/message/index.ts'
+import { PropertyName, tagsCodeOf } from './properties.ts'
 
 /** What a broker has to know of the properties of an ordinary message. */
 export interface OrdinaryProperties {
