@@ -2,7 +2,7 @@ import { isOperatingError } from '../base/errors.ts'
 import type { Command } from './command.ts'
 import { decodeSendMessageV2, type SendMessageRequest } from './headers/send-message.ts'
 import { KnownSend, type SendForm } from './known-send.ts'
-import { ordinaryProperties } from './message/index.ts'
+import { ordinaryProperties, PropertyName, readProperty } from './message/index.ts'
 
 /** Headers kept of all connections; they are forgotten together when there are more. */
 const headersMax = 512
@@ -215,14 +215,20 @@ function findHoles(header: string, command: Command, send: SendMessageRequest): 
   if (Object.values(holes).some(({ start }) => start < keyBytes)) return undefined
   const uniqKeyAt = i.indexOf(name)
   if (!isProven(header, holes, uniqKeyAt) || i.indexOf(nameMark, uniqKeyAt) >= 0) return undefined
-  const propertiesBehind = i.slice(uniqKeyAt + name.length)
   return {
     bytes: ownBytes(header),
     ...holes,
     properties: ownBytes(i),
     uniqKeyAt,
     command: { ...command, body: nothing }, // that of the first one would keep what it lies in
-    form: { first: send, ordinary, propertiesBefore: i.slice(0, uniqKeyAt), propertiesBehind },
+    form: {
+      first: send,
+      ordinary,
+      propertiesBefore: i.slice(0, uniqKeyAt),
+      propertiesBehind: i.slice(uniqKeyAt + name.length),
+      keys: readProperty(i, PropertyName.KEYS),
+      tag: readProperty(i, PropertyName.TAGS),
+    },
   }
 }
 

@@ -9,6 +9,8 @@ export interface SendForm {
   /** The property text before the name and behind it. */
   propertiesBefore: string
   propertiesBehind: string
+  keys: string | undefined
+  tag: string | undefined
 }
 
 /** The header of an ordinary send, which was known but for these values. */
@@ -50,6 +52,16 @@ export class KnownSend implements SendMessageRequest {
     this.uniqKey = uniqKey
     this.propertyBytes = propertyBytes
     this.form = form
+  }
+
+  /** Property KEYS: words. */
+  get keys(): string | undefined {
+    return this.form.keys
+  }
+
+  /** Property TAGS. */
+  get tag(): string | undefined {
+    return this.form.tag
   }
 
   get properties(): string {

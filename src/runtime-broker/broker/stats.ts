@@ -18,6 +18,7 @@ export class Stats {
   readonly #dayTimer: Timer
   #day: string
   #putMsMax = 0
+  #lastReceivedAtMs = -1
   #atMorning = { puts: 0, gets: 0, putsYesterday: 0, getsYesterday: 0 }
 
   constructor(clock: Clock) {
@@ -27,9 +28,12 @@ export class Stats {
     this.#dayTimer.unref()
   }
 
-  notePut(count: number, now: number, elapsedMs: number): void {
+  /** @param receivedAtMs monotonic; what came together is stored together, so the clock is asked once for all of it */
+  notePut(count: number, now: number, receivedAtMs: number): void {
     this.puts.add(count, now)
-    if (elapsedMs > this.#putMsMax) this.#putMsMax = elapsedMs
+    if (receivedAtMs === this.#lastReceivedAtMs) return
+    this.#lastReceivedAtMs = receivedAtMs
+    this.#putMsMax = Math.max(this.#putMsMax, this.#clock.monotonicMs() - receivedAtMs)
   }
 
   noteGet(topic: string, consumerGroup: string, count: number): void {

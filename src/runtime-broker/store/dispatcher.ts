@@ -129,7 +129,10 @@ export class Dispatcher {
       if (queue === undefined || queue.isRemoved) continue
       assert(queue.maxOffset === pending.queueOffsets[at], 'a queue gets its units in order, without a gap')
       const tagsCode = pending.tagsCodes[at]!
-      queue.push(pending.phyOffsets[at]!, size, tagsCode)
+      const phyOffset = pending.phyOffsets[at]!
+      queue.push(phyOffset, size, tagsCode)
+      const keys = pending.keys[at]
+      if (keys !== undefined) this.#index?.note(queue.topic, keys, phyOffset, size, pending.storeTimestamps[at]!)
       // After a crash Apache's broker fills a queue that has no file from the log, also with what an earlier topic of this
       // name left there; it takes nothing that lies before a unit in the file.
       if (queue.maxOffset === 1 && this.#deleted.hasAny(queue.topic)) this.#queues.writeNow(queue)

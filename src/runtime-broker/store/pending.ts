@@ -1,5 +1,6 @@
 import type { OperatingError } from '../../base/errors.ts'
 import type { ConsumeQueue } from './consume-queue.ts'
+import type { MessageKeys } from './key-index/keys.ts'
 import type { AppendWaiter, NewMessage, SettleGate } from './types.ts'
 
 /**
@@ -15,6 +16,7 @@ export class PendingAppends {
   readonly waitsForFlush: boolean[] = []
   readonly waiters: (AppendWaiter | undefined)[] = [] // undefined: none, or already told
   readonly storeTimestamps: number[] = []
+  readonly keys: (MessageKeys | undefined)[] = [] // undefined: they are not known here
   /** Oldest entry. */
   head = 0
   /** One past the newest entry that was written. */
@@ -44,6 +46,7 @@ export class PendingAppends {
     this.tagsCodes[at] = message.tagsCode
     this.waitsForFlush[at] = message.waitsForFlush
     this.storeTimestamps[at] = storeTimestamp
+    this.keys[at] = message.keys
     this.waiters[at] = waiter
   }
 
@@ -120,6 +123,7 @@ export class PendingAppends {
       this.waitsForFlush,
       this.waiters,
       this.storeTimestamps,
+      this.keys,
     ]
     for (const column of columns) column.copyWithin(0, head, end)
     for (let at = Math.max(end - head, head); at < end; at++) this.#clear(at)
@@ -132,6 +136,7 @@ export class PendingAppends {
   #clear(at: number): void {
     this.queues[at] = undefined
     this.waiters[at] = undefined
+    this.keys[at] = undefined
   }
 }
 

@@ -2,6 +2,7 @@ import type { OperatingError } from '../../base/errors.ts'
 import type { RecordFields } from '../../remoting/message/index.ts'
 import type { IndexShape } from './key-index/index-file.ts'
 import type { KeyQuery } from './key-index/key-index.ts'
+import type { MessageKeys } from './key-index/keys.ts'
 import type { RetentionSettings } from './retention.ts'
 
 /** A message as it will be stored. The store copies body and texts inside append: the caller may reuse its buffers. */
@@ -21,6 +22,7 @@ export interface NewMessage extends RecordFields {
   propertiesEnd?: Buffer | undefined // more of it, in UTF-8
   tagsCode: number // for the consume queue unit: tagsCodeOf(TAGS), or the deliver time in SCHEDULE_TOPIC_XXXX
   waitsForFlush: boolean // property WAIT is not false; matters with SYNC_FLUSH only
+  keys?: MessageKeys | undefined // all that its properties have; undefined: whoever wants them reads the properties
 }
 
 export type SettleStatus = 'ok' | 'flushTimeout' | 'slaveTimeout' | 'failed'

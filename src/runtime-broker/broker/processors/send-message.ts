@@ -93,6 +93,7 @@ function storeKnown(known: KnownSend, topic: Topic, broker: Broker, request: Req
   message.propertiesEnd = brokerPropertiesEnd(propertiesBehind, broker)
   message.tagsCode = ordinary.tagsCode
   message.waitsForFlush = ordinary.waitsForFlush
+  message.keys = known
   const pending = new PendingSend(request, broker, topic, queueId, known.uniqKey)
   pending.appended(broker.store.append(message, pending))
 }
@@ -193,6 +194,7 @@ function newMessage(
     propertiesEnd: undefined,
     tagsCode: 0,
     waitsForFlush: true,
+    keys: undefined,
   }
 }
 
@@ -282,7 +284,7 @@ class PendingSend implements AppendWaiter {
     const first = this.#first!
     const count = 1 + this.#others.length
     this.#topic.puts.add(count, first.storeTimestamp)
-    this.#broker.stats.notePut(count, first.storeTimestamp, this.#broker.clock.monotonicMs() - request.receivedAtMs)
+    this.#broker.stats.notePut(count, first.storeTimestamp, request.receivedAtMs)
     if (request.isOneway) request.answer(done)
     else request.answerEncoded(this.#frame(first, status))
   }

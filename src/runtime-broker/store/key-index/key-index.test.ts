@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals'
+import fc from 'fast-check'
 import { OperatingError } from '../../../base/errors.ts'
 import type { MemoryFiles } from '../../../base/testing/files.ts'
 import { readInt64 } from '../../../remoting/message/index.ts'
@@ -96,6 +97,52 @@ test('a file has the format of Apache', async () => {
   expect(entry(1)).toEqual([keyHash('orders', 'a'), first.phyOffset, 0, 0])
   expect(entry(2)).toEqual([keyHash('orders', 'a'), second.phyOffset, 3, 1])
   expect(entry(3)).toEqual([keyHash('orders', 'b'), second.phyOffset, 3, 0])
+})
+
+test('keys that were told with the message make the same files as those that are read from the log', async () => {
+  const word = fc.constantFrom('a', 'order-7', 'red', 'zoë')
+  const sent = fc.record({
+    uniqKey: fc.stringMatching(/^[0-9A-F]{8}$/),
+    keys: fc.option(fc.constantFrom('a', 'order-7 customer-3', ' a  b '), { nil: undefined }),
+    tag: fc.option(fc.constantFrom('red', ''), { nil: undefined }),
+    other: word,
+    isTold: fc.boolean(),
+    bodyBytes: fc.oneof(fc.nat(40), fc.integer({ min: 1500, max: 2000 })),
+    endsTurn: fc.boolean(),
+    passes: fc.constantFrom(0, 0, 10, 60),
+  })
+  type Sent = typeof sent extends fc.Arbitrary<infer T> ? T : never
+  const filesOf = async (list: Sent[], isTold: (told: boolean) => boolean) => {
+    const bench = await new StoreBench().open()
+    for (const { uniqKey, keys, tag, other, bodyBytes, endsTurn, passes, ...each } of list) {
+      const texts = {
+        other,
+        UNIQ_KEY: uniqKey,
+        ...(keys !== undefined && { KEYS: keys }),
+        ...(tag !== undefined && { TAGS: tag }),
+      }
+      const told = isTold(each.isTold) ? { keys: { uniqKey, keys, tag } } : {}
+      bench.append({ text: 'x'.repeat(bodyBytes), properties: properties(texts), ...told })
+      if (endsTurn) await bench.clock.turn()
+      if (passes > 0) await bench.clock.advance(passes)
+    }
+    await bench.clock.turn()
+    await bench.close()
+    return indexFiles(bench).map((path) => {
+      const file = bench.files.open(path, 'existing')
+      const bytes = Buffer.alloc(file.sizeBytes())
+      file.read(bytes, 0)
+      return bytes.toString('hex')
+    })
+  }
+  await fc.assert(
+    fc.asyncProperty(fc.array(sent, { minLength: 1, maxLength: 60 }), async (list) => {
+      const fromLog = await filesOf(list, () => false)
+      expect(await filesOf(list, (told) => told)).toEqual(fromLog)
+      expect(await filesOf(list, () => true)).toEqual(fromLog)
+    }),
+    { numRuns: 60 },
+  )
 })
 
 test('full files are followed by new ones, and the checkpoint says which are whole', async () => {

@@ -6,8 +6,9 @@ import { layoutOf, readInt64 } from '../../../remoting/message/index.ts'
 import type { CommitLog } from '../commit-log.ts'
 import { isSyncFailure } from '../flusher.ts'
 import { IndexFile, type IndexShape } from './index-file.ts'
-import { keyHash } from './keys.ts'
+import { hashKeys, keyHash, type MessageKeys } from './keys.ts'
 import { nextIndexName } from './names.ts'
+import { NotedKeys } from './noted-keys.ts'
 import { selectEntries } from './query.ts'
 import { KeyReader } from './records.ts'
 
@@ -58,6 +59,8 @@ export class KeyIndex {
   readonly #files: Files
   readonly #clock: Clock
   readonly #log: Log
+  readonly #noted = new NotedKeys()
+  readonly #hashes: number[] = []
   #all: IndexFile[] = [] // oldest first; the last one grows
   #indexedTo = 0
   #target = 0
@@ -129,6 +132,12 @@ export class KeyIndex {
     if (behindBytes > 0) this.#log.info({ phyOffset: this.#indexedTo, behindBytes }, 'messages are to be indexed')
   }
 
+  /** The keys of the message at phyOffset, for which the log need not be read then. It comes before it is advanced beyond it. */
+  note(topic: string, keys: MessageKeys, phyOffset: number, size: number, storeTimestamp: number): void {
+    const count = hashKeys(topic, keys, this.#hashes)
+    this.#noted.note(phyOffset, size, storeTimestamp, this.#hashes, count)
+  }
+
   /** Messages below phyOffset are readable now. */
   advance(phyOffset: number): void {
     this.#target = phyOffset
@@ -139,6 +148,7 @@ export class KeyIndex {
   cut(phyOffset: number): void {
     this.#indexedTo = Math.min(this.#indexedTo, phyOffset)
     this.#target = Math.min(this.#target, phyOffset)
+    this.#noted.forgetFrom(phyOffset)
   }
 
   /** Where messages with the key may lie; the newest countMax of them. */
@@ -251,7 +261,14 @@ export class KeyIndex {
 
   #readOne(): void {
     const from = this.#indexedTo
-    const { next, wasTaken, isLost } = this.#reader.read(from, this.#target, this.#take)
+    const noted = this.#noted.firstFrom(from)
+    const {
+      next,
+      wasTaken,
+      isLost = false,
+    }: { next: number; wasTaken: boolean; isLost?: boolean } = noted === from
+      ? this.#noted.tell(this.#target, this.#take)
+      : this.#reader.read(from, Math.min(this.#target, noted), this.#take)
     this.#indexedTo = next
     if (!wasTaken) throw this.#putFailure
     if (!isLost) return

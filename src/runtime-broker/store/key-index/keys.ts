@@ -70,6 +70,25 @@ export function collectKeyHashes(from: Buffer, texts: KeyTexts, into: number[]):
   return count
 }
 
+/** The keys of a message, in ASCII. */
+export interface MessageKeys {
+  uniqKey: string
+  keys: string | undefined // words
+  tag: string | undefined
+}
+
+/** As collectKeyHashes, of keys that need not be looked for. */
+export function hashKeys(topic: string, { uniqKey, keys, tag }: MessageKeys, into: number[]): number {
+  const prefix = hashText('#', hashText(topic, 0))
+  let count = 0
+  into[count++] = positive(hashText(uniqKey, prefix))
+  if (keys !== undefined) {
+    for (const word of keys.split(' ')) if (word !== '') into[count++] = positive(hashText(word, prefix))
+  }
+  if (tag !== undefined && tag !== '') into[count++] = positive(hashText(tag, hashText(`${tagIndexType}#`, prefix)))
+  return count
+}
+
 const uniqKeyName = Buffer.from('UNIQ_KEY')
 const keysName = Buffer.from('KEYS')
 const tagsName = Buffer.from('TAGS')
