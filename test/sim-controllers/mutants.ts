@@ -11,8 +11,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a group goes before producers know',
     file: 'src/controllers/brokerset/scale-in.ts',
-    find: 'drainedMs >= drainQuietMs && (',
-    replaceBy: 'drainedMs >= 5_000 && (',
+    find: 'Date.parse(drainingSince) >= drainQuietMs',
+    replaceBy: 'Date.parse(drainingSince) >= 5_000',
   },
   {
     name: 'a broker is restarted while another one is down',
@@ -25,6 +25,12 @@ export const mutants: readonly Mutant[] = [
     file: 'src/controllers/nameserver/plan.ts',
     find: 'member.isReady && knowsAll(member, members, nowMs)',
     replaceBy: 'member.isReady',
+  },
+  {
+    name: 'a NameServer goes before clients know',
+    file: 'src/controllers/nameserver/scale-in.ts',
+    find: 'nowMs >= dueMs && trouble',
+    replaceBy: 'nowMs >= dueMs - 60_000 && trouble',
   },
   {
     name: 'a group goes unread at its time-out, whatever is asked for then',

@@ -20,6 +20,7 @@ import {
 import type { BrokerGroup, BrokerTopic, Unclaimed, Unread } from '../admin.ts'
 import { wantedGroup } from '../consumergroup/plan.ts'
 import { misfitIn } from '../nameserver/objects.ts'
+import { ordinalOf as podOrdinalOf } from '../nameserver/observe.ts'
 import type { Declared } from '../on-brokers/plan.ts'
 import { isSpeaker } from '../on-brokers/reconcile.ts'
 import { handsOver, isPodReady } from '../pods.ts'
@@ -335,11 +336,12 @@ async function observeNameServers(desired: BrokerSet, shell: Shell): Promise<Obs
   const key = targetKey(desired, ref)
   // by pod address: names are for those who live in the cluster, and the operator may run outside
   const pods = shell.world.pods.by('nameServer', key).filter((pod) => pod.metadata.deletionTimestamp === undefined)
-  const addresses = pods.flatMap(({ status }) => (status?.podIP ? [hostPort(status.podIP, namesrvPort)] : []))
   const ready = pods.filter(isPodReady).length
   const { replicas = pods.length, paused } = nameServer.spec
   const isHalted = paused || misfitIn(nameServer) !== undefined
   const expected = isHalted ? pods.length : replicas // how many it asks for is not how many will be
+  const staying = isHalted ? pods : pods.filter((pod) => podOrdinalOf(pod) < replicas) // one that goes stands for none that stays
+  const addresses = staying.flatMap(({ status }) => (status?.podIP ? [hostPort(status.podIP, namesrvPort)] : []))
   const asked = ready > 0 ? await ask(addresses, desired, shell) : { answers: [], trouble: 'no NameServer is ready' }
   return { address: nameServer.status?.address, isUsable: ready > 0, expected, ...asked }
 }
