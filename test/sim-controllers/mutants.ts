@@ -5,8 +5,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a group goes although not all is read',
     file: 'src/controllers/brokerset/scale-in.ts',
-    find: 'isQuiet && isAnswering && drain.unread.length === 0',
-    replaceBy: 'isQuiet && isAnswering',
+    find: 'isQuiet && isAnswering && drain.unread.length === 0 &&',
+    replaceBy: 'isQuiet && isAnswering &&',
   },
   {
     name: 'a group goes before producers know',
@@ -25,6 +25,12 @@ export const mutants: readonly Mutant[] = [
     file: 'src/controllers/nameserver/plan.ts',
     find: 'member.isReady && knowsAll(member, members, nowMs)',
     replaceBy: 'member.isReady',
+  },
+  {
+    name: 'a group goes before consumers are back at its broker',
+    file: 'src/controllers/brokerset/scale-in.ts',
+    find: ' && !drain.isFresh',
+    replaceBy: '',
   },
   {
     name: 'a NameServer goes before clients know',

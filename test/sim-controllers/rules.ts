@@ -13,6 +13,7 @@ import { isReady, type Stage, type Witness } from './stage.ts'
 
 const listMsMax = 120_000 - 1_000 // so old a client's list of NameServers may be; looked at now and then
 const toldMax = 5 // times in a story
+const consumersBackMs = 60_000 // so late consumers come back to a broker that began anew
 const newsMsMax = 15_000 // so late an operator may be to know what was asked for
 
 /** What was asked for, as far as rules go by it. */
@@ -222,7 +223,14 @@ export class Rules {
     if (unread.length > 0 && !this.#mayGoUnread(Number(group)))
       this.#violated(`${name} goes with ${JSON.stringify(unread)} unread`)
     const quiet = this.#nowMs - (this.#clients.acceptedAtMs.get(group) ?? Number.NEGATIVE_INFINITY)
+    const { uptimeMs = Number.POSITIVE_INFINITY } = this.#stage.pretended.brokers.get(group) ?? {}
+    if (uptimeMs < consumersBackMs && this.#isRunning(group) && !this.#mayGoUnread(Number(group)))
+      this.#violated(`${name} goes ${uptimeMs} ms after its broker began: consumers may not be back`)
     if (quiet < producerPollMs) this.#violated(`${name} goes ${quiet} ms after it took a message`)
+  }
+
+  #isRunning(group: string): boolean {
+    return this.#brokerPods().some((pod) => pod.metadata.labels?.[label.group] === group && isReady(pod))
   }
 
   #restarts(name: string): void {

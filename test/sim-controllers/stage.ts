@@ -248,6 +248,9 @@ export class Stage {
         this.pretended.begin(pod)
         this.#runsSinceMs.set(uid, this.clock.monotonicMs())
         const broker = this.pretended.brokers.get(brokerKey(pod))
+        const beganMs = this.clock.monotonicMs()
+        const uptimeMs = { configurable: true, get: () => this.clock.monotonicMs() - beganMs }
+        if (broker) Object.defineProperty(broker, 'uptimeMs', uptimeMs)
         const isSlave = metadata.labels?.[label.group] !== undefined && !name.endsWith('-0')
         if (broker && isSlave) {
           broker.isFollowing = false

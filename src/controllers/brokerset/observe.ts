@@ -28,6 +28,7 @@ import { follow, targetKey } from '../references.ts'
 import { type BrokerSet, brokerPort, hostPort, namesrvPort } from '../resources.ts'
 import type { Shell } from '../shell.ts'
 import { isPlacedOn, wantedTopic } from '../topic/wanted.ts'
+import { consumersBackMs } from '../unread.ts'
 import type { Sight } from '../world.ts'
 import { clusterNameOf, groupName, liveSettingsOf, memberName, ordinalOf, settingsState } from './objects.ts'
 import { areProducersTold, keptGroups } from './scale-in.ts'
@@ -85,6 +86,8 @@ export interface ObservedGroup {
         unread: readonly Unread[]
         /** Not all was asked, since it is not time to go: an empty list means nothing. */
         isPartial: boolean
+        /** As far as anybody knows all is read; but it began a moment ago, see consumersBackMs. */
+        isFresh?: boolean
         /** What no group has to read; undefined: not asked, since it does not go now, or nobody knows. */
         unclaimed?: readonly Unclaimed[] | undefined
       }
@@ -440,7 +443,10 @@ export async function observeDrain(
     const permission = await admin.permission(brokerAddr)
     const unread = await admin.unread(brokerAddr, peerAddrs, isPartial, until)
     const found = { permission, unread, isPartial }
-    if (isPartial || paused || unread.length > 0) return found
+    if (isPartial || unread.length > 0) return found
+    // asked last: one that began anew in the meantime is fresh
+    if ((await admin.uptimeMs(brokerAddr)) < consumersBackMs) return { ...found, isFresh: true }
+    if (paused) return found
     const unclaimed = await admin.unclaimed(brokerAddr, until).catch(() => undefined) // it is for people to know alone
     return { ...found, unclaimed }
   } catch (error) {

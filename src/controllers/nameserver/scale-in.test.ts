@@ -18,13 +18,29 @@ interface Seen {
   published?: number
   knows?: (ordinal: number) => readonly string[]
   isReady?: (ordinal: number) => boolean
+  /** Of whom it was said that they go. */
+  told?: string[]
   spec?: object
 }
 
 /** A NameServer that is to have so many, where there are `live`, and clients are given a list of `published`. */
 function look(replicas: number, seen: Seen = {}) {
-  const { live = 3, mark, published = replicas, knows = () => brokers, isReady = () => true, spec = {} } = seen
-  const desired = nameServer({ replicas, ...spec }, { address: addressOf(nameServer(), published) })
+  const {
+    live = 3,
+    mark,
+    published = replicas,
+    knows = () => brokers,
+    isReady = () => true,
+    told = [],
+    spec = {},
+  } = seen
+  const desired = nameServer(
+    { replicas, ...spec },
+    {
+      address: addressOf(nameServer(), published),
+      members: told.map((pod) => ({ pod, ready: true, leavesAt: timeText(nowMs) })),
+    },
+  )
   const hash = objectsOf(desired, undefined, image).podHash
   const found = statefulSet('mq', hash, { replicas: live })
   if (mark !== undefined) Object.assign(found.metadata.annotations ?? {}, { [annotation.leavingSince]: mark })
@@ -72,12 +88,13 @@ test('says who goes when, and how to keep it', () => {
 })
 
 test('goes when clients have had the time to learn it, and not a moment sooner', () => {
-  expect(look(2, { mark: since(leaveMs - 1000) })).toMatchObject({ replicas: 3, events: [] })
-  expect(look(2, { mark: since(leaveMs) })).toMatchObject({
-    replicas: 2,
-    mark: undefined,
-    events: ['ScaleInCompleted'],
-  })
+  const told = ['mq-2']
+  expect(look(2, { told, mark: since(leaveMs - 1000) })).toMatchObject({ replicas: 3, events: [] })
+  const goes = look(2, { told, mark: since(leaveMs) })
+  expect(goes).toMatchObject({ replicas: 2, mark: undefined, events: [] })
+  expect(goes.status.members?.[2]?.leavesAt).toBeDefined() // so that it is told also when this pass is the operator's last
+  expect(look(2, { told, live: 2 })).toMatchObject({ replicas: 2, events: ['ScaleInCompleted'] })
+  expect(look(2, { live: 2 }).events).toEqual([])
 })
 
 test('stays as long as the others cannot do without it', () => {
@@ -89,7 +106,9 @@ test('stays as long as the others cannot do without it', () => {
 })
 
 test('a higher number keeps it', () => {
-  expect(look(3, { mark: since(60_000) })).toMatchObject({ replicas: 3, mark: undefined, events: ['ScaleInCancelled'] })
+  const told = ['mq-2']
+  expect(look(3, { told, mark: since(60_000) })).toMatchObject({ mark: undefined, events: ['ScaleInCancelled'] })
+  expect(look(3, { told }).events).toEqual(['ScaleInCancelled']) // whoever took the mark away could not tell
   expect(look(3)).toMatchObject({ replicas: 3, events: [] })
 })
 
@@ -97,6 +116,7 @@ test('when even fewer are wanted, those that were in the list get their time; wh
   expect(look(1, { mark: since(leaveMs, 2) })).toMatchObject({ replicas: 3, mark: since(0, 1) })
   expect(look(2, { mark: since(leaveMs - 1000, 1) })).toMatchObject({ replicas: 3, mark: since(leaveMs - 1000, 2) })
   expect(look(2, { mark: since(leaveMs, 1) })).toMatchObject({ replicas: 2 })
+  expect(look(2, { mark: since(0, 1), told: ['mq-1', 'mq-2'] }).events).toEqual(['ScaleInCancelled']) // mq-1 stays
 })
 
 test('paused, the list stays as long as the NameServers do, and nothing is told', () => {

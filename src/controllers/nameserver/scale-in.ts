@@ -35,23 +35,29 @@ export interface ScaleIn {
  * @param nowMs milliseconds since 1970
  */
 export function planScaleIn(
-  { metadata: { name }, spec: { replicas, paused } }: NameServer,
+  { metadata: { name }, spec: { replicas, paused }, status }: NameServer,
   statefulSet: StatefulSet | undefined,
   { isPublished, trouble }: Staying,
   nowMs: number,
 ): ScaleIn {
   const live = statefulSet?.spec?.replicas ?? 0
   const before = readMark(statefulSet)
-  const told = (reason: string, message: string): Note[] => (paused ? [] : [{ type: 'Normal', reason, message }])
+  // by the status, which is written with what is told of it: an annotation may be gone before anybody was told
+  const told = (status?.members ?? []).flatMap(({ pod, leavesAt }) => (leavesAt === undefined ? [] : [pod]))
+  const isStaying = (pod: string) => Number(pod.slice(pod.lastIndexOf('-') + 1)) < replicas
+  const tell = (reason: string, pods: readonly string[], then: string): Note[] =>
+    pods.length === 0 || paused ? [] : [{ type: 'Normal', reason, message: `${pods.join(', ')} ${then}` }]
+  const cancelled = tell('ScaleInCancelled', told.filter(isStaying), 'stays, and is in the list for clients again')
   if (live <= replicas) {
-    const notes = before ? told('ScaleInCancelled', `all ${replicas} NameServers stay`) : []
+    const gone = told.filter((pod) => !isStaying(pod))
+    const notes = [...cancelled, ...tell('ScaleInCompleted', gone, 'goes: clients know the list without it')]
     return { replicas, leaving: [], mark: undefined, dueMs: undefined, readiness: undefined, notes }
   }
   const leaving = Array.from({ length: live - replicas }, (_, at) => `${name}-${replicas + at}`)
   const who = leaving.join(', ')
   const stay = (message: string): ScaleIn => {
     const readiness = { status: 'False', reason: 'ScalingIn', message } as const
-    return { replicas: live, leaving, mark: undefined, dueMs: undefined, readiness, notes: [] }
+    return { replicas: live, leaving, mark: undefined, dueMs: undefined, readiness, notes: cancelled }
   }
   // those that were in the list a moment ago have their time still; what was never in a longer one has had it
   const known = before !== undefined && before.replicas <= replicas ? before.sinceMs : undefined
@@ -60,15 +66,16 @@ export function planScaleIn(
   const sinceMs = known ?? Math.ceil(nowMs / 1000) * 1000 // written down in whole seconds
   const dueMs = sinceMs + leaveMs
   if (nowMs >= dueMs && trouble === undefined) {
-    const notes = told('ScaleInCompleted', `clients know the list without it: ${who} goes`)
-    return { replicas, leaving, mark: undefined, dueMs, readiness: stay(`${who} is being stopped`).readiness, notes }
+    return { ...stay(`${who} is being stopped`), replicas, dueMs }
   }
-  const message =
-    nowMs < dueMs
-      ? `${who} goes at ${timeText(dueMs)}: until then clients learn the list without it, and a higher spec.replicas keeps it`
-      : `${who} stays until the others can do without it: ${trouble}`
-  const notes = known === undefined ? told('ScaleInStarted', message) : []
-  return { ...stay(message), mark: `${replicas} since ${timeText(sinceMs)}`, dueMs, notes }
+  const then = `goes at ${timeText(dueMs)}: until then clients learn the list without it, and a higher spec.replicas keeps it`
+  const message = nowMs < dueMs ? `${who} ${then}` : `${who} stays until the others can do without it: ${trouble}`
+  const notes = tell(
+    'ScaleInStarted',
+    leaving.filter((pod) => !told.includes(pod)),
+    then,
+  )
+  return { ...stay(message), mark: `${replicas} since ${timeText(sinceMs)}`, dueMs, notes: [...cancelled, ...notes] }
 }
 
 function readMark(statefulSet: StatefulSet | undefined): { replicas: number; sinceMs: number } | undefined {
