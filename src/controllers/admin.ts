@@ -32,6 +32,8 @@ export interface TopicUnread {
   groups: string[]
   /** How long it may take until the last message that waits at the broker, delayed or half, whatever its topic, is in its queue; 0: none waits. */
   delayedMs: number
+  /** It began a moment ago: consumers that were connected may not be back, see consumersBackMs. */
+  isFresh?: boolean
 }
 
 export interface GroupUse {
@@ -96,6 +98,8 @@ export interface MqAdmin {
    * @param isPartial only what is quickly found: groups that never committed an offset there are not looked for
    */
   unread(brokerAddr: string, peerAddrs: readonly string[], isPartial: boolean, signal: AbortSignal): Promise<Unread[]>
+  /** How long a broker has been running, ms; Infinity: it does not say. */
+  uptimeMs(brokerAddr: string): Promise<number>
   /** Topics there with messages that no consumer group has to read, dead letters among them; those with most messages first. */
   unclaimed(brokerAddr: string, signal: AbortSignal): Promise<Unclaimed[]>
   /**

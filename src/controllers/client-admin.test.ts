@@ -93,7 +93,11 @@ test('who has to read a part of a topic is told, until it is read', async () => 
   const commit = { topic: 'parts', consumerGroup: 'parted', queueId: 0, commitOffset: 0 }
   await broker.client.call(RequestCode.UPDATE_CONSUMER_OFFSET, commit)
 
-  expect(await admin.topicUnread(brokerAddr, 'parts', 2, [], signal)).toEqual({ groups: ['parted'], delayedMs: 0 })
+  expect(await admin.topicUnread(brokerAddr, 'parts', 2, [], signal)).toEqual({
+    groups: ['parted'],
+    delayedMs: 0,
+    isFresh: true,
+  })
   expect(await admin.topicUnread(brokerAddr, 'parts', 3, [], signal)).toEqual({ groups: [], delayedMs: 0 })
 
   await broker.client.call(RequestCode.UPDATE_CONSUMER_OFFSET, { ...commit, queueId: 2, commitOffset: 1 })

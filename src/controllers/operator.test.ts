@@ -73,6 +73,31 @@ test('a StatefulSet of NameServers that an earlier version let roll by itself go
   expect(strategy()).toEqual({ type: 'OnDelete' })
 })
 
+test('a NameServer that is to go serves on under its name, and stands for none of those that stay', async () => {
+  await createAll(1)
+  const { brokers: all } = cluster.admin
+  const nameServerOf = (namesrvAddr: string) =>
+    (cluster.list('/pods') as Pod[]).find(({ status }) => namesrvAddr === `${status?.podIP}:9876`)?.metadata.name
+  const who = () => cluster.get<NameServer>('nameservers', 'mq')
+
+  await cluster.change('nameservers', 'mq', { spec: { replicas: 1 } })
+  await cluster.eventually(() => who()?.status?.members?.[1]?.leavesAt !== undefined)
+  expect(who()?.status?.address).toBe('mq-0.mq-headless.shop.svc:9876')
+  expect(cluster.list('/pods').map(({ metadata }) => metadata.name)).toContain('mq-1')
+  const isTold = (why: string) => cluster.list('/events').some((event) => 'reason' in event && event.reason === why)
+  await cluster.eventually(() => isTold('ScaleInStarted'))
+  await cluster.eventually(() => isReady(brokerSet()))
+
+  cluster.admin.brokers = async (address) => (nameServerOf(address) === 'mq-1' ? all(address) : [])
+  await cluster.change('brokersets', 'b', { metadata: { annotations: { looked: 'at' } } })
+  await cluster.eventually(() => readyOf(brokerSet())?.reason === 'NotRegistered')
+
+  cluster.admin.brokers = all
+  await cluster.change('nameservers', 'mq', { spec: { replicas: 2 } })
+  await cluster.eventually(() => isReady(who()) && isReady(brokerSet()))
+  await cluster.eventually(() => isTold('ScaleInCancelled'))
+})
+
 test('a new group gets the topics and groups by itself, before it registers', async () => {
   await createAll(1)
   cluster.brokers.get('0')?.groups.set('billing', { groupName: 'billing' } as never)

@@ -52,7 +52,7 @@ test('while a resource is paused nothing is changed, its status says what is, an
   await cluster.change('consumergroups', 'billing', { spec: { retry: { maxTimes: 3 } } })
   await cluster.eventually(() => all((_, type) => type('Ready')?.status === 'False'))
 
-  expect(all((_, type) => type('Reconciling')?.status === 'False')).toBe(true)
+  expect(all((_, type) => type('Reconciling')?.status === 'False' && type('Stalled')?.status === 'False')).toBe(true)
   const messages = names.map(
     ([kind, name]) => cluster.get<Any>(kind, name)?.status?.conditions?.find(({ type }) => type === 'Ready')?.message,
   )

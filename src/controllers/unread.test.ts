@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 import { OperatingError, ResponseCode } from '../client/index.ts'
-import { type LagSource, type TopicLagSource, topicUnreadAt, unclaimedAt, unreadAt } from './unread.ts'
+import { type LagSource, type TopicLagSource, topicUnreadAt, unclaimedAt, unreadAt, uptimeMsAt } from './unread.ts'
 
 interface Broker {
   /** By group and topic, of its one queue: [maxOffset, consumerOffset]. */
@@ -291,6 +291,24 @@ test('a group that consumes the topic on another broker alone has everything to 
 
   expect((await topicUnread({ here, peer }, 0)).groups).toEqual(['billing'])
   expect((await topicUnread({ here, peer }, 1)).groups).toEqual([])
+})
+
+test('a broker that began a moment ago is told, where something lies in the queues', async () => {
+  const here = (runtime: string, stored = 3): TopicBroker => ({ groups: {}, queues: [[0, stored]], info: { runtime } })
+  const isFresh = async (broker: TopicBroker) => (await topicUnread({ here: broker }, 0)).isFresh
+
+  expect(await isFresh(here('[ 0 days, 0 hours, 0 minutes, 59 seconds ]'))).toBe(true)
+  expect(await isFresh(here('[ 0 days, 0 hours, 1 minutes, 0 seconds ]'))).toBeUndefined()
+  expect(await isFresh(here('[ 0 days, 0 hours, 0 minutes, 59 seconds ]', 0))).toBeUndefined()
+})
+
+test('how long a broker has been running is read as Apache writes it', async () => {
+  const uptime = (info: Record<string, string>) =>
+    uptimeMsAt('here', () => ({ brokerRuntimeInfo: async () => new Map(Object.entries(info)) }))
+
+  expect(await uptime({ runtime: '[ 1 days, 2 hours, 3 minutes, 4 seconds ]' })).toBe(93_784_000)
+  expect(await uptime({ runtime: 'for ages' })).toBe(Number.POSITIVE_INFINITY)
+  expect(await uptime({})).toBe(Number.POSITIVE_INFINITY)
 })
 
 test('the longest delay of messages that wait, with the time that a transaction may take', async () => {

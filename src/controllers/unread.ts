@@ -237,7 +237,8 @@ export async function topicUnreadAt(
     }
   }
   if (elsewhere.size > 0 && (await isStored(brokerAddr, queues, at))) groups.push(...elsewhere)
-  return { groups, delayedMs: await longestDelayAt(brokerAddr, at) }
+  const isFresh = (await uptimeMsAt(brokerAddr, at)) < consumersBackMs && (await isStored(brokerAddr, queues, at))
+  return { groups, delayedMs: await longestDelayAt(brokerAddr, at), ...(isFresh && { isFresh }) }
 }
 
 async function isBroadcasting(
@@ -272,6 +273,24 @@ async function isStored(
   return [...offsetTable].some(
     ([{ queueId }, { minOffset, maxOffset }]) => queueId >= firstQueue && maxOffset > minOffset,
   )
+}
+
+/**
+ * Consumers come back to a broker that began anew with their next heartbeat, every 30 s. Until then nobody knows of a group
+ * that has committed nothing there. Source: Apache RocketMQ 5, ClientConfig#heartbeatBrokerInterval.
+ */
+export const consumersBackMs = 60_000
+
+/** Why nothing is taken away from a broker then. */
+export const freshText = `the broker began less than ${consumersBackMs / 1000} s ago: consumers may not be back yet`
+
+/** How long a broker has been running; Infinity: it does not say. Source: Apache RocketMQ 5, StoreStatsService#getFormatRuntime. */
+export async function uptimeMsAt(brokerAddr: string, at: (brokerAddr: string) => DelaySource): Promise<number> {
+  const runtime = (await at(brokerAddr).brokerRuntimeInfo(brokerAddr)).get('runtime') ?? ''
+  const parts = /(\d+) days, (\d+) hours, (\d+) minutes, (\d+) seconds/.exec(runtime)?.slice(1).map(Number)
+  if (!parts) return Number.POSITIVE_INFINITY
+  const [days = 0, hours = 0, minutes = 0, seconds = 0] = parts
+  return days * 86_400_000 + hours * 3_600_000 + minutes * 60_000 + seconds * 1000
 }
 
 const unitMs: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }

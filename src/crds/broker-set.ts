@@ -226,11 +226,33 @@ const groupStatus = z.object({
     .object({
       since: z.string().describe('When writes were stopped.').meta({ format: 'date-time' }),
       blockers: z.array(z.string().max(512)).max(5).describe('What still has to be read, and by whom.').optional(),
+      remaining: z
+        .int()
+        .describe('Messages that consumer groups had to read still at countedAt.')
+        .meta({ format: 'int64' })
+        .optional(),
+      countedAt: z
+        .string()
+        .describe('When they were counted last: every ten minutes.')
+        .meta({ format: 'date-time' })
+        .optional(),
     })
     .describe('Set while the group is being taken away.')
     .optional(),
 })
 export type GroupStatus = z.infer<typeof groupStatus>
+
+const rollout = z.object({
+  revision: z.string().max(64).describe('What the brokers are to be: another one is another rollout.'),
+  updated: z.int32().describe('Brokers that are so.'),
+  total: z.int32().describe('Brokers of the groups that stay.'),
+  pausedReason: z
+    .string()
+    .max(64)
+    .describe('Why it does not go on: Paused; BrokerNotReady or RegistrationMissing, for a minute.')
+    .optional(),
+})
+export type RolloutStatus = z.infer<typeof rollout>
 
 export const brokerSetStatus = z.object({
   ...commonStatus,
@@ -242,6 +264,7 @@ export const brokerSetStatus = z.object({
     .describe('Groups whose members are all registered at every NameServer, the slaves in sync.')
     .optional(),
   nameServers: z.string().max(4096).describe('namesrvAddr of the brokers.').optional(),
+  rollout: rollout.describe('While brokers are restarted one at a time.').optional(),
   groupStatuses: z
     .array(groupStatus)
     .max(64)

@@ -34,6 +34,8 @@ export const annotation = {
   drainingSince: `${group}/draining-since`,
   /** Of a StatefulSet: its group was to go, was not read in time and stays; for which spec, see abortMarkOf. */
   drainAborted: `${group}/drain-aborted`,
+  /** Of a NameServer's StatefulSet: since when the list that clients are given has so many NameServers only, `count since RFC 3339`. */
+  leavingSince: `${group}/leaving-since`,
   /** Of a StatefulSet: the size that the volumes of its group were seen to have, and how many. */
   volumes: `${group}/volumes`,
   /** Of a StatefulSet: its broker was given its topics and groups, and may register. */

@@ -28,7 +28,9 @@ export const nameServerSpec = z.object({
     .min(1)
     .max(9)
     .default(2)
-    .describe('NameServers. Each holds all routes; any one of them can fail.'),
+    .describe(
+      'NameServers. Each holds all routes; any one of them can fail. One that is too many serves for two minutes more.',
+    ),
   image: image.optional(),
   config: configMap(nameServerOwnedKeys, 'NameServer', 'A change restarts the pods one at a time.').optional(),
   resources: resources.optional(),
@@ -47,7 +49,7 @@ export const nameServerStatus = z.object({
   address: z
     .string()
     .max(4096)
-    .describe('What clients take as namesrvAddr: every NameServer, published once all of them exist.')
+    .describe('What clients take as namesrvAddr: every NameServer that stays, published once all of them exist.')
     .optional(),
   registered: z
     .object({
@@ -62,6 +64,11 @@ export const nameServerStatus = z.object({
         pod: z.string().max(63).describe('Name of the pod.'),
         ready: z.boolean().describe('Whether it answers.'),
         brokers: z.int32().describe('Brokers that it knows; absent when it does not say.').optional(),
+        leavesAt: z
+          .string()
+          .describe('When it is stopped: it is not in address any more, and serves until clients have learned that.')
+          .meta({ format: 'date-time' })
+          .optional(),
       }),
     )
     .max(16)

@@ -19,7 +19,7 @@ import { contract } from './features/contract.ts'
 import { effects } from './features/effects.ts'
 import { firstLight, installation } from './features/first-light.ts'
 import { many } from './features/many.ts'
-import { nameServers } from './features/name-servers.ts'
+import { nameServerGoes, nameServers } from './features/name-servers.ts'
 import { packaging } from './features/packaging.ts'
 import { removal, uninstallation } from './features/removal.ts'
 import { replication, replicationRemoval } from './features/replication.ts'
@@ -47,7 +47,18 @@ const manyCount = { real: 20, local: 8 }
 
 /** All that stands on the operator. */
 const everything: Case[] = [
-  ...[firstLight, consumerGroups, scale, podFailures, scaleInCancelled, scaleIn, replication, nameServers, effects],
+  ...[
+    firstLight,
+    consumerGroups,
+    scale,
+    podFailures,
+    scaleInCancelled,
+    scaleIn,
+    replication,
+    nameServers,
+    effects,
+    nameServerGoes,
+  ],
   ...[rolls, operatorFailures, many, idleness, afterwards, nodeDrains(() => [])],
 ].flat()
 
@@ -91,7 +102,7 @@ async function onKubernetes(): Promise<void> {
       {
         stage: named,
         base: nameServers.slice(0, 1),
-        next: [...nameServers.slice(1), ...effects],
+        next: [...nameServers.slice(1), ...effects, ...nameServerGoes],
         later: operatorFailures,
       },
       { stage: rolled, base: nameServers.slice(0, 1), next: rolls, later: [] },
@@ -143,7 +154,7 @@ async function onLocalCluster(): Promise<void> {
       return new Scene(kube, ownFlow, manyCount.local)
     }
     const scenes = [await open('e2e-named'), await open('e2e-rolled'), await open('e2e-many')]
-    const tracks = [[...nameServers, ...effects], [nameServers[0]!, ...rolls], many]
+    const tracks = [[...nameServers, ...effects, ...nameServerGoes], [nameServers[0]!, ...rolls], many]
     await Promise.all(
       tracks.map((cases, index) => {
         const scene = scenes[index]!

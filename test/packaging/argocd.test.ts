@@ -6,6 +6,8 @@ import { lauxlib, lua, lualib, to_jsstring, to_luastring } from 'fengari'
 import { parse } from 'yaml'
 import { conditionsOf, pausable, type Readiness, readiness, verdict } from '../../src/controllers/conditions.ts'
 import { asleepVerdicts, type Sleep, sleepVerdict } from '../../src/controllers/hibernation.ts'
+import { group, look } from '../../src/controllers/testing/broker-set.ts'
+import { brokerSet } from '../../src/controllers/testing/resources.ts'
 import { annotation, definitions } from '../../src/crds/index.ts'
 
 const directory = resolve(import.meta.dirname, '../../deploy/argocd')
@@ -84,6 +86,15 @@ function resource(
   return { metadata: { name: 'mq', generation }, status: { observedGeneration: seen, conditions } }
 }
 
+/** A BrokerSet with more groups than it is to have. */
+function pausedWithTooMany() {
+  const { verdicts } = look(brokerSet({ groups: 1, paused: true }), [group(0), group(1)])
+  return {
+    metadata: { generation: 1 },
+    status: { conditions: conditionsOf(pausable(true, verdicts), undefined, 1, 0) },
+  }
+}
+
 const notReady = { status: 'False', reason: 'PodsNotReady', message: '1 of 2 groups serve' } as const
 const isReady = { status: 'True', reason: 'AllServing', message: '2 of 2 groups serve' } as const
 const now = { generation: 1, seen: 1 }
@@ -120,6 +131,7 @@ test.each([
     'Degraded',
     'AdoptionConflict: ',
   ],
+  ['is paused with too many groups', pausedWithTooMany(), 'Suspended', 'Asked: spec.paused'],
   ['hibernates', resource(notReady, now, { sleep: asleep }), 'Suspended', 'Asked: spec.hibernate'],
   [
     'goes to sleep',

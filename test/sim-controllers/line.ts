@@ -31,6 +31,8 @@ export interface LineOptions {
   revision: () => number
   /** Told before a request reaches the API server. */
   arrives?: (method: string, path: string) => void
+  /** Told of each event that is written. */
+  tells?: (event: object) => void
   /** Told after a write was done. */
   wrote?: (method: string, path: string) => void
 }
@@ -52,7 +54,10 @@ export class Line implements HttpClient {
     const { method } = request
     const isWrite = method !== 'GET'
     const { pathname, search, searchParams } = new URL(request.url)
-    if (pathname.includes('/events')) return replyOf(201, String(request.body)) // no controller reads them
+    if (pathname.includes('/events')) {
+      this.#options.tells?.(JSON.parse(String(request.body)))
+      return replyOf(201, String(request.body)) // no controller reads them
+    }
     const isWatch = searchParams.get('watch') === 'true'
     if (chance.is(faults.refused)) return refusal(chance.one([429, 500]))
     if (isWrite && chance.is(faults.conflict)) return refusal(409)

@@ -5,14 +5,14 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a group goes although not all is read',
     file: 'src/controllers/brokerset/scale-in.ts',
-    find: 'isQuiet && isAnswering && drain.unread.length === 0',
-    replaceBy: 'isQuiet && isAnswering',
+    find: 'isQuiet && isAnswering && drain.unread.length === 0 &&',
+    replaceBy: 'isQuiet && isAnswering &&',
   },
   {
     name: 'a group goes before producers know',
     file: 'src/controllers/brokerset/scale-in.ts',
-    find: 'drainedMs >= drainQuietMs && (',
-    replaceBy: 'drainedMs >= 5_000 && (',
+    find: 'Date.parse(drainingSince) >= drainQuietMs',
+    replaceBy: 'Date.parse(drainingSince) >= 5_000',
   },
   {
     name: 'a broker is restarted while another one is down',
@@ -25,6 +25,18 @@ export const mutants: readonly Mutant[] = [
     file: 'src/controllers/nameserver/plan.ts',
     find: 'member.isReady && knowsAll(member, members, nowMs)',
     replaceBy: 'member.isReady',
+  },
+  {
+    name: 'a group goes before consumers are back at its broker',
+    file: 'src/controllers/brokerset/scale-in.ts',
+    find: ' && !drain.isFresh',
+    replaceBy: '',
+  },
+  {
+    name: 'a NameServer goes before clients know',
+    file: 'src/controllers/nameserver/scale-in.ts',
+    find: 'nowMs >= dueMs && trouble',
+    replaceBy: 'nowMs >= dueMs - 60_000 && trouble',
   },
   {
     name: 'a group goes unread at its time-out, whatever is asked for then',

@@ -49,6 +49,7 @@ export class Play {
     this.stage = new Stage(seed, {
       arrives: (method, path) => this.rules.arrives(method, path),
       releases: (broker) => this.rules.releases(broker),
+      tells: (event) => this.rules.tells(event),
       dies: (write) => this.note(`the operator dies after ${write}`),
     })
     this.clients = new Clients(this.stage)
@@ -113,7 +114,10 @@ export class Play {
     if (!(await this.settle())) return
     await this.live(lastPassMs)
     stage.writes = []
+    const { events } = this.rules
     await this.live(quietMs)
+    if (this.rules.events > events)
+      this.violated(`events were written though nothing was asked for ${quietMs / 1000} s`)
     if (stage.writes.length > 0)
       this.violated(`though nothing was asked for ${quietMs / 1000} s: ${stage.writes.join(', ')}`)
   }

@@ -1,10 +1,19 @@
-import { type BrokerSet, brokerPort, type ConsumerGroup, type Topic } from '../../src/controllers/resources.ts'
+import {
+  type BrokerSet,
+  brokerPort,
+  type ConsumerGroup,
+  type NameServer,
+  type Topic,
+} from '../../src/controllers/resources.ts'
 import { brokerKey, type PretendedBroker } from '../../src/controllers/testing/brokers.ts'
 import { label } from '../../src/crds/index.ts'
 import type { Pod, ResourceType, Service } from '../../src/kube/index.ts'
 import { type Clients, producerPollMs } from './clients.ts'
-import { isReady, type Stage } from './stage.ts'
+import { isReady, type Stage, type Witness } from './stage.ts'
 
+const listMsMax = 120_000 - 1_000 // so old a client's list of NameServers may be; looked at now and then
+const toldMax = 5 // times in a story
+const consumersBackMs = 60_000 // so late consumers come back to a broker that began anew
 const newsMsMax = 15_000 // so late an operator may be to know what was asked for
 
 /** What was asked for, as far as rules go by it. */
@@ -33,6 +42,7 @@ export interface Patch {
 export class Rules {
   restarts = 0
   removals = 0
+  events = 0
   readonly #stage: Stage
   readonly #clients: Clients
   readonly #violated: (rule: string) => void
@@ -42,6 +52,9 @@ export class Rules {
   readonly #ownedSinceMs = new Map<string, number>() // by plural: since when the resource says that it owns what brokers have
   readonly #servingSinceMs = new Map<string, number>() // by uid of pods: since when NameServers may know the broker
   readonly #madeLateMs = new Map<string, number>() // by plural: when brokers got what no resource wants any more
+  readonly #told = new Map<string, number>() // by what is said of what
+  readonly #listedMs = new Map<string, number>() // by pod: when a NameServer was last in the list that clients are given
+  #nameServers: { uid: string | undefined; replicas: number } | undefined // as last seen
   #placedMs = Number.NEGATIVE_INFINITY // when the topic was last for some groups only
 
   constructor(stage: Stage, clients: Clients, first: Omit<Asked, 'askedMs'>, violated: (rule: string) => void) {
@@ -66,6 +79,7 @@ export class Rules {
   /** Looks at what rules need to have seen; now and then. */
   tick(): void {
     this.#notePlacement()
+    this.#watchNameServers()
     for (const plural of ['topics', 'consumergroups'] as const) {
       const resource = this.#stage.resource<Topic | ConsumerGroup>(plural)
       const { uid, deletionTimestamp } = resource?.metadata ?? {}
@@ -91,6 +105,20 @@ export class Rules {
     const name = path.slice(path.lastIndexOf('/') + 1)
     if (path.includes('/statefulsets/')) this.#removes(name)
     if (path.includes('/pods/')) this.#restarts(name)
+  }
+
+  /**
+   * An event: what comes again is told again after ten minutes only, by one and the same operator, and none is told of what
+   * does not change.
+   */
+  tells({ involvedObject: { kind, uid } = {}, reason, message }: Parameters<Witness['tells']>[0]): void {
+    if (reason === undefined) return // that an earlier one came again
+    this.events++
+    const said = `${kind} ${uid} ${reason} ${message}`
+    const count = (this.#told.get(said) ?? 0) + 1
+    this.#told.set(said, count)
+    const most = toldMax + this.#stage.crashes // an operator that begins knows of no event
+    if (count > most) this.#violated(`${kind} is told ${count} times: ${reason}: ${message}`)
   }
 
   /** A master that registers must have what clients will look for there. */
@@ -174,6 +202,20 @@ export class Rules {
     })
   }
 
+  /** A NameServer that is too many serves until clients know the list without it. */
+  #watchNameServers(): void {
+    const set = this.#stage.statefulSets().find(({ metadata }) => metadata.name === 'mq')
+    const { uid, replicas = 0 } = { uid: set?.metadata.uid, replicas: set?.spec?.replicas ?? 0 }
+    const before = this.#nameServers?.uid === uid ? this.#nameServers : undefined
+    for (let ordinal = replicas; replicas > 0 && ordinal < (before?.replicas ?? 0); ordinal++) {
+      const ms = this.#nowMs - (this.#listedMs.get(`mq-${ordinal}`) ?? Number.NEGATIVE_INFINITY)
+      if (ms < listMsMax) this.#violated(`mq-${ordinal} goes ${ms} ms after clients were told to ask it`)
+    }
+    this.#nameServers = { uid, replicas }
+    const { address = '' } = this.#stage.resource<NameServer>('nameservers')?.status ?? {}
+    for (const place of address.split(';')) this.#listedMs.set(place.slice(0, place.indexOf('.')), this.#nowMs)
+  }
+
   #removes(name: string): void {
     this.removals++
     const group = name.slice(name.lastIndexOf('-') + 1)
@@ -181,7 +223,14 @@ export class Rules {
     if (unread.length > 0 && !this.#mayGoUnread(Number(group)))
       this.#violated(`${name} goes with ${JSON.stringify(unread)} unread`)
     const quiet = this.#nowMs - (this.#clients.acceptedAtMs.get(group) ?? Number.NEGATIVE_INFINITY)
+    const { uptimeMs = Number.POSITIVE_INFINITY } = this.#stage.pretended.brokers.get(group) ?? {}
+    if (uptimeMs < consumersBackMs && this.#isRunning(group) && !this.#mayGoUnread(Number(group)))
+      this.#violated(`${name} goes ${uptimeMs} ms after its broker began: consumers may not be back`)
     if (quiet < producerPollMs) this.#violated(`${name} goes ${quiet} ms after it took a message`)
+  }
+
+  #isRunning(group: string): boolean {
+    return this.#brokerPods().some((pod) => pod.metadata.labels?.[label.group] === group && isReady(pod))
   }
 
   #restarts(name: string): void {

@@ -3,6 +3,7 @@ import { OperatingError } from '../../src/base/errors.ts'
 import { silentLog } from '../../src/base/log.ts'
 import { ManualClock } from '../../src/base/testing/clock.ts'
 import type { BrokerPlace, MqAdmin } from '../../src/controllers/admin.ts'
+import { timeText } from '../../src/controllers/conditions.ts'
 import { OperatorMetrics } from '../../src/controllers/metrics.ts'
 import { Operator } from '../../src/controllers/operator.ts'
 import { brokerPort, hostPort, namesrvPort } from '../../src/controllers/resources.ts'
@@ -32,6 +33,8 @@ export interface Witness {
   arrives(method: string, path: string): void
   /** Lets a broker register. */
   releases(broker: PretendedBroker): void
+  /** An operator writes an event, or that it came again. */
+  tells(event: { involvedObject?: { kind?: string; uid?: string }; reason?: string; message?: string }): void
   /** It died after a write. */
   dies(write: string): void
 }
@@ -158,6 +161,7 @@ export class Stage {
       faults: () => this.faults,
       revision: () => this.store.revision,
       arrives: this.#witness.arrives,
+      tells: (event) => this.#witness.tells(event),
       wrote: (method, path) => this.#wrote(`${method} ${path}`),
     })
     const operator = new Operator(
@@ -240,10 +244,13 @@ export class Stage {
       this.clock.after(this.chance.whole(200, 6000), () => {
         const pod = this.pods().find((one) => one.metadata.uid === uid)
         if (!pod) return
-        const conditions = [{ type: 'Ready', status: 'True' }]
+        const conditions = [{ type: 'Ready', status: 'True', lastTransitionTime: timeText(this.clock.now()) }]
         this.pretended.begin(pod)
         this.#runsSinceMs.set(uid, this.clock.monotonicMs())
         const broker = this.pretended.brokers.get(brokerKey(pod))
+        const beganMs = this.clock.monotonicMs()
+        const uptimeMs = { configurable: true, get: () => this.clock.monotonicMs() - beganMs }
+        if (broker) Object.defineProperty(broker, 'uptimeMs', uptimeMs)
         const isSlave = metadata.labels?.[label.group] !== undefined && !name.endsWith('-0')
         if (broker && isSlave) {
           broker.isFollowing = false

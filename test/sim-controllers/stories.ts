@@ -81,6 +81,16 @@ const stories: readonly Story[] = [
     },
   },
   {
+    name: 'a NameServer is to go, and is kept',
+    tell: async (play) => {
+      await play.ask(nameServers, { spec: { replicas: 1 } })
+      await play.live(60_000)
+      await play.ask(nameServers, { spec: { replicas: 2 } })
+      await play.live(90_000)
+      await play.ask(nameServers, { spec: { replicas: 1 } })
+    },
+  },
+  {
     name: 'all sleeps and wakes',
     tell: async (play) => {
       await play.ask(brokerSets, { spec: { hibernate: true } })

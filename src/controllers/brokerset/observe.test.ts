@@ -30,8 +30,9 @@ test('that asking who has to read takes too long is told, while the pass goes on
 })
 
 test('what no group reads is asked when the group goes, and keeps nothing when nobody can tell', async () => {
-  const ask = (when: { isPartial: boolean; paused: boolean }, unclaimed: MqAdmin['unclaimed']) => {
-    const admin = { permission: async () => 4, unread: async () => [], unclaimed } as unknown as MqAdmin
+  const ask = (when: { isPartial: boolean; paused: boolean }, unclaimed: MqAdmin['unclaimed'], upMs = 60_000) => {
+    const uptimeMs = async () => upMs
+    const admin = { permission: async () => 4, unread: async () => [], uptimeMs, unclaimed } as unknown as MqAdmin
     const { signal } = new AbortController()
     return observeDrain('broker', [], when, { admin, clock: new ManualClock(), signal })
   }
@@ -46,6 +47,8 @@ test('what no group reads is asked when the group goes, and keeps nothing when n
   expect(await ask(early, async () => found)).toEqual({ ...read, isPartial: true })
   expect(await ask(paused, async () => found)).toEqual({ ...read, isPartial: false })
   expect(await ask(due, async () => found)).toEqual({ ...read, isPartial: false, unclaimed: found })
+  expect(await ask(due, async () => found, 59_000)).toEqual({ ...read, isPartial: false, isFresh: true })
+  expect(await ask(early, async () => found, 0)).toEqual({ ...read, isPartial: true })
   expect(await ask(due, () => Promise.reject(new Error('silent')))).toEqual({ ...read, isPartial: false })
 })
 

@@ -20,6 +20,7 @@ import {
 import type { BrokerGroup, BrokerTopic, Unclaimed, Unread } from '../admin.ts'
 import { wantedGroup } from '../consumergroup/plan.ts'
 import { misfitIn } from '../nameserver/objects.ts'
+import { ordinalOf as podOrdinalOf } from '../nameserver/observe.ts'
 import type { Declared } from '../on-brokers/plan.ts'
 import { isSpeaker } from '../on-brokers/reconcile.ts'
 import { handsOver, isPodReady } from '../pods.ts'
@@ -27,6 +28,7 @@ import { follow, targetKey } from '../references.ts'
 import { type BrokerSet, brokerPort, hostPort, namesrvPort } from '../resources.ts'
 import type { Shell } from '../shell.ts'
 import { isPlacedOn, wantedTopic } from '../topic/wanted.ts'
+import { consumersBackMs } from '../unread.ts'
 import type { Sight } from '../world.ts'
 import { clusterNameOf, groupName, liveSettingsOf, memberName, ordinalOf, settingsState } from './objects.ts'
 import { areProducersTold, keptGroups } from './scale-in.ts'
@@ -84,6 +86,8 @@ export interface ObservedGroup {
         unread: readonly Unread[]
         /** Not all was asked, since it is not time to go: an empty list means nothing. */
         isPartial: boolean
+        /** As far as anybody knows all is read; but it began a moment ago, see consumersBackMs. */
+        isFresh?: boolean
         /** What no group has to read; undefined: not asked, since it does not go now, or nobody knows. */
         unclaimed?: readonly Unclaimed[] | undefined
       }
@@ -335,11 +339,12 @@ async function observeNameServers(desired: BrokerSet, shell: Shell): Promise<Obs
   const key = targetKey(desired, ref)
   // by pod address: names are for those who live in the cluster, and the operator may run outside
   const pods = shell.world.pods.by('nameServer', key).filter((pod) => pod.metadata.deletionTimestamp === undefined)
-  const addresses = pods.flatMap(({ status }) => (status?.podIP ? [hostPort(status.podIP, namesrvPort)] : []))
   const ready = pods.filter(isPodReady).length
   const { replicas = pods.length, paused } = nameServer.spec
   const isHalted = paused || misfitIn(nameServer) !== undefined
   const expected = isHalted ? pods.length : replicas // how many it asks for is not how many will be
+  const staying = isHalted ? pods : pods.filter((pod) => podOrdinalOf(pod) < replicas) // one that goes stands for none that stays
+  const addresses = staying.flatMap(({ status }) => (status?.podIP ? [hostPort(status.podIP, namesrvPort)] : []))
   const asked = ready > 0 ? await ask(addresses, desired, shell) : { answers: [], trouble: 'no NameServer is ready' }
   return { address: nameServer.status?.address, isUsable: ready > 0, expected, ...asked }
 }
@@ -438,7 +443,10 @@ export async function observeDrain(
     const permission = await admin.permission(brokerAddr)
     const unread = await admin.unread(brokerAddr, peerAddrs, isPartial, until)
     const found = { permission, unread, isPartial }
-    if (isPartial || paused || unread.length > 0) return found
+    if (isPartial || unread.length > 0) return found
+    // asked last: one that began anew in the meantime is fresh
+    if ((await admin.uptimeMs(brokerAddr)) < consumersBackMs) return { ...found, isFresh: true }
+    if (paused) return found
     const unclaimed = await admin.unclaimed(brokerAddr, until).catch(() => undefined) // it is for people to know alone
     return { ...found, unclaimed }
   } catch (error) {

@@ -34,9 +34,11 @@ import {
   settingsState,
 } from './objects.ts'
 import { addressOf, type Observed, type ObservedGroup, type ObservedMember } from './observe.ts'
+import { rolloutOf } from './rollout.ts'
 import {
   abortMarkOf,
   blockersOf,
+  drainProgress,
   planScaleIn,
   type ScaleIn,
   scaleInNotes,
@@ -112,6 +114,7 @@ export function plan(asked: BrokerSet, observed: Observed, runtimeImage: string,
     const left = scaleIn.does === 'remove' ? remove(desired, leaving, scaleIn.isUnread) : stopWrites(leaving)
     steps.push(...left.steps)
     notes.push(...scaleInNotes(asked, scaleIn), ...left.notes)
+    if (!isGone) notes.push(...drainProgress(asked, leaving, quietSince(leaving, nowMs), nowMs).notes)
   } else notes.push(...scaleInNotes(asked, scaleIn))
   const names = observed.groups.map(({ brokerName }) => brokerName)
   for (const budget of observed.budgets.filter((name) => !names.includes(name))) {
@@ -145,6 +148,17 @@ export function plan(asked: BrokerSet, observed: Observed, runtimeImage: string,
     const message = `for a minute not known to all NameServers that answer: ${missing.join(', ')}`
     notes.push({ type: 'Warning', reason: registrationMissing, message })
   }
+  const rolled = groups.flatMap((group, at) => (group === leaving ? [] : [{ group, roll: rolling[at] as RollGroup }]))
+  const { rollout, notes: rolloutNotes } = isAsleep
+    ? { rollout: undefined, notes: [] }
+    : rolloutOf({
+        before: asked.status?.rollout,
+        revision: revision.madeFor,
+        staying: rolled,
+        missing,
+        paused: asked.spec.paused,
+      })
+  notes.push(...rolloutNotes)
   const countOf = (...states: GroupState[]) => statuses.filter(({ state }) => states.includes(state)).length
   const isWholeGroup = (group: ObservedGroup) =>
     wantedMembers(desired, group).every((member) => isWhole(member, nameServers.expected))
@@ -157,6 +171,7 @@ export function plan(asked: BrokerSet, observed: Observed, runtimeImage: string,
       groups: countOf('Serving', 'Degraded'), // a short absence must not make an autoscaler add one
       readyGroups: isAsleep ? 0 : staying.filter(isWholeGroup).length,
       ...(nameServers.address !== undefined && { nameServers: nameServers.address }),
+      ...(rollout && { rollout }),
       groupStatuses: statuses,
     },
     verdicts: [
@@ -426,7 +441,8 @@ function groupStatusOf(
   const said = { name: group.brokerName, ...(address !== undefined && { address }), members }
   if (isLeaving) {
     const since = group.drainingSince ?? timeText(nowMs)
-    return { ...said, state: 'Draining', draining: { since, blockers: blockersOf(group) } }
+    const counted = drainProgress(desired, group, since, nowMs).counted
+    return { ...said, state: 'Draining', draining: { since, blockers: blockersOf(group), ...counted } }
   }
   if (desired.spec.hibernate) return { ...said, state: 'Hibernated' }
   if (isWhole(master, nameServers)) return { ...said, state: 'Serving' }

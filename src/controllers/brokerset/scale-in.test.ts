@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals'
 import { annotation, type BrokerSetStatus } from '../../crds/index.ts'
 import type { StatefulSet } from '../../kube/index.ts'
+import { timeText } from '../conditions.ts'
 import type { BrokerSet } from '../resources.ts'
 import { type Given, group, ip, look, missing, nowMs } from '../testing/broker-set.ts'
 import { brokerSet, service } from '../testing/resources.ts'
@@ -70,6 +71,22 @@ test('a retiring group goes when all is read and producers know', () => {
   expect(status.groupStatuses).toHaveLength(1)
 })
 
+test('a retiring group whose broker began a moment ago is kept until consumers had the time to come back', () => {
+  const desired = brokerSet({ groups: 1 })
+  const since = { drainingSince: drainedAt(nowMs - 10 * drainQuietMs) }
+  const fresh = group(1, desired, { ...since, drain: { permission: 4, unread: [], isPartial: false, isFresh: true } })
+
+  const { done, status, blocked, events } = look(desired, [group(0), fresh])
+
+  expect(done).not.toContain('delete StatefulSet b-1')
+  const why = 'the broker began less than 60 s ago: consumers may not be back yet'
+  expect(status.groupStatuses?.[1]?.draining?.blockers).toEqual([why])
+  expect(blocked).toMatchObject({ status: 'True', reason: 'BrokerJustStarted', message: `b-1: ${why}` })
+  expect(events).toEqual([])
+  const forced = brokerSet({ groups: 1, scaleIn: { policy: 'Force' } })
+  expect(look(forced, [group(0), fresh]).done).toContain('delete StatefulSet b-1')
+})
+
 test('a retiring group whose broker restarted, and took messages again, begins its quiet time anew', () => {
   const desired = brokerSet({ groups: 1 })
   const drainingSince = drainedAt(nowMs - 10 * drainQuietMs)
@@ -114,6 +131,39 @@ test('that a scale-in is blocked is said when producers know and someone still h
 
   const told = scalingIn({}, { conditions: [{ ...found.blocked!, observedGeneration: 1, lastTransitionTime: '' }] })
   expect(look(told, [group(0), drainedFor(drainQuietMs, told)]).events).toEqual([])
+})
+
+test('what is still to be read is counted every ten minutes, and told from the second time on', () => {
+  const sinceMs = nowMs - 2 * hourMs
+  const counted = (agoMs: number, since = sinceMs): BrokerSetStatus => {
+    const draining = { since: timeText(since), remaining: 9, countedAt: timeText(nowMs - agoMs) }
+    return { groupStatuses: [{ name: 'b-1', state: 'Draining', draining }] }
+  }
+  const seen = (status?: BrokerSetStatus, given: Given = {}) => {
+    const desired = scalingIn({}, status)
+    const drainingSince = timeText(sinceMs)
+    const { notes, status: now } = look(desired, [group(0), drainedFor(0, desired, { drainingSince, ...given })])
+    const { remaining, countedAt } = now.groupStatuses?.[1]?.draining ?? {}
+    return [remaining, countedAt, notes.find(({ reason }) => reason === 'DrainProgress')?.message]
+  }
+
+  expect(seen()).toEqual([3, timeText(nowMs), undefined])
+  expect(seen(counted(599_000))).toEqual([9, timeText(nowMs - 599_000), undefined])
+  expect(seen(counted(600_000))).toEqual([
+    3,
+    timeText(nowMs),
+    `broker group b-1: 3 messages to read, 9 at ${timeText(nowMs - 600_000)}; most: billing 3 of orders`,
+  ])
+  expect(seen(counted(600_000, sinceMs - 1000))).toEqual([3, timeText(nowMs), undefined]) // of an earlier drain
+  const silent = { drain: { trouble: 'no connection' } }
+  expect(seen(counted(600_000), silent)).toEqual([9, timeText(nowMs - 600_000), undefined])
+})
+
+test('paused with too many groups it waits as asked, and nothing is wrong with it', () => {
+  const { ready, verdicts } = look(brokerSet({ groups: 1, paused: true }), [group(0), group(1)])
+
+  expect(ready).toMatchObject({ status: 'False', reason: 'ScaleInPaused' })
+  expect(verdicts).toContainEqual(expect.objectContaining({ type: 'Stalled', status: 'False' }))
 })
 
 test('Refuse: all groups stay as they are, and the resource says that this is not what it asks for', () => {

@@ -1,7 +1,8 @@
 import { annotation } from '../../crds/index.ts'
 import type { Note, StatefulSet } from '../../kube/index.ts'
-import { type Readiness, type Verdict, verdict } from '../conditions.ts'
+import { type Readiness, timeText, type Verdict, verdict } from '../conditions.ts'
 import type { BrokerSet } from '../resources.ts'
+import { freshText } from '../unread.ts'
 import { readOnly } from './objects.ts'
 import type { Observed, ObservedGroup } from './observe.ts'
 
@@ -56,7 +57,7 @@ export function planScaleIn(desired: BrokerSet, { groups, kept }: Observed, nowM
   const isAnswering = drain !== undefined && 'permission' in drain
   const isTold = areProducersTold(group.drainingSince, nowMs)
   const isQuiet = isTold && (!isAnswering || (drain.permission === readOnly && !drain.isPartial))
-  const isRead = isQuiet && isAnswering && drain.unread.length === 0
+  const isRead = isQuiet && isAnswering && drain.unread.length === 0 && !drain.isFresh
   const isTimedOut = drainedMs >= scaleIn.timeoutSeconds * 1000
   if (paused) return { does: 'drain', group, isBlocked: isQuiet && !isRead && drain !== undefined, isTimedOut: false }
   if (!group.statefulSet || isRead) return { does: 'remove', group, isUnread: false, isTimedOut: false }
@@ -74,7 +75,16 @@ export function blockersOf({ drain }: ObservedGroup): string[] {
     .sort((a, b) => b.count - a.count)
     .slice(0, blockersMax)
     .map(({ consumerGroup, topic }) => `${consumerGroup} has not read all of ${topic}`)
+    .concat(drain.isFresh ? [freshText] : [])
 }
+
+/** Why a drain is blocked. */
+function blockedReason({ drain }: ObservedGroup): string {
+  if (drain && 'trouble' in drain) return 'BrokerNotAnswering'
+  return drain?.isFresh ? justStarted : 'Unread'
+}
+
+const justStarted = 'BrokerJustStarted'
 
 /** The condition ScaleInBlocked. */
 export function scaleInVerdict(desired: BrokerSet, scaleIn: ScaleIn): Verdict {
@@ -104,9 +114,7 @@ export function scaleInVerdict(desired: BrokerSet, scaleIn: ScaleIn): Verdict {
       return say(false, 'Removing', `${brokerName} is being removed`)
     case 'drain': {
       if (!scaleIn.isBlocked) return say(false, 'Draining', `${brokerName} takes no more messages and is being read`)
-      const isSilent = scaleIn.group.drain !== undefined && 'trouble' in scaleIn.group.drain
-      if (!scaleIn.isTimedOut)
-        return say(true, isSilent ? 'BrokerNotAnswering' : 'Unread', `${brokerName}: ${blockers}`)
+      if (!scaleIn.isTimedOut) return say(true, blockedReason(scaleIn.group), `${brokerName}: ${blockers}`)
       const late = `${brokerName} was not read to its end within ${asked.timeoutSeconds} s: ${blockers}`
       return say(
         true,
@@ -121,7 +129,8 @@ export function scaleInVerdict(desired: BrokerSet, scaleIn: ScaleIn): Verdict {
 export function scaleInStall(desired: BrokerSet, scaleIn: ScaleIn): Readiness | undefined {
   if (scaleIn.does === 'nothing' || scaleIn.does === 'drain' || scaleIn.does === 'remove') return undefined
   const { reason, message } = scaleInVerdict(desired, scaleIn)
-  return { status: 'False', reason: `ScaleIn${reason}`, message, isStalled: true }
+  // one that is paused waits as asked: nothing is wrong with it
+  return { status: 'False', reason: `ScaleIn${reason}`, message, isStalled: scaleIn.does !== 'pause' }
 }
 
 /** What there is to tell of a scale-in, when it is news. */
@@ -150,10 +159,34 @@ export function scaleInNotes(desired: BrokerSet, scaleIn: ScaleIn): Note[] {
       if (scaleIn.isUnread) return scaleIn.isTimedOut ? [late('is removed all the same')] : []
       return [{ type: 'Normal', reason: 'DrainCompleted', message: drainedMessage(desired, scaleIn.group) }]
     case 'drain':
-      if (!scaleIn.isBlocked || !isNews) return []
+      if (!scaleIn.isBlocked || !isNews || reason === justStarted) return [] // over in a minute
       if (scaleIn.isTimedOut) return [late('goes on draining')]
       return [{ type: 'Warning', reason: 'DrainBlocked', message }]
   }
+}
+
+const countedEveryMs = 600_000
+
+/** How much a group that leaves has still to be read, every ten minutes: more often it would be written all the time. */
+export function drainProgress(
+  { status }: BrokerSet,
+  { brokerName, drain }: ObservedGroup,
+  since: string,
+  nowMs: number,
+) {
+  const before = status?.groupStatuses?.find(({ name }) => name === brokerName)?.draining
+  const last = before?.since === since && before.countedAt !== undefined ? before : undefined
+  const { remaining: lastCount = 0, countedAt = '' } = last ?? {}
+  const isDue = last === undefined || nowMs - Date.parse(countedAt) >= countedEveryMs
+  if (!isDue || drain === undefined || 'trouble' in drain)
+    return { counted: last && { remaining: lastCount, countedAt }, notes: [] }
+  const remaining = drain.unread.reduce((sum, { count }) => sum + count, 0)
+  const most = [...drain.unread].sort((a, b) => b.count - a.count).slice(0, blockersMax)
+  const groups = most.map(({ consumerGroup, topic, count }) => `${consumerGroup} ${count} of ${topic}`)
+  const message = `broker group ${brokerName}: ${remaining} messages to read, ${lastCount} at ${countedAt}`
+  const text = groups.length > 0 ? `${message}; most: ${groups.join(', ')}` : message
+  const notes: Note[] = last ? [{ type: 'Normal', reason: 'DrainProgress', message: text }] : []
+  return { counted: { remaining, countedAt: timeText(nowMs) }, notes }
 }
 
 /** That a group was read, with what nobody was to read there. */

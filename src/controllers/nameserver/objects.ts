@@ -50,12 +50,17 @@ export function revisionOf(desired: NameServer, statefulSet: StatefulSet | undef
   })
 }
 
-/** Everything that a NameServer consists of in Kubernetes. @param replicas how many pods there are to be now */
+/**
+ * Everything that a NameServer consists of in Kubernetes.
+ * @param replicas how many pods there are to be now
+ * @param leavingSince see annotation.leavingSince
+ */
 export function objectsOf(
   desired: NameServer,
   live: StatefulSet | undefined,
   runtimeImage: string,
   replicas = desired.spec.replicas,
+  leavingSince?: string,
 ) {
   const { spec } = desired
   const { name, namespace } = desired.metadata
@@ -143,7 +148,13 @@ export function objectsOf(
   const statefulSet = {
     apiVersion: 'apps/v1',
     kind: 'StatefulSet',
-    metadata: { ...base(name), annotations: { [annotation.madeFor]: revision.madeFor } },
+    metadata: {
+      ...base(name),
+      annotations: {
+        [annotation.madeFor]: revision.madeFor,
+        ...(leavingSince !== undefined && { [annotation.leavingSince]: leavingSince }),
+      },
+    },
     spec: {
       replicas,
       serviceName: headlessName(name),

@@ -1,6 +1,6 @@
 import { label, type NameServerStatus } from '../../crds/index.ts'
 import { type Note, pods as podType } from '../../kube/index.ts'
-import { type Readiness, readiness, type Verdict, verdict } from '../conditions.ts'
+import { type Readiness, readiness, timeText, type Verdict, verdict } from '../conditions.ts'
 import { asleepVerdicts, type Sleep, sleepNotes, sleepVerdict } from '../hibernation.ts'
 import type { KubeStep } from '../perform.ts'
 import { podTrouble } from '../pod-trouble.ts'
@@ -11,6 +11,7 @@ import { nextToRestart } from '../roll.ts'
 import { addressOf, objectsOf } from './objects.ts'
 import { type Observed, type ObservedMember, ordinalOf } from './observe.ts'
 import { isSettled, knowsAll, routesReport } from './routes.ts'
+import { planScaleIn } from './scale-in.ts'
 
 export interface Plan {
   steps: KubeStep[]
@@ -25,7 +26,8 @@ const steadyPollMs = 30_000
 
 /**
  * Plans one pass: the objects as they should be, what the pods say, and which of them is to restart. One at a time does, the
- * last first, and only when each of the others knows all brokers: clients always find somebody who can tell them.
+ * last first, and only when each of the others knows all brokers: clients always find somebody who can tell them. Those that are
+ * too many go when clients know the list without them.
  * @param nowMs milliseconds since 1970
  */
 export function plan(desired: NameServer, observed: Observed, runtimeImage: string, nowMs: number): Plan {
@@ -34,20 +36,27 @@ export function plan(desired: NameServer, observed: Observed, runtimeImage: stri
   const { statefulSet, members, users } = observed
   const sleep = sleepOf(desired, observed)
   const isAsleep = sleep.is === 'asleep'
-  const replicas = isAsleep ? 0 : spec.replicas
-  const { children, podHash, hasTemplate } = objectsOf(desired, statefulSet, runtimeImage, replicas)
   const wanted = Array.from({ length: spec.replicas }, (_, ordinal) =>
     members.find(({ pod }) => ordinalOf(pod) === ordinal),
   )
   const ready = members.filter(({ isReady }) => isReady)
   const isComplete = wanted.every((member) => member?.pod.status?.podIP !== undefined)
   // an address list that leaves members out would split the cluster: the last whole one stays
-  const address = isComplete && !isAsleep ? addressOf(desired, spec.replicas) : before?.address
+  const isMeant = isComplete && !isAsleep && !(spec.paused && (statefulSet?.spec?.replicas ?? 0) > spec.replicas)
+  const address = isMeant ? addressOf(desired, spec.replicas) : before?.address
+  const isWhole = (member: ObservedMember) => member.isReady && knowsAll(member, members, nowMs)
+  const lacking = wanted.findIndex((member) => !member || !isWhole(member))
+  const staying = {
+    isPublished: before?.address === addressOf(desired, spec.replicas),
+    trouble: lacking < 0 ? undefined : `${name}-${lacking} is not ready, or does not know all brokers`,
+  }
+  const scaleIn = planScaleIn(desired, isAsleep ? undefined : statefulSet, staying, nowMs)
+  const replicas = isAsleep ? 0 : scaleIn.replicas
+  const { children, podHash, hasTemplate } = objectsOf(desired, statefulSet, runtimeImage, replicas, scaleIn.mark)
 
   const wasReady = before?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false
   const routes = routesReport(members, before, nowMs)
-  const judged = judge(spec.replicas, wanted, members, podHash, sleep, routes.verdict)
-  const isWhole = (member: ObservedMember) => member.isReady && knowsAll(member, members, nowMs)
+  const judged = judge(spec.replicas, wanted, members, podHash, sleep, routes.verdict, scaleIn.readiness)
   const rolling = wanted.map((member, ordinal) => ({
     ordinal,
     isPresent: member !== undefined,
@@ -69,6 +78,9 @@ export function plan(desired: NameServer, observed: Observed, runtimeImage: stri
   const isMoving =
     members.length > 0 &&
     rolling.some(({ isReady, isWhole, isOutdated }) => (isOutdated && !spec.paused) || (isReady && !isWhole))
+  const isLeft = scaleIn.leaving.length === 0 || spec.paused
+  const leaveInMs = isLeft ? steadyPollMs : Math.max(movingPollMs, (scaleIn.dueMs ?? nowMs) - nowMs)
+  const leavesAt = scaleIn.dueMs === undefined ? undefined : timeText(scaleIn.dueMs)
   const known = new Set(members.flatMap(({ brokers }) => [...(brokers ?? [])]))
   return {
     steps: [
@@ -85,6 +97,7 @@ export function plan(desired: NameServer, observed: Observed, runtimeImage: stri
         pod: pod.metadata.name,
         ready: isReady,
         ...(brokers && { brokers: brokers.size }),
+        ...(leavesAt !== undefined && scaleIn.leaving.includes(pod.metadata.name) && { leavesAt }),
       })),
     },
     verdicts: [
@@ -92,18 +105,23 @@ export function plan(desired: NameServer, observed: Observed, runtimeImage: stri
         ? asleepVerdicts(sleep, ['Available', 'RoutesConsistent'])
         : [
             ...readiness(judged),
-            verdict('Available', ready.length > 0, judged.reason, `${ready.length} of ${spec.replicas} answer`),
+            verdict(
+              'Available',
+              ready.length > 0,
+              judged.reason,
+              `${ready.length} of ${Math.max(replicas, spec.replicas)} answer`,
+            ),
             routes.verdict,
           ]),
       sleepVerdict(sleep),
     ],
     notes: [
       ...sleepNotes(sleep, before?.conditions),
-      ...(isAsleep ? [] : routes.notes),
+      ...(isAsleep ? [] : [...routes.notes, ...scaleIn.notes]),
       ...(judged.status === 'True' && !wasReady && !isAsleep ? [note('NameServersReady', judged.message)] : []),
       ...(restart ? [note('NameServerRestarted', restartText(restart, statefulSet))] : []),
     ],
-    recheckAfterMs: isAsleep ? undefined : isMoving ? movingPollMs : steadyPollMs,
+    recheckAfterMs: isAsleep ? undefined : isMoving ? movingPollMs : Math.min(steadyPollMs, leaveInMs),
   }
 }
 
@@ -127,6 +145,7 @@ function judge(
   podHash: string,
   sleep: Sleep,
   routes: Verdict,
+  scalingIn: Readiness | undefined,
 ): Readiness {
   const notReady = wanted.findIndex((member) => !member?.isReady)
   if (notReady >= 0) {
@@ -140,6 +159,7 @@ function judge(
     const message = `${current} of ${replicas} NameServers have the new settings${waits}`
     return { status: 'False', reason: 'RollingOut', message }
   }
+  if (scalingIn) return scalingIn
   if (alive.length > replicas) {
     return { status: 'False', reason: 'ScalingIn', message: `${alive.length - replicas} NameServers are being stopped` }
   }

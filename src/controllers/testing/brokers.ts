@@ -4,6 +4,7 @@ import type { ConfigMap, KubeObject, Pod, Service } from '../../kube/index.ts'
 import type { ObjectStore } from '../../local-cluster/api-server/store.ts'
 import type { BrokerGroup, BrokerTopic, GroupUse, MqAdmin, Unclaimed, Unread } from '../admin.ts'
 import { brokerPort } from '../resources.ts'
+import { consumersBackMs } from '../unread.ts'
 
 /** What a broker of the pretended cluster has; the last of it slaves alone. */
 export interface PretendedBroker {
@@ -27,6 +28,7 @@ export interface PretendedBroker {
   delayedMs: number
   isFollowing: boolean
   lagBytes: number
+  uptimeMs: number
 }
 
 const logBytes = 2 ** 40
@@ -129,11 +131,13 @@ export function pretendBrokers(store: ObjectStore) {
       ofAddress(brokerAddr).permission = permission
     },
     unread: async (brokerAddr) => ofAddress(brokerAddr).unread,
+    uptimeMs: async (brokerAddr) => ofAddress(brokerAddr).uptimeMs,
     unclaimed: async (brokerAddr) => ofAddress(brokerAddr).unclaimed,
     topicUnread: async (brokerAddr, topic, firstQueue) => {
-      const { unread, delayedMs } = ofAddress(brokerAddr)
+      const { unread, delayedMs, uptimeMs } = ofAddress(brokerAddr)
       const inQueues = unread.filter((one) => one.topic === topic && (one.queueId ?? firstQueue) >= firstQueue)
-      return { groups: inQueues.map(({ consumerGroup }) => consumerGroup), delayedMs }
+      const isFresh = uptimeMs < consumersBackMs
+      return { groups: inQueues.map(({ consumerGroup }) => consumerGroup), delayedMs, isFresh }
     },
     close: async () => {},
   }
@@ -162,6 +166,7 @@ export function pretendBrokers(store: ObjectStore) {
         delayedMs: 0,
         isFollowing: true,
         lagBytes: 0,
+        uptimeMs: Number.POSITIVE_INFINITY,
       })
     }
     const broker = brokers.get(brokerKey(pod))

@@ -141,6 +141,18 @@ test('delayed messages that wait may belong to the queues that go', () => {
   expect(world.queues).toEqual([2, 2])
 })
 
+test('queues of a broker that began a moment ago stay until consumers had the time to come back', () => {
+  const world = new World({ queues: { perBroker: 2 } }).pass()
+  world.unread = { ...nothing, isFresh: true }
+
+  world.pass({ afterMs: quietMs })
+  expect(world.queues).toEqual([2, 8])
+  expect(world.condition('Draining')?.message).toContain('the broker began less than 60 s ago')
+
+  world.unread = nothing
+  expect(world.pass().queues).toEqual([2, 2])
+})
+
 test('a broker that the placement leaves out serves readers only, then loses the topic', () => {
   const world = new World({ placement: { groups: [1] } }).pass()
   expect(world.has?.perm).toBe(4)
@@ -179,7 +191,12 @@ const queues = fc
   .map(([one, other]) => ({ write: Math.min(one, other), read: Math.max(one, other) }))
 const wish = fc.record({
   spec: fc.record({ queues, placement: fc.constantFrom({ groups: [0] }, { groups: [1] }) }),
-  unread: fc.constantFrom(nothing, { groups: ['billing'], delayedMs: 0 }, { groups: [], delayedMs: 60_000 }),
+  unread: fc.constantFrom(
+    nothing,
+    { ...nothing, isFresh: true },
+    { groups: ['billing'], delayedMs: 0 },
+    { groups: [], delayedMs: 60_000 },
+  ),
   afterMs: fc.integer({ min: 0, max: 60_000 }),
   trouble: fc.constantFrom(undefined, undefined, 'silent'),
   isAnswering: fc.constantFrom(true, true, true, false),

@@ -3,6 +3,7 @@ import type { BrokerTopic, TopicUnread } from '../admin.ts'
 import { timeText, type Verdict, verdict } from '../conditions.ts'
 import type { Asked } from '../on-brokers/plan.ts'
 import type { Topic } from '../resources.ts'
+import { freshText } from '../unread.ts'
 import { isSame, wantedTopic } from './wanted.ts'
 
 // A broker gives up queues, or the whole topic, in two phases: no more messages come, and when all are read the rest goes.
@@ -11,7 +12,7 @@ import { isSame, wantedTopic } from './wanted.ts'
 export const quietMs = 35_000
 /** How late a message that waited may be delivered after its time. */
 const deliverySlackMs = 60_000
-const blockersMax = 5
+const blockersMax = 5 // groups, and what else may come
 
 export interface ObservedBroker extends Asked<BrokerTopic> {
   /** Whether the topic is to be there. */
@@ -73,10 +74,11 @@ function sinceText(nowMs: number): string {
 function blockersOf(unread: ObservedBroker['unread'], sinceMs: number, nowMs: number): string[] {
   if (unread === undefined) return []
   if ('trouble' in unread) return [`the broker does not answer: ${unread.trouble}`.slice(0, 512)]
-  const readers = [...new Set(unread.groups)].sort().slice(0, blockersMax - 1)
+  const readers = [...new Set(unread.groups)].sort().slice(0, blockersMax - 2)
   const untilMs = sinceMs + quietMs + unread.delayedMs + deliverySlackMs
   return [
     ...readers.map((group) => `${group} has not read all of it`),
+    ...(unread.isFresh ? [freshText] : []),
     ...(unread.delayedMs > 0 && nowMs < untilMs
       ? [`delayed messages, or those of transactions, may come until ${timeText(untilMs)}`]
       : []),

@@ -1,0 +1,88 @@
+import { expect, test } from '@jest/globals'
+import { annotation, type RolloutStatus } from '../../crds/index.ts'
+import { type Given, group, hashOf, labelled, look, nowMs } from '../testing/broker-set.ts'
+import { brokerSet, pod } from '../testing/resources.ts'
+
+const desired = brokerSet({ config: { maxMessageSize: '1024' } })
+const revision = hashOf(desired)
+const slave = { registeredCount: 1 }
+const old = (name: string, role: string) => ({ pod: labelled(pod(name, { hash: 'old' }), role) })
+const both: Given = { ...old('b-0-0', 'master'), slaves: [old('b-0-1', 'slave')] }
+const half: Given = { ...old('b-0-0', 'master'), slaves: [slave] }
+const none: Given = { slaves: [slave] }
+
+/** How a set is seen with that group, and this rollout in its status. */
+function seen(given: Given, rollout?: RolloutStatus, spec: object = {}) {
+  const set = brokerSet({ config: desired.spec.config, slavesPerGroup: 1, ...spec }, rollout && { rollout })
+  const { status, notes } = look(set, [group(0, desired, given)])
+  const told = notes.filter(({ reason }) => reason.startsWith('Rollout'))
+  return { rollout: status.rollout, reasons: told.map(({ reason }) => reason), message: told[0]?.message }
+}
+
+/** A pod that has not been ready for so long. */
+function down(ms: number, hash = revision) {
+  const found = labelled(pod('b-0-1', { ready: false, hash }), 'slave')
+  const lastTransitionTime = new Date(nowMs - ms).toISOString()
+  found.status = { ...found.status, conditions: [{ type: 'Ready', status: 'False', lastTransitionTime } as never] }
+  return { pod: found, isPodReady: false }
+}
+
+test('a rollout is told when it begins, counted, and told when every broker runs as it should', () => {
+  const first = seen(both)
+  expect(first).toMatchObject({ reasons: ['RolloutStarted'], rollout: { revision, updated: 0, total: 2 } })
+  expect(first.message).toBe('2 of 2 brokers are to restart, one at a time')
+
+  const second = seen(half, first.rollout)
+  expect(second).toMatchObject({ reasons: [], rollout: { updated: 1, total: 2 } })
+
+  const gone = seen({ ...none, pod: undefined, isPodReady: false, registeredCount: 0 }, second.rollout)
+  expect(gone).toMatchObject({ reasons: [], rollout: { updated: 1, total: 2 } })
+  const unregistered = seen({ ...none, registeredCount: 0 }, second.rollout)
+  expect(unregistered).toMatchObject({ reasons: [], rollout: { updated: 2, total: 2 } })
+
+  expect(seen(none, second.rollout)).toMatchObject({ reasons: ['RolloutCompleted'], rollout: undefined })
+  expect(seen(none)).toMatchObject({ reasons: [], rollout: undefined })
+})
+
+test('why it begins is told as far as it is written down', () => {
+  const part = (found: ReturnType<typeof pod>, text: string) => {
+    Object.assign(found.metadata.annotations ?? {}, { [annotation.madeOf]: text })
+    return found
+  }
+  const given = group(0, desired, { ...old('b-0-0', 'master'), slaves: [slave] })
+  part(given.members[0].pod as never, 'image=a,config=b')
+  part(given.statefulSet?.spec?.template as never, 'image=x,config=y')
+
+  const { notes } = look(brokerSet({ config: desired.spec.config, slavesPerGroup: 1 }), [given])
+
+  expect(notes.find(({ reason }) => reason === 'RolloutStarted')?.message).toBe(
+    '1 of 2 brokers are to restart, one at a time: ImageChanged, StaticConfigChanged',
+  )
+})
+
+test('what is wanted changes in the middle: another rollout begins', () => {
+  expect(seen(half, { revision: 'former', updated: 0, total: 2 }).reasons).toEqual(['RolloutStarted'])
+})
+
+test('a broker that was restarted and does not come back holds up the others, which is told after a minute, once', () => {
+  const begun = { revision, updated: 0, total: 2 }
+  expect(seen({ ...both, slaves: [down(59_000)] }, begun)).toMatchObject({ reasons: [] })
+
+  const late = seen({ ...both, slaves: [down(60_000)] }, begun)
+  expect(late).toMatchObject({ reasons: ['RolloutWaiting'], rollout: { pausedReason: 'BrokerNotReady' } })
+  expect(late.message).toBe('1 of 2 brokers have restarted; the others wait for b-0-1, which is not ready')
+  expect(seen({ ...both, slaves: [down(90_000)] }, late.rollout).reasons).toEqual([])
+  expect(seen({ ...both, slaves: [down(90_000, 'old')] }, begun).reasons).toEqual([]) // it is the next one
+})
+
+test('paused in the middle it is told once, and goes on from there', () => {
+  const begun = { revision, updated: 1, total: 2 }
+
+  const halted = seen(half, begun, { paused: true })
+  expect(halted).toMatchObject({ reasons: ['RolloutPaused'], rollout: { ...begun, pausedReason: 'Paused' } })
+  expect(seen(half, halted.rollout, { paused: true }).reasons).toEqual([])
+  expect(seen(half, undefined, { paused: true })).toMatchObject({ reasons: [], rollout: undefined })
+  const resumed = seen(half, halted.rollout)
+  expect(resumed.reasons).toEqual([])
+  expect(resumed.rollout).toEqual(begun)
+})
