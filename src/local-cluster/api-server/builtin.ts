@@ -1,4 +1,4 @@
-import { type Cause, isObject, type JsonObject, type KubeObject, objectAt, valueAt } from './object.ts'
+import { type Cause, isEqual, isObject, type JsonObject, type KubeObject, objectAt, valueAt } from './object.ts'
 import { ageOf, type Column, humanDuration, type Resource } from './resource.ts'
 
 type Read = (object: KubeObject, nowMs: number) => unknown
@@ -109,12 +109,50 @@ function completeStatefulSet(object: KubeObject): void {
   }
 }
 
-/** Source: Kubernetes, ValidateStatefulSetSpec. */
-function statefulSetProblems(object: KubeObject): Cause[] {
-  const { type, rollingUpdate } = objectAt(object, 'spec', 'updateStrategy')
-  if (type !== 'OnDelete' || rollingUpdate === undefined) return []
-  const message = "Invalid value: true: only allowed for updateStrategy 'RollingUpdate'"
-  return [{ reason: 'FieldValueInvalid', field: 'spec.updateStrategy.rollingUpdate', message }]
+const changeableOfSet = [
+  'replicas',
+  'ordinals',
+  'template',
+  'updateStrategy',
+  'revisionHistoryLimit',
+  'persistentVolumeClaimRetentionPolicy',
+  'minReadySeconds',
+]
+
+/** Source: Kubernetes, ValidateStatefulSetSpec and ValidateStatefulSetUpdate. */
+function statefulSetProblems(object: KubeObject, old: KubeObject | undefined): Cause[] {
+  const problems: Cause[] = []
+  const spec = objectAt(object.spec)
+  const tell = (reason: string, field: string, message: string) => problems.push({ reason, field, message })
+  if (Number(spec.replicas) < 0) {
+    const message = `Invalid value: ${spec.replicas}: must be greater than or equal to 0`
+    tell('FieldValueInvalid', 'spec.replicas', message)
+  }
+  const labels = objectAt(spec, 'template', 'metadata', 'labels')
+  const isSelected = Object.entries(objectAt(spec, 'selector', 'matchLabels')).every(
+    ([key, value]) => labels[key] === value,
+  )
+  if (!isSelected) {
+    const message = `Invalid value: ${JSON.stringify(labels)}: \`selector\` does not match template \`labels\``
+    tell('FieldValueInvalid', 'spec.template.metadata.labels', message)
+  }
+  const { type, rollingUpdate } = objectAt(spec, 'updateStrategy')
+  if (type === 'OnDelete' && rollingUpdate !== undefined) {
+    const message = "Invalid value: true: only allowed for updateStrategy 'RollingUpdate'"
+    tell('FieldValueInvalid', 'spec.updateStrategy.rollingUpdate', message)
+  }
+  const before = objectAt(old?.spec)
+  const isFixed = (key: string) => !changeableOfSet.includes(key)
+  if (
+    old !== undefined &&
+    [...Object.keys({ ...before, ...spec })].some((key) => isFixed(key) && !isEqual(spec[key], before[key]))
+  ) {
+    const names = changeableOfSet.map((name) => `'${name}'`)
+    const allowed = `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
+    const message = `Forbidden: updates to statefulset spec for fields other than ${allowed} are forbidden`
+    tell('FieldValueForbidden', 'spec', message)
+  }
+  return problems
 }
 
 function completeService(object: KubeObject): void {

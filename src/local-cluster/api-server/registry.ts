@@ -272,7 +272,7 @@ export class Registry {
     for (const admission of this.#admissions) admission(resource, object, old)
     const causes = [
       ...metaProblems(object.metadata),
-      ...(resource.problemsOf?.(object) ?? []),
+      ...(resource.problemsOf?.(object, old) ?? []),
       ...(resource.collection === crdCollection ? crdProblems(object) : []),
     ]
     if (schema !== undefined) {
