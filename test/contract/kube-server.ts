@@ -39,10 +39,9 @@ interface Access {
 
 const timeoutMs = 10_000
 
-/** Ours, or the real one that KUBECONFIG_CONTRACT names. */
-export async function startKubeServer(): Promise<KubeServer> {
-  const path = process.env.KUBECONFIG_CONTRACT
-  const access = path ? realServer(path) : await ourServer()
+/** Ours, or the one that a kubeconfig names: a real one where KUBECONFIG_CONTRACT is set. */
+export async function startKubeServer(path = process.env.KUBECONFIG_CONTRACT): Promise<KubeServer> {
+  const access = path ? serverOf(path) : await ourServer()
   const http = createHttpClient()
 
   async function call(
@@ -143,7 +142,7 @@ async function ourServer(): Promise<Access> {
   }
 }
 
-function realServer(path: string): Access {
+function serverOf(path: string): Access {
   const { clusters, users } = parse(readFileSync(path, 'utf8'))
   const { cluster } = clusters[0]
   const { user } = users[0]
