@@ -139,7 +139,10 @@ test('a custom resource is replaced only by who names its version, a ConfigMap b
   expect((await server.call('PUT', `${core}/configmaps/blind`, configMap('blind', {}, { a: '2' }))).status).toBe(200)
   await server.call('POST', gadgets, gadget('blind', { size: 1 }))
   const { body } = await server.call('PUT', `${gadgets}/blind`, gadget('blind', { size: 2 }))
-  expect(body).toMatchObject({ code: 422, details: { causes: [{ field: 'metadata.resourceVersion' }] } })
+  expect(body).toMatchObject({
+    code: 422,
+    details: { name: 'blind', group, causes: [{ field: 'metadata.resourceVersion' }] },
+  })
   expect((await server.call('PUT', `${gadgets}/none`, gadget('none', { size: 2 }))).status).toBe(404)
   const brought = await server.call('POST', `${core}/configmaps`, configMap('brought', { resourceVersion: '5' }))
   expect(brought.body.message).toContain('resourceVersion should not be set on objects to be created')
@@ -279,7 +282,10 @@ test('a collection is deleted as far as it is selected', async () => {
 test('an immutable ConfigMap or Secret stays as it is', async () => {
   await server.call('POST', `${core}/configmaps`, { ...configMap('stone'), immutable: true })
   const refused = await server.patch('merge-patch+json', `${core}/configmaps/stone`, { data: { a: '2' } })
-  expect(refused.body).toMatchObject({ code: 422, details: { causes: [{ field: 'data' }] } })
+  expect(refused.body).toMatchObject({
+    code: 422,
+    details: { name: 'stone', kind: 'ConfigMap', causes: [{ field: 'data' }] },
+  })
   const labelled = await server.patch('merge-patch+json', `${core}/configmaps/stone`, {
     metadata: { labels: { a: 'b' } },
   })

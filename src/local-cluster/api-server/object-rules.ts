@@ -129,5 +129,7 @@ export function invalid(resource: Resource, name: string, causes: Cause[]): Erro
   const kind = resource.group === '' ? resource.kind : `${resource.kind}.${resource.group}`
   const list = causes.map(({ field, message }) => `${field}: ${message}`)
   const said = list.length === 1 ? list[0] : `[${list.join(', ')}]`
-  return refusal(422, 'Invalid', `${kind} "${name}" is invalid: ${said}`, { causes })
+  return refusal(422, 'Invalid', `${kind} "${name}" is invalid: ${said}`, {
+    ...{ name, group: resource.group, kind: resource.kind, causes }, // kubectl says whose fields they are
+  })
 }
