@@ -148,7 +148,8 @@ export class Registry {
         'the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml',
       )
     const patched = patchedBy(old, type, patch)
-    if (objectAt(patched.metadata).uid !== old.metadata.uid) {
+    // A write to the status is a conflict then, below: a real API server takes it, whatever uid it names.
+    if (options.subresource === undefined && objectAt(patched.metadata).uid !== old.metadata.uid) {
       const message = `Invalid value: ${JSON.stringify(objectAt(patched.metadata).uid)}: field is immutable`
       throw invalid(resource, name, [{ reason: 'FieldValueInvalid', field: 'metadata.uid', message }])
     }

@@ -77,6 +77,7 @@ async function use(run: Run, file: string): Promise<void> {
   await says(/patched/, 'patch', 'topic', 'orders', '--type=merge', '-p', '{"spec":{"queues":{"perBroker":3}}}')
   await refuses(/conflict with "kubectl-patch"/, 'apply', '--server-side', '-f', file)
   await refuses(/perBroker/, 'diff', '-f', file)
+  await says(/^3$/, 'get', 'topic', 'orders', '-o', 'jsonpath={.spec.queues.perBroker}') // a diff changes nothing
   await says(/orders serverside-applied/, 'apply', '--server-side', '--force-conflicts', '-f', file)
   await refuses(
     /The Topic "orders" is invalid: spec.permission: Unsupported value/,
