@@ -13,7 +13,7 @@ import { startControllers } from '../../src/local-cluster/workloads/controllers.
 import { clusterIpAdmission } from '../../src/local-cluster/workloads/services.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: bodies of answers are compared, not computed with
-type Body = any
+export type Body = any
 
 export interface KubeServer {
   call(
@@ -24,7 +24,8 @@ export interface KubeServer {
     authorization?: string,
   ): Promise<{ status: number; body: Body; text: string }>
   patch(type: string, path: string, body: object): Promise<{ status: number; body: Body }>
-  watch(path: string): { take(count: number): Promise<{ type: string; object: Body }[]> }
+  /** path has a query. take() ends early where the server ends the watch. */
+  watch(path: string, accept?: string): { take(count: number): Promise<{ type: string; object: Body }[]> }
   eventually(holds: () => Promise<boolean>): Promise<void>
   stop(): Promise<void>
 }
@@ -38,10 +39,9 @@ interface Access {
 
 const timeoutMs = 10_000
 
-/** Ours, or the real one that KUBECONFIG_CONTRACT names. */
-export async function startKubeServer(): Promise<KubeServer> {
-  const path = process.env.KUBECONFIG_CONTRACT
-  const access = path ? realServer(path) : await ourServer()
+/** Ours, or the one that a kubeconfig names: a real one where KUBECONFIG_CONTRACT is set. */
+export async function startKubeServer(path = process.env.KUBECONFIG_CONTRACT): Promise<KubeServer> {
+  const access = path ? serverOf(path) : await ourServer()
   const http = createHttpClient()
 
   async function call(
@@ -74,11 +74,11 @@ export async function startKubeServer(): Promise<KubeServer> {
   return {
     call,
     patch: (type, path, body) => call('PATCH', path, body, undefined, undefined, `application/${type}`),
-    watch(path) {
+    watch(path, accept = 'application/json') {
       const opened = http.request({
         method: 'GET',
         url: `${access.server}${path}&watch=true`,
-        headers: access.headers,
+        headers: { accept, ...access.headers },
         tls: access.tls,
         timeoutMs,
       })
@@ -142,7 +142,7 @@ async function ourServer(): Promise<Access> {
   }
 }
 
-function realServer(path: string): Access {
+function serverOf(path: string): Access {
   const { clusters, users } = parse(readFileSync(path, 'utf8'))
   const { cluster } = clusters[0]
   const { user } = users[0]

@@ -18,6 +18,7 @@ import { consumerGroups } from './features/consumer-group.ts'
 import { contract } from './features/contract.ts'
 import { effects } from './features/effects.ts'
 import { firstLight, installation } from './features/first-light.ts'
+import { localKubectl } from './features/local-kubectl.ts'
 import { many } from './features/many.ts'
 import { nameServerGoes, nameServers } from './features/name-servers.ts'
 import { packaging } from './features/packaging.ts'
@@ -68,7 +69,7 @@ async function onKubernetes(): Promise<void> {
   const kubectl = new Kubectl(cluster.env, 'default')
   try {
     await removeLeftovers(kubectl)
-    const before = tally.track(kubectl, contract, async () => {})
+    const before = tally.track(kubectl, [...contract, ...localKubectl], async () => {})
     await cluster.loadImage()
     await before
 

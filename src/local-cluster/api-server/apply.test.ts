@@ -43,7 +43,7 @@ test('a conflict names who has the field and where it is', () => {
   const one = applied('one', undefined, pod({ name: 'a', image: '1' }))
 
   expect(() => applied('two', one, pod({ name: 'a', image: '2' }))).toThrow(
-    'conflict with "one" using v1: .spec.containers[name="a"].image',
+    'conflict with "one": .spec.containers[name="a"].image',
   )
   expect(applied('two', one, pod({ name: 'a', image: '1' })).metadata.managedFields).toHaveLength(2)
 })

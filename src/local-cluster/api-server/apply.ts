@@ -96,8 +96,9 @@ function startsWith(text: string, prefix: string): boolean {
   return text === prefix || text.startsWith(`${prefix}\n`)
 }
 
-function described({ manager, apiVersion, subresource }: ManagedFields): string {
-  return `"${manager}"${subresource === undefined ? '' : ` with subresource "${subresource}"`} using ${apiVersion}`
+function described({ manager, apiVersion, subresource, operation, time }: ManagedFields): string {
+  const who = `"${manager}"${subresource === undefined ? '' : ` with subresource "${subresource}"`}`
+  return operation === 'Update' ? `${who} using ${apiVersion} at ${time}` : who
 }
 
 function conflictOf(conflicts: Cause[]): Error {

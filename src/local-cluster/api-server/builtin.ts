@@ -1,4 +1,4 @@
-import { type Cause, isObject, type JsonObject, type KubeObject, objectAt, valueAt } from './object.ts'
+import { type Cause, isEqual, isObject, type JsonObject, type KubeObject, objectAt, valueAt } from './object.ts'
 import { ageOf, type Column, humanDuration, type Resource } from './resource.ts'
 
 type Read = (object: KubeObject, nowMs: number) => unknown
@@ -40,7 +40,7 @@ function resource(
     scale: undefined,
     schema: undefined,
     ...more,
-    columns: [name, ...(more.columns ?? []), age],
+    columns: more.columns?.some(({ name }) => name === 'Name') ? more.columns : [name, ...(more.columns ?? []), age],
   }
 }
 
@@ -109,12 +109,59 @@ function completeStatefulSet(object: KubeObject): void {
   }
 }
 
-/** Source: Kubernetes, ValidateStatefulSetSpec. */
-function statefulSetProblems(object: KubeObject): Cause[] {
-  const { type, rollingUpdate } = objectAt(object, 'spec', 'updateStrategy')
-  if (type !== 'OnDelete' || rollingUpdate === undefined) return []
-  const message = "Invalid value: true: only allowed for updateStrategy 'RollingUpdate'"
-  return [{ reason: 'FieldValueInvalid', field: 'spec.updateStrategy.rollingUpdate', message }]
+/** An immutable ConfigMap or Secret; metadata may change. Source: Kubernetes, ValidateConfigMapUpdate. */
+function immutableProblems(object: KubeObject, old: KubeObject | undefined): Cause[] {
+  if (old?.immutable !== true) return []
+  const message = 'Forbidden: field is immutable when `immutable` is set'
+  return ['immutable', 'data', 'binaryData']
+    .filter((field) => !isEqual(object[field], old[field]))
+    .map((field) => ({ reason: 'FieldValueForbidden', field, message }))
+}
+
+const changeableOfSet = [
+  'replicas',
+  'ordinals',
+  'template',
+  'updateStrategy',
+  'revisionHistoryLimit',
+  'persistentVolumeClaimRetentionPolicy',
+  'minReadySeconds',
+]
+
+/** Source: Kubernetes, ValidateStatefulSetSpec and ValidateStatefulSetUpdate. */
+function statefulSetProblems(object: KubeObject, old: KubeObject | undefined): Cause[] {
+  const problems: Cause[] = []
+  const spec = objectAt(object.spec)
+  const tell = (reason: string, field: string, message: string) => problems.push({ reason, field, message })
+  if (Number(spec.replicas) < 0) {
+    const message = `Invalid value: ${spec.replicas}: must be greater than or equal to 0`
+    tell('FieldValueInvalid', 'spec.replicas', message)
+  }
+  const labels = objectAt(spec, 'template', 'metadata', 'labels')
+  const isSelected = Object.entries(objectAt(spec, 'selector', 'matchLabels')).every(
+    ([key, value]) => labels[key] === value,
+  )
+  if (!isSelected) {
+    const message = `Invalid value: ${JSON.stringify(labels)}: \`selector\` does not match template \`labels\``
+    tell('FieldValueInvalid', 'spec.template.metadata.labels', message)
+  }
+  const { type, rollingUpdate } = objectAt(spec, 'updateStrategy')
+  if (type === 'OnDelete' && rollingUpdate !== undefined) {
+    const message = "Invalid value: true: only allowed for updateStrategy 'RollingUpdate'"
+    tell('FieldValueInvalid', 'spec.updateStrategy.rollingUpdate', message)
+  }
+  const before = objectAt(old?.spec)
+  const isFixed = (key: string) => !changeableOfSet.includes(key)
+  if (
+    old !== undefined &&
+    [...Object.keys({ ...before, ...spec })].some((key) => isFixed(key) && !isEqual(spec[key], before[key]))
+  ) {
+    const names = changeableOfSet.map((name) => `'${name}'`)
+    const allowed = `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
+    const message = `Forbidden: updates to statefulset spec for fields other than ${allowed} are forbidden`
+    tell('FieldValueForbidden', 'spec', message)
+  }
+  return problems
 }
 
 function completeService(object: KubeObject): void {
@@ -142,18 +189,32 @@ function podRestarts(pod: KubeObject, nowMs: number): string {
   return count > 0 && last > 0 ? `${count} (${humanDuration(nowMs - last)} ago)` : String(count)
 }
 
+function readinessGates(pod: KubeObject): string {
+  const gates = list(objectAt(pod, 'spec').readinessGates)
+  const isTrue = (type: unknown) =>
+    list(objectAt(pod, 'status').conditions).some((one) => one.type === type && one.status === 'True')
+  return gates.length === 0
+    ? '<none>'
+    : `${gates.filter(({ conditionType }) => isTrue(conditionType)).length}/${gates.length}`
+}
+
 const podColumns = [
+  name,
   column('Ready', (pod) => {
     const statuses = list(objectAt(pod, 'status').containerStatuses)
     return `${statuses.filter(({ ready }) => ready === true).length}/${list(objectAt(pod, 'spec').containers).length}`
   }),
   column('Status', podStatus),
   column('Restarts', podRestarts),
+  age,
   column('IP', (pod) => objectAt(pod, 'status').podIP ?? '<none>', 1),
   column('Node', (pod) => objectAt(pod, 'spec').nodeName ?? '<none>', 1),
+  column('Nominated Node', (pod) => objectAt(pod, 'status').nominatedNodeName ?? '<none>', 1),
+  column('Readiness Gates', (pod) => readinessGates(pod), 1),
 ]
 
 const serviceColumns = [
+  name,
   column('Type', field('spec', 'type')),
   column('Cluster-IP', (service) => objectAt(service, 'spec').clusterIP ?? '<none>'),
   column('External-IP', () => '<none>'),
@@ -161,6 +222,7 @@ const serviceColumns = [
     const ports = list(objectAt(service, 'spec').ports)
     return ports.map(({ port, protocol }) => `${port}/${protocol}`).join(',') || '<none>'
   }),
+  age,
   column(
     'Selector',
     (service) => {
@@ -171,10 +233,13 @@ const serviceColumns = [
   ),
 ]
 
+function seenAgo(time: unknown, { metadata }: KubeObject, nowMs: number): string {
+  return humanDuration(nowMs - Date.parse(String(time ?? metadata.creationTimestamp)))
+}
+
 const eventColumns = [
   column('Last Seen', (event, nowMs) => {
-    const seen = event.lastTimestamp ?? event.eventTime ?? event.metadata.creationTimestamp
-    return humanDuration(nowMs - Date.parse(String(seen)))
+    return seenAgo(event.lastTimestamp ?? event.eventTime, event, nowMs)
   }),
   column('Type', field('type')),
   column('Reason', field('reason')),
@@ -182,7 +247,12 @@ const eventColumns = [
     const { kind, name } = objectAt(event.involvedObject ?? event.regarding)
     return `${String(kind).toLowerCase()}/${name}`
   }),
+  column('Subobject', (event) => objectAt(event.involvedObject ?? event.regarding).fieldPath ?? '', 1),
+  column('Source', (event) => event.reportingComponent || (objectAt(event.source).component ?? ''), 1),
   column('Message', (event) => event.message ?? event.note),
+  column('First Seen', (event, nowMs) => seenAgo(event.firstTimestamp ?? event.eventTime, event, nowMs), 1),
+  column('Count', (event) => event.count ?? objectAt(event.series).count ?? 1, 1, 'integer'),
+  { ...name, priority: 1 },
 ]
 
 /** events.k8s.io/v1 names the fields of a core/v1 Event differently; one collection holds both. */
@@ -224,6 +294,10 @@ const eventConversion = {
       deprecatedLastTimestamp: lastTimestamp,
     }
   },
+}
+
+function containersOf(set: KubeObject): JsonObject[] {
+  return list(objectAt(set, 'spec', 'template', 'spec').containers)
 }
 
 function ratio(part: readonly string[], whole: readonly string[]): Read {
@@ -286,10 +360,17 @@ export const builtinResources: readonly Resource[] = [
   resource('', 'v1', 'ConfigMap', 'configmaps', {
     shortNames: ['cm'],
     columns: [
-      column('Data', (object) => Object.keys({ ...objectAt(object.data), ...objectAt(object.binaryData) }).length),
+      column(
+        'Data',
+        (object) => Object.keys({ ...objectAt(object.data), ...objectAt(object.binaryData) }).length,
+        0,
+        'integer',
+      ),
     ],
+    problemsOf: immutableProblems,
   }),
   resource('', 'v1', 'Secret', 'secrets', {
+    problemsOf: immutableProblems,
     columns: [column('Type', field('type')), column('Data', (object) => Object.keys(objectAt(object.data)).length)],
     complete(object) {
       defaults(object, { type: 'Opaque' })
@@ -300,16 +381,23 @@ export const builtinResources: readonly Resource[] = [
       delete object.stringData
     },
   }),
-  resource('', 'v1', 'ServiceAccount', 'serviceaccounts', { shortNames: ['sa'] }),
+  resource('', 'v1', 'ServiceAccount', 'serviceaccounts', {
+    shortNames: ['sa'],
+    columns: [column('Secrets', (account) => list(account.secrets).length, 0, 'integer')],
+  }),
   resource('', 'v1', 'PersistentVolumeClaim', 'persistentvolumeclaims', {
     shortNames: ['pvc'],
     hasStatus: true,
     columns: [
+      name,
       column('Status', field('status', 'phase')),
       column('Volume', field('spec', 'volumeName')),
       column('Capacity', field('status', 'capacity', 'storage')),
       column('Access Modes', () => 'RWO'),
       column('StorageClass', field('spec', 'storageClassName')),
+      column('VolumeAttributesClass', (claim) => objectAt(claim.spec).volumeAttributesClassName ?? '<unset>'),
+      age,
+      column('VolumeMode', field('spec', 'volumeMode'), 1),
     ],
     complete(object, old) {
       defaults(specOf(object), { volumeMode: 'Filesystem', storageClassName: 'standard' })
@@ -329,7 +417,27 @@ export const builtinResources: readonly Resource[] = [
     hasStatus: true,
     hasGeneration: true,
     scale: { specReplicas: ['spec', 'replicas'], statusReplicas: ['status', 'replicas'], labelSelector: undefined },
-    columns: [column('Ready', ratio(['status', 'readyReplicas'], ['spec', 'replicas']))],
+    columns: [
+      name,
+      column('Ready', ratio(['status', 'readyReplicas'], ['spec', 'replicas'])),
+      age,
+      column(
+        'Containers',
+        (set) =>
+          containersOf(set)
+            .map((one) => one.name)
+            .join(','),
+        1,
+      ),
+      column(
+        'Images',
+        (set) =>
+          containersOf(set)
+            .map((one) => one.image)
+            .join(','),
+        1,
+      ),
+    ],
     complete(object, old) {
       completeStatefulSet(object)
       if (old === undefined) object.status = { replicas: 0 }
@@ -343,6 +451,7 @@ export const builtinResources: readonly Resource[] = [
     columns: [
       column('Min Available', (object) => objectAt(object, 'spec').minAvailable ?? 'N/A'),
       column('Max Unavailable', (object) => objectAt(object, 'spec').maxUnavailable ?? 'N/A'),
+      column('Allowed Disruptions', (object) => objectAt(object.status).disruptionsAllowed ?? 0, 0, 'integer'),
     ],
   }),
   resource('coordination.k8s.io', 'v1', 'Lease', 'leases', {

@@ -4,6 +4,7 @@ import type { HttpServerReply, HttpServerRequest } from '../../base/http.ts'
 import { isObject, type KubeObject, objectAt, refusal } from './object.ts'
 import { readProtobuf } from './protobuf.ts'
 import type { DeleteOptions, PatchType, WriteOptions } from './registry.ts'
+import type { Route } from './route.ts'
 import { type Matches, parseFieldSelector, parseLabelSelector } from './selectors.ts'
 import type { IncludeObject } from './table.ts'
 
@@ -66,8 +67,20 @@ export async function deleteOptionsOf({ request, query }: Exchange): Promise<Del
       query.get('propagationPolicy') ??
       undefined) as DeleteOptions['propagationPolicy'],
     preconditions: body.preconditions as DeleteOptions['preconditions'],
-    dryRun: Array.isArray(body.dryRun) || query.get('dryRun') === 'All',
+    dryRun: isDryRun(body.dryRun ?? query.getAll('dryRun'), 'DeleteOptions'),
   }
+}
+
+/** @throws KUBE_REFUSED 422 for a dry run of a kind that there is not */
+function isDryRun(wanted: unknown, options: string): boolean {
+  const stages = Array.isArray(wanted) ? wanted : [wanted]
+  for (const stage of stages) {
+    if (stage === 'All') continue
+    const message = `Unsupported value: ${JSON.stringify(stage)}: supported values: "All"`
+    const causes = [{ reason: 'FieldValueNotSupported', field: 'dryRun', message }]
+    throw refusal(422, 'Invalid', `${options}.meta.k8s.io "" is invalid: dryRun: ${message}`, { causes })
+  }
+  return stages.length > 0
 }
 
 export function writeOptions({ request, query, warn }: Exchange): WriteOptions {
@@ -75,16 +88,16 @@ export function writeOptions({ request, query, warn }: Exchange): WriteOptions {
   return {
     manager: query.get('fieldManager') || agent,
     fieldValidation: (query.get('fieldValidation') || 'Warn') as 'Strict' | 'Warn' | 'Ignore',
-    dryRun: query.get('dryRun') === 'All',
+    dryRun: isDryRun(query.getAll('dryRun'), 'WriteOptions'),
     warn,
   }
 }
 
-export function matchesOf(query: URLSearchParams, namespace: string | undefined): Matches {
+export function matchesOf(query: URLSearchParams, { resource, namespace }: Route): Matches {
   const tests: Matches[] = []
   if (namespace !== undefined) tests.push(({ metadata }) => metadata.namespace === namespace)
   if (query.get('labelSelector')) tests.push(parseLabelSelector(query.get('labelSelector') as string))
-  if (query.get('fieldSelector')) tests.push(parseFieldSelector(query.get('fieldSelector') as string))
+  if (query.get('fieldSelector')) tests.push(parseFieldSelector(query.get('fieldSelector') as string, resource))
   return (object) => tests.every((passes) => passes(object))
 }
 
@@ -94,6 +107,11 @@ export function tableWish(
 ): { include: IncludeObject } | undefined {
   if (!/as=Table/.test(headers.accept ?? '')) return undefined
   return { include: (query.get('includeObject') ?? 'Metadata') as IncludeObject }
+}
+
+/** Clients that keep only metadata, such as metadata informers. */
+export function wantsMetadataOnly({ headers }: HttpServerRequest): boolean {
+  return /as=PartialObjectMetadata(List)?/.test(headers.accept ?? '')
 }
 
 interface PageToken {

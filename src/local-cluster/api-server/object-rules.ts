@@ -55,6 +55,10 @@ export function checkIdentity(
       'BadRequest',
       `the API version in the data (${object.apiVersion}) does not match the expected API version (${apiVersion})`,
     )
+  if (resource.schema !== undefined && object.kind !== undefined && object.kind !== resource.kind) {
+    const message = `Invalid value: ${JSON.stringify(object.kind)}: must be ${resource.kind}`
+    throw invalid(resource, name, [{ reason: 'FieldValueInvalid', field: 'kind', message }])
+  }
   if (object.kind !== undefined && object.kind !== resource.kind)
     throw refusal(
       400,
@@ -76,8 +80,34 @@ export function checkIdentity(
     )
 }
 
-export function metaProblems({ name, labels }: ObjectMeta): Cause[] {
+const qualifiedKey = /^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/
+const standardFinalizers = ['kubernetes', 'orphan', 'foregroundDeletion']
+
+/** @param old what the object was; while it is being deleted, finalizers may only go */
+export function metaProblems(
+  { name, labels, annotations, finalizers = [] }: ObjectMeta,
+  { group, schema }: Resource,
+  old?: ObjectMeta,
+): Cause[] {
   const problems: Cause[] = []
+  for (const [field, keys] of Object.entries({ labels, annotations })) {
+    for (const key of Object.keys(keys ?? {})) {
+      if (qualifiedKey.test(key)) continue
+      const message = `Invalid value: ${JSON.stringify(key)}: name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character`
+      problems.push({ reason: 'FieldValueInvalid', field: `metadata.${field}`, message })
+    }
+  }
+  for (const [index, finalizer] of finalizers.entries()) {
+    if (group !== '' || schema !== undefined || finalizer.includes('/') || standardFinalizers.includes(finalizer))
+      continue
+    const message = `Invalid value: ${JSON.stringify(finalizer)}: name is neither a standard finalizer name nor is it fully qualified`
+    problems.push({ reason: 'FieldValueInvalid', field: `metadata.finalizers[${index}]`, message })
+  }
+  const added = finalizers.filter((finalizer) => old?.finalizers?.includes(finalizer) !== true)
+  if (old?.deletionTimestamp !== undefined && added.length > 0) {
+    const message = `Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{${added.map((one) => JSON.stringify(one)).join(', ')}}`
+    problems.push({ reason: 'FieldValueForbidden', field: 'metadata.finalizers', message })
+  }
   if (!/^[a-z0-9:]([-a-z0-9.:]*[a-z0-9:])?$/.test(name) || name.length > 253)
     problems.push({
       reason: 'FieldValueInvalid',
@@ -99,5 +129,7 @@ export function invalid(resource: Resource, name: string, causes: Cause[]): Erro
   const kind = resource.group === '' ? resource.kind : `${resource.kind}.${resource.group}`
   const list = causes.map(({ field, message }) => `${field}: ${message}`)
   const said = list.length === 1 ? list[0] : `[${list.join(', ')}]`
-  return refusal(422, 'Invalid', `${kind} "${name}" is invalid: ${said}`, { causes })
+  return refusal(422, 'Invalid', `${kind} "${name}" is invalid: ${said}`, {
+    ...{ name, group: resource.group, kind: resource.kind, causes }, // kubectl says whose fields they are
+  })
 }

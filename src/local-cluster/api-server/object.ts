@@ -60,7 +60,7 @@ export function refusal(
   status: number,
   reason: string,
   message: string,
-  details: { causes?: Cause[]; retryAfterSeconds?: number } = {},
+  details: { name?: string; group?: string; kind?: string; causes?: Cause[]; retryAfterSeconds?: number } = {},
 ): OperatingError {
   return new OperatingError('KUBE_REFUSED', { status, reason, message, ...details })
 }

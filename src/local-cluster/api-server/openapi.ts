@@ -56,18 +56,39 @@ function schemaName({ group, version, kind }: Resource): string {
   return `${group === '' ? 'core' : group}.${version}.${kind}`
 }
 
-function schemaOf(resource: Resource): object {
+function schemaOf(resource: Resource, definitions = '#/components/schemas/'): object {
   const { group, version, kind, schema } = resource
-  const own: Schema = schema ?? { type: 'object', 'x-kubernetes-preserve-unknown-fields': true }
+  const own = schema ?? builtinSchema(resource)
   return {
     ...own,
     properties: {
       apiVersion: { type: 'string', description: 'The versioned schema of this representation of an object.' },
       kind: { type: 'string', description: 'The REST resource this object represents.' },
       ...own.properties,
-      metadata: { allOf: [{ $ref: `#/components/schemas/${objectMeta}` }], description: 'Standard object metadata.' },
+      metadata: { allOf: [{ $ref: `${definitions}${objectMeta}` }], description: 'Standard object metadata.' },
     },
     'x-kubernetes-group-version-kind': [{ group, version, kind }],
+  }
+}
+
+/** Of a kind whose fields are not checked: what it surely has. */
+function builtinSchema({ hasStatus, hasGeneration }: Resource): Schema {
+  const any: Schema = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true }
+  return {
+    ...any,
+    properties: { ...((hasStatus || hasGeneration) && { spec: any }), ...(hasStatus && { status: any }) },
+  }
+}
+
+/** OpenAPI v2 of all groups in one document, for clients from before v3: definitions, and the ways to one object. */
+export function openApiV2Of(catalog: Catalog): object {
+  const resources = catalog.all()
+  const definitions = resources.map((one) => [schemaName(one), schemaOf(one, '#/definitions/')])
+  return {
+    swagger: '2.0',
+    info: { title: 'Kubernetes', version: 'v1' },
+    paths: Object.fromEntries(resources.map((resource) => [pathOf(resource), operationsOf(resource)])),
+    definitions: { ...Object.fromEntries(definitions), [objectMeta]: metaSchema },
   }
 }
 

@@ -93,6 +93,8 @@ export class Registry {
   }
 
   create(resource: Resource, namespace: string | undefined, input: KubeObject, options: WriteOptions): KubeObject {
+    if (objectAt(input.metadata).resourceVersion)
+      throw refusal(500, 'InternalError', 'resourceVersion should not be set on objects to be created')
     const object = this.#named(resource, namespace, copyOf(input))
     const { name } = object.metadata
     if (this.store.get(resource.collection, object.metadata.namespace, name) !== undefined)
@@ -102,8 +104,25 @@ export class Registry {
     delete object.metadata.managedFields
     if (resource.hasStatus) delete object.status // only a write to /status may say how things are
     this.#complete(resource, object, undefined, options)
-    object.metadata.managedFields = this.#managers(resource, undefined, object, writerOf(resource, options))
+    const { status: _, ...written } = object // its first status is nobody's
+    const managed = resource.hasStatus ? (written as KubeObject) : object
+    object.metadata.managedFields = this.#managers(resource, undefined, managed, writerOf(resource, options))
     return this.#store(resource, object, undefined, options)
+  }
+
+  /** What a PUT does: update, by somebody who must say which version it is, where the kind asks for that. */
+  replace(resource: Resource, namespace: string | undefined, input: KubeObject, options: WriteOptions): KubeObject {
+    const { name, resourceVersion } = objectAt(input.metadata)
+    if (
+      !resourceVersion &&
+      !mayReplaceBlindly(resource) &&
+      this.find(resource, namespace, String(name)) !== undefined
+    ) {
+      const message = 'Invalid value: 0: must be specified for an update'
+      const cause = { reason: 'FieldValueInvalid', field: 'metadata.resourceVersion', message }
+      throw invalid(resource, String(name), [cause])
+    }
+    return this.update(resource, namespace, input, options)
   }
 
   update(resource: Resource, namespace: string | undefined, input: KubeObject, options: WriteOptions): KubeObject {
@@ -128,7 +147,13 @@ export class Registry {
         'UnsupportedMediaType',
         'the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml',
       )
-    return this.#change(resource, old, patchedBy(old, type, patch), options)
+    const patched = patchedBy(old, type, patch)
+    // A write to the status is a conflict then, below: a real API server takes it, whatever uid it names.
+    if (options.subresource === undefined && objectAt(patched.metadata).uid !== old.metadata.uid) {
+      const message = `Invalid value: ${JSON.stringify(objectAt(patched.metadata).uid)}: field is immutable`
+      throw invalid(resource, name, [{ reason: 'FieldValueInvalid', field: 'metadata.uid', message }])
+    }
+    return this.#change(resource, old, patched, options)
   }
 
   /** @returns the object as it is now when it has to wait for finalizers or its grace period, as it last was otherwise */
@@ -271,8 +296,8 @@ export class Registry {
     }
     for (const admission of this.#admissions) admission(resource, object, old)
     const causes = [
-      ...metaProblems(object.metadata),
-      ...(resource.problemsOf?.(object) ?? []),
+      ...metaProblems(object.metadata, resource, old?.metadata),
+      ...(resource.problemsOf?.(object, old) ?? []),
       ...(resource.collection === crdCollection ? crdProblems(object) : []),
     ]
     if (schema !== undefined) {
@@ -341,8 +366,7 @@ export class Registry {
   #named(resource: Resource, namespace: string | undefined, object: KubeObject): KubeObject {
     object.metadata = { ...(objectAt(object.metadata) as unknown as ObjectMeta) }
     const { metadata } = object
-    if (!metadata.name && metadata.generateName)
-      metadata.name = metadata.generateName + this.#random.bytes(4).toString('hex').slice(0, 5)
+    if (!metadata.name && metadata.generateName) metadata.name = metadata.generateName + suffixOf(this.#random)
     if (!metadata.name)
       throw invalid(resource, '', [
         {
@@ -393,6 +417,18 @@ export function patchedBy(object: KubeObject, type: PatchType, patch: unknown): 
 const crdCollection = 'apiextensions.k8s.io/customresourcedefinitions'
 
 const propagationFinalizers = { Orphan: 'orphan', Foreground: 'foregroundDeletion', Background: undefined }
+
+const suffixLength = 5
+const suffixLetters = 'bcdfghjklmnpqrstvwxz2456789' // Kubernetes': no vowels and nothing that looks like one, so no words
+
+function suffixOf(random: Random): string {
+  return [...random.bytes(suffixLength)].map((byte) => suffixLetters[byte % suffixLetters.length]).join('')
+}
+
+/** Kinds that may be replaced by who does not say which version that was. Custom resources may not. */
+function mayReplaceBlindly({ schema, collection }: Resource): boolean {
+  return schema === undefined && collection !== crdCollection && collection !== 'coordination.k8s.io/leases'
+}
 
 /** Who names a version writes only where that is still the object's. */
 function checkVersion(resource: Resource, sent: Partial<ObjectMeta>, old: KubeObject | undefined): void {

@@ -38,8 +38,8 @@ export interface Resource {
   schema: Schema | undefined
   /** Fills in what the API server itself writes into a new object or a new spec. Changes object. */
   complete?(object: KubeObject, old: KubeObject | undefined): void
-  /** What the API server refuses of a built-in kind, once it is complete. */
-  problemsOf?(object: KubeObject): Cause[]
+  /** What the API server refuses of a built-in kind, or of a change of it, once it is complete. */
+  problemsOf?(object: KubeObject, old: KubeObject | undefined): Cause[]
   /** A version that stores its objects in another form (events.k8s.io): to and from the stored one. */
   convert?: { toStored(object: KubeObject): KubeObject; fromStored(object: KubeObject): KubeObject }
 }

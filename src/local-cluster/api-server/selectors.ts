@@ -1,4 +1,5 @@
 import { type KubeObject, refusal, valueAt } from './object.ts'
+import type { Resource } from './resource.ts'
 
 export type Matches = (object: KubeObject) => boolean
 
@@ -32,12 +33,38 @@ export function parseLabelSelector(selector: string): Matches {
   return (object) => tests.every((passes) => passes(object.metadata.labels ?? {}))
 }
 
-/** Any path of the object may be compared; a missing field counts as ''. @throws KUBE_REFUSED 400 */
-export function parseFieldSelector(selector: string): Matches {
+const involved = ['kind', 'namespace', 'name', 'uid', 'apiVersion', 'resourceVersion', 'fieldPath']
+const eventFields = [
+  ...involved.map((field) => `involvedObject.${field}`),
+  ...involved.map((field) => `regarding.${field}`),
+  ...['reason', 'reportingComponent', 'reportingController', 'source', 'type'],
+]
+
+/** What may be selected by, beside metadata.name and metadata.namespace; by collection. */
+const selectableFields: Record<string, readonly string[]> = {
+  '/events': eventFields,
+  '/namespaces': ['status.phase'],
+  '/nodes': ['spec.unschedulable'],
+  '/pods': [
+    ...['spec.nodeName', 'spec.restartPolicy', 'spec.schedulerName', 'spec.serviceAccountName', 'spec.hostNetwork'],
+    ...['status.phase', 'status.podIP', 'status.podIPs', 'status.nominatedNodeName'],
+  ],
+  '/secrets': ['type'],
+  '/services': ['spec.clusterIP', 'spec.type'],
+}
+
+/** A missing field counts as ''. @throws KUBE_REFUSED 400 for text that is no selector, or a field that is not selectable */
+export function parseFieldSelector(selector: string, { collection, namespaced }: Resource): Matches {
+  const selectable = [
+    'metadata.name',
+    ...(namespaced ? ['metadata.namespace'] : []),
+    ...(selectableFields[collection] ?? []),
+  ]
   const tests = requirementsOf(selector).map((part): Matches => {
     const equality = /^([^!=]+)(==|=|!=)(.*)$/.exec(part)
     if (equality === null) throw refusal(400, 'BadRequest', `invalid field selector: ${part}`)
     const [, path = '', operator, value] = equality
+    if (!selectable.includes(path)) throw refusal(400, 'BadRequest', `field label not supported: ${path}`)
     return (object) => (String(valueAt(object, path.split('.')) ?? '') === value) === (operator !== '!=')
   })
   return (object) => tests.every((passes) => passes(object))

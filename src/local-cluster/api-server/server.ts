@@ -13,11 +13,12 @@ import {
   patchTypeOf,
   readToken,
   tableWish,
+  wantsMetadataOnly,
   writeOptions,
   writeToken,
 } from './exchange.ts'
 import { type JsonObject, jsonOf, type KubeObject, objectAt, refusal } from './object.ts'
-import { openApiIndex, openApiOf } from './openapi.ts'
+import { openApiIndex, openApiOf, openApiV2Of } from './openapi.ts'
 import { patchedBy, type Registry } from './registry.ts'
 import { groupVersionOf, type Resource } from './resource.ts'
 import { type Route, routeOf } from './route.ts'
@@ -25,7 +26,7 @@ import { scaleOf, withScale } from './scale.ts'
 import type { Matches } from './selectors.ts'
 import { statusOf } from './status.ts'
 import { keyOf } from './store.ts'
-import { tableOf } from './table.ts'
+import { partial, tableOf } from './table.ts'
 import { revisionOf, streamWatch } from './watch.ts'
 
 /** What `kubectl logs` asks for. */
@@ -85,6 +86,7 @@ export function createApiHandler(
     const plain = (body: unknown) => (body === undefined ? undefined : { body })
     const parts = path.split('/').slice(1)
     if (path === '/version') return { body: version }
+    if (path === '/openapi/v2') return openApiV2(accept)
     if (path === '/openapi/v3') return { body: openApiIndex(catalog) }
     if (parts[0] === 'openapi' && parts[1] === 'v3' && parts[2] === 'api')
       return plain(openApiOf(catalog, '', parts[3] ?? ''))
@@ -101,6 +103,12 @@ export function createApiHandler(
     if (parts[0] === 'apis' && parts.length === 2) return plain(oneGroup(catalog, parts[1] ?? ''))
     if (parts[0] === 'apis' && parts.length === 3) return plain(resourceList(catalog, parts[1] ?? '', parts[2] ?? ''))
     return undefined
+  }
+
+  function openApiV2(accept: string): { body: unknown } {
+    const isAny = accept === '' || /application\/json|\*\/\*/.test(accept)
+    if (isAny) return { body: openApiV2Of(catalog) }
+    throw refusal(406, 'NotAcceptable', 'only the following media types are accepted: application/json')
   }
 
   async function serve(route: Route, exchange: Exchange): Promise<void> {
@@ -132,7 +140,7 @@ export function createApiHandler(
             'BadRequest',
             `the name of the object (${object.metadata.name}) does not match the name on the URL (${name})`,
           )
-        return show(resource, registry.update(resource, namespace, object, options), exchange)
+        return show(resource, registry.replace(resource, namespace, object, options), exchange)
       }
       case 'PATCH': {
         const existed = registry.find(resource, namespace, name) !== undefined
@@ -140,8 +148,8 @@ export function createApiHandler(
         const patch = await bodyOf(request)
         if (type === 'apply' && !query.get('fieldManager'))
           throw refusal(
-            400,
-            'BadRequest',
+            422,
+            'Invalid',
             'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
           )
         const force = query.get('force') === 'true'
@@ -164,9 +172,10 @@ export function createApiHandler(
     }
   }
 
-  async function serveCollection({ resource, namespace }: Route, exchange: Exchange): Promise<void> {
+  async function serveCollection(route: Route, exchange: Exchange): Promise<void> {
+    const { resource, namespace } = route
     const { request, query, send } = exchange
-    const matches = matchesOf(query, namespace)
+    const matches = matchesOf(query, route)
     switch (request.method) {
       case 'GET':
         return query.get('watch') === 'true' || query.get('watch') === '1'
@@ -193,7 +202,11 @@ export function createApiHandler(
   function list(resource: Resource, matches: Matches, { request, query }: Exchange): object {
     const limit = Number(query.get('limit') ?? 0)
     const page = query.get('continue') ? readToken(query.get('continue') as string) : undefined
-    const exact = query.get('resourceVersionMatch') === 'Exact' ? revisionOf(query.get('resourceVersion')) : undefined
+    const wanted = revisionOf(query.get('resourceVersion'))
+    const match = query.get('resourceVersionMatch')
+    checkVersionMatch(match, query)
+    if (wanted !== undefined && wanted > registry.store.revision) throw tooLarge(wanted, registry.store.revision)
+    const exact = match === 'Exact' ? wanted : undefined
     const revision = page?.revision ?? exact ?? registry.store.revision
     let found = registry.store.list(resource.collection, revision).filter(matches)
     if (page !== undefined)
@@ -206,6 +219,8 @@ export function createApiHandler(
       found = found.slice(0, limit)
     }
     const items = found.map((object) => registry.asServed(resource, object))
+    if (wantsMetadataOnly(request))
+      return { kind: 'PartialObjectMetadataList', apiVersion: 'meta.k8s.io/v1', metadata, items: items.map(partial) }
     const table = tableWish(request, query)
     if (table !== undefined)
       return tableOf(resource, items, metadata, { ...table, withHeader: true, nowMs: doors.clock.now() })
@@ -215,7 +230,10 @@ export function createApiHandler(
   function watch(resource: Resource, matches: Matches, { request, reply, query }: Exchange): Promise<void> {
     const table = tableWish(request, query)
     let withHeader = true
+    const sendInitialEvents = query.get('sendInitialEvents') === 'true'
+    checkVersionMatch(query.get('resourceVersionMatch'), query, sendInitialEvents)
     const showOne = (object: KubeObject) => {
+      if (wantsMetadataOnly(request)) return partial(object)
       if (table === undefined) return object
       const metadata = { resourceVersion: object.metadata.resourceVersion }
       const shown = tableOf(resource, [object], metadata, { ...table, withHeader, nowMs: doors.clock.now() })
@@ -225,7 +243,7 @@ export function createApiHandler(
     const options = {
       matches,
       fromRevision: revisionOf(query.get('resourceVersion')),
-      sendInitialEvents: query.get('sendInitialEvents') === 'true',
+      sendInitialEvents,
       bookmarks: query.get('allowWatchBookmarks') === 'true',
       timeoutMs: (Number(query.get('timeoutSeconds')) || watchSecondsDefault) * 1000,
       show: showOne,
@@ -268,6 +286,10 @@ export function createApiHandler(
 
   function show(resource: Resource, object: KubeObject, { request, query, send }: Exchange, status = 200): void {
     const table = tableWish(request, query)
+    if (request.method === 'GET' && wantsMetadataOnly(request)) {
+      send(status, partial(object))
+      return
+    }
     if (table === undefined || request.method !== 'GET') {
       send(status, jsonOf(object))
       return
@@ -275,6 +297,35 @@ export function createApiHandler(
     const metadata = { resourceVersion: object.metadata.resourceVersion }
     send(status, tableOf(resource, [object], metadata, { ...table, withHeader: true, nowMs: doors.clock.now() }))
   }
+}
+
+/** Source: Kubernetes, ValidateListOptions. @throws KUBE_REFUSED 422 */
+function checkVersionMatch(match: string | null, query: URLSearchParams, sendInitialEvents = false): void {
+  const refuse = (reason: string, message: string) =>
+    refusal(422, 'Invalid', `ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: ${message}`, {
+      causes: [{ reason, field: 'resourceVersionMatch', message }],
+    })
+  if (sendInitialEvents) {
+    if (match === 'NotOlderThan') return
+    const message = 'Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan'
+    throw refuse('FieldValueForbidden', message)
+  }
+  if (match === null || match === '') return
+  if (match !== 'Exact' && match !== 'NotOlderThan') {
+    const message = `Unsupported value: ${JSON.stringify(match)}: supported values: "Exact", "NotOlderThan"`
+    throw refuse('FieldValueNotSupported', message)
+  }
+  if (!query.get('resourceVersion')) {
+    const message = 'Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided'
+    throw refuse('FieldValueForbidden', message)
+  }
+}
+
+/** A real one waits 3 s before it says so, for it may lag behind its store; here there is nothing to wait for. */
+function tooLarge(wanted: number, revision: number): OperatingError {
+  const message = `Too large resource version: ${wanted}, current: ${revision}`
+  const causes = [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version', field: '' }]
+  return refusal(504, 'Timeout', message, { causes, retryAfterSeconds: 1 })
 }
 
 /** `kubectl auth can-i` and clients that ask before they act. */

@@ -36,6 +36,7 @@ function cell(value: unknown): unknown {
   return typeof value === 'object' && value !== null ? JSON.stringify(value) : value
 }
 
-function partial({ metadata }: KubeObject): object {
+/** An object of which only the metadata is told. */
+export function partial({ metadata }: KubeObject): object {
   return { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata }
 }

@@ -82,7 +82,9 @@ export async function streamWatch(
     wake()
   }
   const deadline = doors.clock.after(options.timeoutMs, finish)
-  const marks = options.bookmarks ? doors.clock.every(bookmarkPeriodMs, () => bookmark()) : undefined
+  const marks = options.bookmarks
+    ? doors.clock.every(Math.min(bookmarkPeriodMs, options.timeoutMs / 2), () => bookmark())
+    : undefined
   doors.signal.addEventListener('abort', finish, { once: true })
   reply.start(200, { 'content-type': 'application/json', 'cache-control': 'no-cache, private' })
   try {

@@ -8,7 +8,7 @@ import type { Change } from '../api-server/store.ts'
 import { collectGarbage } from './garbage.ts'
 import type { Pod, Service, StatefulSet } from './objects.ts'
 import { endpointsObject, endpointsOf } from './services.ts'
-import { planStatefulSet } from './statefulset.ts'
+import { isOrphanOf, ownerOf, planStatefulSet } from './statefulset.ts'
 
 const manager = 'local-cluster'
 const passesMax = 50 // in one turn; more means two rules undo each other, and the next turn goes on
@@ -128,7 +128,13 @@ class Kinds {
 }
 
 function syncStatefulSet(registry: Registry, kinds: Kinds, set: StatefulSet, all: readonly Pod[], log: Log): void {
-  const { name, namespace, uid } = set.metadata
+  const { name, namespace, uid, deletionTimestamp } = set.metadata
+  const orphans = deletionTimestamp === undefined ? all.filter((pod) => isOrphanOf(set, pod)) : []
+  for (const { metadata, ...pod } of orphans) {
+    const ownerReferences = [...(metadata.ownerReferences ?? []), ...ownerOf(set)]
+    registry.update(kinds.pod, namespace, { ...pod, metadata: { ...metadata, ownerReferences } }, { manager })
+  }
+  if (orphans.length > 0) return // the change of the pods wakes the next pass
   const pods = all.filter(({ metadata }) => metadata.ownerReferences?.some((owner) => owner.uid === uid))
   const claims = registry.store
     .list('/persistentvolumeclaims')

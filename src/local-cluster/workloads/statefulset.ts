@@ -92,7 +92,10 @@ function nextToUpdate(
 function statusOf(set: StatefulSet, pods: readonly Pod[], revision: string): Record<string, unknown> {
   const before = (set.status ?? {}) as { currentRevision?: string }
   const updated = pods.filter(({ metadata }) => metadata.labels?.[revisionLabel] === revision)
-  const isRolledOut = updated.length === pods.length && pods.length === set.spec.replicas && updated.every(isReady)
+  // OnDelete is never rolled out: the old revision stays the current one, as the real controller has it.
+  const isRolling = set.spec.updateStrategy.type === 'RollingUpdate'
+  const isRolledOut =
+    isRolling && updated.length === pods.length && pods.length === set.spec.replicas && updated.every(isReady)
   const currentRevision = isRolledOut ? revision : (before.currentRevision ?? revision)
   const ready = pods.filter(isReady).length
   return {
@@ -119,11 +122,20 @@ function revisionOf({ metadata, spec, status }: StatefulSet): string {
   return `${metadata.name}-${hash}`
 }
 
-function ordinalOf(set: StatefulSet, { metadata }: Pod): number {
+function ordinalOf(set: StatefulSet, { metadata }: Pick<Pod, 'metadata'>): number {
   return Number(metadata.name.slice(set.metadata.name.length + 1))
 }
 
-function ownerOf({ metadata }: StatefulSet) {
+/** Whether the pod is one that the set would have made, and nobody controls it: it is taken over. */
+export function isOrphanOf(set: StatefulSet, { metadata }: Pod): boolean {
+  if (metadata.namespace !== set.metadata.namespace || metadata.deletionTimestamp !== undefined) return false
+  if (metadata.ownerReferences?.some(({ controller }) => controller) === true) return false
+  const labels = Object.entries((set.spec.selector as { matchLabels?: Record<string, string> }).matchLabels ?? {})
+  const isNamed = metadata.name.startsWith(`${set.metadata.name}-`) && Number.isInteger(ordinalOf(set, { metadata }))
+  return isNamed && labels.length > 0 && labels.every(([key, value]) => metadata.labels?.[key] === value)
+}
+
+export function ownerOf({ metadata }: StatefulSet) {
   const { name, uid } = metadata
   return [{ apiVersion: 'apps/v1', kind: 'StatefulSet', name, uid, controller: true, blockOwnerDeletion: true }]
 }
@@ -164,6 +176,7 @@ function podOf(set: StatefulSet, ordinal: number, revision: string): KubeObject 
     kind: 'Pod',
     metadata: {
       name,
+      generateName: `${set.metadata.name}-`,
       namespace: set.metadata.namespace,
       labels,
       ...(template.metadata?.annotations && { annotations: template.metadata.annotations }),

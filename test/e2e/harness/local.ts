@@ -17,6 +17,8 @@ const writer = { manager: 'e2e', force: true }
 /** The local cluster with the operator in it, in this process; its pods are processes of their own. */
 export interface LocalKubernetes {
   in(namespace: string): Kube
+  /** For kubectl: the file's path. */
+  kubeconfig: string
   /** What pods logged, the operator's among them; each with its file's name. */
   logs(): { name: string; text: string }[]
   /** Ends it, and leaves nothing of it. */
@@ -37,6 +39,7 @@ export async function openLocal(): Promise<LocalKubernetes> {
   operatorManifest(cluster.registry, readFileSync(cluster.kubeconfig, 'utf8'))
   return {
     in: (namespace) => new LocalKube(cluster.registry, namespace),
+    kubeconfig: cluster.kubeconfig,
     logs: () =>
       readdirSync(folder, { recursive: true, encoding: 'utf8' })
         .filter((name) => name.endsWith('.log'))
