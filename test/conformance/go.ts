@@ -19,6 +19,8 @@ export interface GoProject {
   prefix: string
   /** Runs the cases whose names, with the prefix before them, match. @returns what was printed: a JSON line a case */
   run(cluster: Cluster, only: string): Promise<string>
+  /** Sends or receives numbered messages, as conformance.Talk. */
+  talk(args: readonly string[], timeoutMs: number): Promise<{ stdout: string; code: number }>
 }
 
 /** Builds the cases with modules from the Go module proxy; Go's own cache makes it short after the first time. */
@@ -34,6 +36,14 @@ export async function prepareGo(say: (text: string) => void): Promise<GoProject>
   mkdirSync(home, { recursive: true })
   return {
     prefix: goPrefix,
+    talk: (args, timeoutMs) =>
+      new Promise((resolve, reject) => {
+        const limits = { timeout: timeoutMs, killSignal: 'SIGKILL' as const, env: { ...process.env, HOME: home } }
+        execFile(program, [...args], limits, (error, stdout, stderr) => {
+          if (error?.killed) reject(new Error(`${args[0]} did not end within ${timeoutMs} ms\n${stderr}`))
+          else resolve({ stdout: stdout + stderr, code: error === null ? 0 : 1 })
+        })
+      }),
     run: ({ namesrv, brokerAddr }, only) =>
       new Promise((resolve, reject) => {
         const args = ['-namesrv', namesrv, '-broker', brokerAddr, '-only', only, '-prefix', goPrefix]

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { createLog, nodeDoors } from '../../src/base/node/index.ts'
 import { Admin, Producer, PushConsumer } from '../../src/client/index.ts'
 import { apachePeer, type Cluster, end, launchRole, ourPeer, startCluster } from '../peers/cluster.ts'
+import type { GoProject } from './go.ts'
 import type { JavaProject } from './java.ts'
 
 const topic = 'MixedTopic'
@@ -80,30 +81,61 @@ export async function makeTopic({ namesrvs, brokerAddrs }: MixedCluster): Promis
   }
 }
 
-/** Apache's client by either NameServer: all queues of both brokers are written, and read by another client. @returns what was wrong */
-export async function javaAcrossBoth(java: JavaProject, { namesrvs }: MixedCluster): Promise<string[]> {
-  const problems: string[] = []
-  for (const [index, { namesrv }] of namesrvs.entries()) {
-    const prefix = `java${index}-`
-    const common = ['--namesrv', namesrv, '--topic', topic]
-    const sent = await java.java(
-      'conformance.Talk',
-      ['send', ...common, '--prefix', prefix, '--count', String(messageCount)],
-      {
-        timeoutMs: deliveryTimeoutMs,
-      },
-    )
-    const { acked, queues } = JSON.parse(lastLine(sent.stdout))
-    if (acked !== messageCount || queues !== 2 * queueCount) problems.push(`at ${namesrv} sent: ${sent.stdout}`)
-    // by the other NameServer
-    const other = namesrvs[1 - index]!.namesrv
-    const expect = ['--expect', `${prefix}:${messageCount}`, '--group', `mixed-java-${index}`]
-    const read = await java.java('conformance.Talk', ['receive', '--namesrv', other, '--topic', topic, ...expect], {
-      timeoutMs: 2 * deliveryTimeoutMs,
-    })
-    if (read.code !== 0) problems.push(`at ${other} received: ${read.stdout}`)
+/** Sends or receives numbered messages with one of Apache's clients. */
+export interface Talk {
+  /** Short, for names of groups and bodies. */
+  name: string
+  send(namesrv: string, prefix: string, count: number): Promise<Said>
+  receive(namesrv: string, prefix: string, count: number, consumerGroup: string): Promise<Said>
+}
+
+interface Said {
+  stdout: string
+  code: number
+}
+
+export function javaTalk(name: string, java: JavaProject): Talk {
+  const said = (verb: string, args: string[]) =>
+    java.java('conformance.Talk', [verb, '--topic', topic, ...args], { timeoutMs: 2 * deliveryTimeoutMs })
+  return {
+    name,
+    send: (namesrv, prefix, count) =>
+      said('send', ['--namesrv', namesrv, '--prefix', prefix, '--count', String(count)]),
+    receive: (namesrv, prefix, count, group) =>
+      said('receive', ['--namesrv', namesrv, '--expect', `${prefix}:${count}`, '--group', group]),
   }
-  return problems
+}
+
+export function goTalk(go: GoProject): Talk {
+  const said = (verb: string, namesrv: string, prefix: string, count: number, ...more: string[]) => {
+    const args = ['-namesrv', namesrv, '-topic', topic, '-prefix', prefix, '-count', String(count), ...more]
+    return go.talk([verb, ...args], 2 * deliveryTimeoutMs)
+  }
+  return {
+    name: 'go',
+    send: (namesrv, prefix, count) => said('send', namesrv, prefix, count),
+    receive: (namesrv, prefix, count, group) => said('receive', namesrv, prefix, count, '-group', group),
+  }
+}
+
+/**
+ * One of Apache's clients by either NameServer: all queues of both brokers are written, and read by another such client at the
+ * other NameServer.
+ * @returns what was wrong
+ */
+export async function apacheAcrossBoth(talk: Talk, { namesrvs }: MixedCluster): Promise<string[]> {
+  const problems = await Promise.all(
+    namesrvs.map(async ({ namesrv }, index) => {
+      const prefix = `${talk.name}${index}-`
+      const sent = await talk.send(namesrv, prefix, messageCount)
+      const { acked, queues } = sent.code === 0 ? JSON.parse(jsonLine(sent.stdout)) : {}
+      if (acked !== messageCount || queues !== 2 * queueCount) return [`at ${namesrv} sent: ${sent.stdout}`]
+      const other = namesrvs[1 - index]!.namesrv
+      const read = await talk.receive(other, prefix, messageCount, `mixed-${talk.name}-${index}`)
+      return read.code === 0 ? [] : [`at ${other} received: ${read.stdout}`]
+    }),
+  )
+  return problems.flat()
 }
 
 /** The same with our client. @returns what was wrong */
@@ -227,6 +259,7 @@ async function withAdmin(namesrvAddr: string, work: (admin: Admin, until: Until)
   }
 }
 
-function lastLine(text: string): string {
-  return text.trim().split('\n').at(-1) ?? ''
+/** The line of JSON of what a client said: libraries print, too. */
+function jsonLine(text: string): string {
+  return text.split('\n').findLast((line) => line.startsWith('{')) ?? '{}'
 }

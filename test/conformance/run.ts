@@ -13,12 +13,16 @@ import { transactionExchangeCase } from './exchange/transactions.ts'
 import { type GoProject, prepareGo } from './go.ts'
 import { type JavaProject, javaClients, prepareJava } from './java.ts'
 import {
-  javaAcrossBoth,
+  apacheAcrossBoth,
+  goTalk,
+  javaTalk,
+  type MixedCluster,
   makeTopic,
   mqadminAtBoth,
   oneBrokerLeaves,
   oursAcrossBoth,
   startMixedCluster,
+  type Talk,
 } from './mixed.ts'
 import { type AdminCommand, adminCommands, mqadmin } from './mqadmin.ts'
 import { farBehindCase, followCase } from './replication.ts'
@@ -82,7 +86,7 @@ async function main(): Promise<number> {
     for (const [peer, cluster] of clusters) await casePhase(clients, peer, cluster, results)
     await clientPhase(peers, results)
     if (peers.includes(ourPeer)) {
-      await mixedPhase(java, peers, results)
+      await mixedPhase(clients, peers, results)
       await replicationPhase(java, peers, results)
       await exchangePhase(peers, results)
       await tlsPhase(java, peers, results)
@@ -214,24 +218,27 @@ async function clientPhase(peers: readonly Peer[], results: Results): Promise<vo
 }
 
 /** A broker and a NameServer of each implementation, both brokers at both NameServers. Recorded as ours: ours takes part in each. */
-async function mixedPhase(java: JavaProject, peers: readonly Peer[], results: Results): Promise<void> {
-  const names = [
-    "Apache's client sends to all queues and reads them",
-    'our client sends to all queues and reads them',
-    'mqadmin prints the same at both NameServers',
-    'a broker that leaves is forgotten by both NameServers',
-  ].map((name) => `${mixedPrefix} ${name}`)
-  if (!peers.includes(apachePeer) || !names.some((name) => new RegExp(flags.only).test(name))) return
+async function mixedPhase({ java, oldJava, go }: Clients, peers: readonly Peer[], results: Results): Promise<void> {
+  const talks: [string, Talk][] = [
+    [`the client of Java ${javaClients['5.5.0'].version}`, javaTalk('java', java)],
+    [`the client of ${oldJavaPrefix.replace(/: $/, '')}`, javaTalk('old-java', oldJava)],
+    [`the client of ${go.prefix.replace(/: $/, '')}`, goTalk(go)],
+  ]
+  const work: [string, (cluster: MixedCluster) => Promise<string[]>][] = [
+    ...talks.map(([who, talk]): (typeof work)[number] => [
+      `${who} sends to all queues and reads them`,
+      (cluster) => apacheAcrossBoth(talk, cluster),
+    ]),
+    ['our client sends to all queues and reads them', oursAcrossBoth],
+    ['mqadmin prints the same at both NameServers', (cluster) => mqadminAtBoth(java, cluster)],
+    ['a broker that leaves is forgotten by both NameServers', oneBrokerLeaves],
+  ]
+  const isWanted = ([name]: (typeof work)[number]) => new RegExp(flags.only).test(`${mixedPrefix} ${name}`)
+  if (!peers.includes(apachePeer) || !work.some(isWanted)) return
   const cluster = await startMixedCluster(join(workDir, 'mixed'))
   try {
     await makeTopic(cluster)
-    const work = [
-      () => javaAcrossBoth(java, cluster),
-      () => oursAcrossBoth(cluster),
-      () => mqadminAtBoth(java, cluster),
-      () => oneBrokerLeaves(cluster),
-    ]
-    for (const [index, name] of names.entries()) await runCase(results, name, work[index]!)
+    for (const [name, find] of work) await runCase(results, `${mixedPrefix} ${name}`, () => find(cluster))
   } finally {
     await cluster.stop()
   }

@@ -63,12 +63,14 @@ async function fillStore(dir: string, store: string): Promise<CrashReport> {
     const isFull = (text: string) => /STORE_FULL/.test(text)
     problems.push(...(await refusal(load, cluster.brokerAddr, isFull)).map((text) => `full: ${text}`))
     await load.consumed()
-    problems.push(...(await load.report(cluster.brokerAddr, 0)).problems.map((text) => `full: ${text}`))
+    problems.push(...(await load.report(cluster.brokerAddr, new Map())).problems.map((text) => `full: ${text}`))
 
     await cluster.killBroker()
     await cluster.startBroker()
     problems.push(...(await refusal(load, cluster.brokerAddr, isFull)).map((text) => `full, started: ${text}`))
-    problems.push(...(await load.report(cluster.brokerAddr, 0)).problems.map((text) => `full, started: ${text}`))
+    problems.push(
+      ...(await load.report(cluster.brokerAddr, new Map())).problems.map((text) => `full, started: ${text}`),
+    )
 
     const acked = load.acked.size
     rmSync(ballast)
@@ -83,7 +85,7 @@ async function fillStore(dir: string, store: string): Promise<CrashReport> {
     }
     await load.stop()
     await load.consumed()
-    const report = await load.report(cluster.brokerAddr, 1)
+    const report = await load.report(cluster.brokerAddr, new Map([['master', 1]]))
     return { ...report, problems: [...problems, ...report.problems] }
   } finally {
     await load.close()

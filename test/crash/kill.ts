@@ -42,7 +42,7 @@ export async function killUnderLoad(options: {
     await load.more(acksPerLife)
     await load.stop()
     await load.consumed()
-    const report = await load.report(cluster.brokerAddr, options.kills)
+    const report = await load.report(cluster.brokerAddr, new Map([['master', options.kills]]))
     if (!isStop) return report
     const { problems, duplicates } = report
     if (duplicates > 0) problems.push(`${duplicates} messages were stored, not answered, and sent again`)

@@ -13,7 +13,8 @@ const receiveTimeoutMs = 60_000
 const routeTimeoutMs = 30_000
 
 export interface CrashReport {
-  kills: number
+  /** How often each process was killed. */
+  deaths: ReadonlyMap<string, number>
   /** Sends that were answered with SEND_OK. */
   acked: number
   /** Messages in the store: the acknowledged ones, and those whose answer a kill swallowed. */
@@ -26,6 +27,31 @@ export interface CrashReport {
   outageMsMax: Readonly<Record<string, number>>
   /** What must not be, the missing ones included; empty: all is well. */
   problems: string[]
+}
+
+/** What is killed at once, and started again. */
+export interface Victim {
+  what: string
+  /** The processes that are counted. */
+  members: readonly string[]
+  slayAndRevive(): Promise<void>
+}
+
+/**
+ * One victim after the other, until each process died so often.
+ * @param deaths is told of each
+ */
+export function* victimsInTurn(
+  victims: readonly Victim[],
+  kills: number,
+  deaths: Map<string, number>,
+): Generator<Victim> {
+  for (const name of victims.flatMap(({ members }) => members)) deaths.set(name, 0)
+  for (let turn = 0; Math.min(...deaths.values()) < kills; turn++) {
+    const victim = victims[turn % victims.length]!
+    yield victim
+    for (const name of victim.members) deaths.set(name, deaths.get(name)! + 1)
+  }
 }
 
 /**
@@ -129,7 +155,7 @@ export class CrashLoad {
   }
 
   /** Reads every queue from its start and holds it against what was acknowledged. */
-  async report(brokerAddr: string, kills: number): Promise<CrashReport> {
+  async report(brokerAddr: string, deaths: ReadonlyMap<string, number>): Promise<CrashReport> {
     const problems: string[] = []
     const at = new Map<string, string>()
     for (let queueId = 0; queueId < queueCount; queueId++) {
@@ -146,7 +172,7 @@ export class CrashLoad {
     }
     const duplicates = at.size - new Set(at.values()).size
     const outageMsMax = this.#outageMsMax
-    return { kills, acked: this.acked.size, stored: at.size, missing, duplicates, outageMsMax, problems }
+    return { deaths, acked: this.acked.size, stored: at.size, missing, duplicates, outageMsMax, problems }
   }
 
   async close(): Promise<void> {
@@ -213,10 +239,11 @@ function problemsOf(queueId: number, messages: StoredMessage[], bodyBytesMin: nu
 }
 
 /** One line of figures. */
-export function figuresOf({ kills, acked, stored, missing, duplicates, outageMsMax }: CrashReport): string {
+export function figuresOf({ deaths, acked, stored, missing, duplicates, outageMsMax }: CrashReport): string {
   const outages = Object.entries(outageMsMax).map(([what, ms]) => `${ms} ms (${what})`)
+  const kills = [...deaths].map(([name, count]) => `${name} ${count} times`)
   return [
-    `${kills} kills, ${acked} acknowledged, ${missing} missing, ${stored} stored, ${duplicates} of them again`,
+    `killed ${kills.join(', ')}: ${acked} acknowledged, ${missing} missing, ${stored} stored, ${duplicates} of them again`,
     `sends go on after at most ${outages.join(', ')}`,
   ].join('; ')
 }

@@ -1,15 +1,15 @@
 import type { ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
 import { end, freePorts, launchRole, ourPeer, startCluster, tailOf } from '../peers/cluster.ts'
-import { CrashLoad, type CrashReport } from './load.ts'
+import { CrashLoad, type CrashReport, type Victim, victimsInTurn } from './load.ts'
 
 const acksPerLife = 200
 const sendTimeoutMs = 2_000
-const withBroker = 'both and the broker'
 
 /**
  * Kills NameServers of ours with SIGKILL under load: either of two, both, and both with the broker. Clients that have routes go
  * on without any; after the broker died too, all of them find each other again.
+ * @param options.kills of each NameServer; it takes a third more, since some hit both
  */
 export async function killNameServers(options: { dir: string; kills: number }): Promise<CrashReport> {
   const cluster = await startCluster({ peer: ourPeer, dir: options.dir, flush: 'SYNC_FLUSH', startsBroker: false })
@@ -31,35 +31,57 @@ export async function killNameServers(options: { dir: string; kills: number }): 
   const namesrvAddr = `${cluster.namesrv};127.0.0.1:${port}`
   cluster.env.NAMESRV = namesrvAddr
   const load = new CrashLoad(namesrvAddr, () => cluster.output() + tailOf(logFile), { sendTimeoutMs })
-  const victims = [
-    ['first', cluster.killNamesrv, cluster.startNamesrv],
-    ['second', killSecond, startSecond],
-    [
-      'both',
-      () => Promise.all([cluster.killNamesrv(), killSecond()]),
-      () => Promise.all([cluster.startNamesrv(), startSecond()]),
-    ],
-    [
-      withBroker,
-      () => Promise.all([cluster.killNamesrv(), killSecond(), cluster.killBroker()]),
-      () => Promise.all([cluster.startNamesrv(), startSecond(), cluster.startBroker()]),
-    ],
-  ] as const
+  const untilAcked = () => load.more(acksPerLife) // nobody needs a NameServer to go on
+  const victims: Victim[] = [
+    {
+      what: 'first',
+      members: ['first NameServer'],
+      slayAndRevive: async () => {
+        await cluster.killNamesrv()
+        await untilAcked()
+        await cluster.startNamesrv()
+      },
+    },
+    {
+      what: 'second',
+      members: ['second NameServer'],
+      slayAndRevive: async () => {
+        await killSecond()
+        await untilAcked()
+        await startSecond()
+      },
+    },
+    {
+      what: 'both',
+      members: ['first NameServer', 'second NameServer'],
+      slayAndRevive: async () => {
+        await Promise.all([cluster.killNamesrv(), killSecond()])
+        await untilAcked()
+        await Promise.all([cluster.startNamesrv(), startSecond()])
+      },
+    },
+    {
+      what: 'both and the broker',
+      members: ['first NameServer', 'second NameServer'],
+      slayAndRevive: async () => {
+        await Promise.all([cluster.killNamesrv(), killSecond(), cluster.killBroker()])
+        await Promise.all([cluster.startNamesrv(), startSecond(), cluster.startBroker()])
+      },
+    },
+  ]
+  const deaths = new Map<string, number>()
   try {
     await startSecond()
     await cluster.startBroker()
     await load.start(cluster.brokerAddr)
-    for (let kill = 0; kill < options.kills; kill++) {
-      const [what, slay, revive] = victims[kill % victims.length]!
+    for (const { what, slayAndRevive } of victimsInTurn(victims, options.kills, deaths)) {
       load.killing(what)
-      await slay()
-      if (what !== withBroker) await load.more(acksPerLife) // nobody needs a NameServer to go on
-      await revive()
+      await slayAndRevive()
       await load.more(acksPerLife)
     }
     await load.stop()
     await load.consumed()
-    return await load.report(cluster.brokerAddr, options.kills)
+    return await load.report(cluster.brokerAddr, deaths)
   } finally {
     await load.close()
     await killSecond()

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { RemotingClient } from '../../src/remoting/client.ts'
 import { ourPeer } from '../peers/cluster.ts'
 import { type Group, startGroup } from '../peers/group.ts'
-import { CrashLoad, type CrashReport } from './load.ts'
+import { CrashLoad, type CrashReport, type Victim, victimsInTurn } from './load.ts'
 
 const segmentBytes = 4 << 20
 const acksPerLife = 300
@@ -17,6 +17,7 @@ const linkTimeoutMs = 30_000
  * Kills the master, the slave, and both at once of a SYNC_MASTER group in turn under load. Then the master's process and disk
  * go, and the slave alone is asked: it has every message that was acknowledged with SEND_OK, where its sender was told, and
  * before that its log was the master's, byte for byte.
+ * @param options.kills of each of the two; it takes half as many kills more, since some hit both
  * @returns stored: what the slave has
  */
 export async function killReplicas(options: {
@@ -38,34 +39,37 @@ export async function killReplicas(options: {
     },
   })
   const load = new CrashLoad(group.namesrv, () => group.output(), { sendTimeoutMs })
-  const victims: [string, () => Promise<void>][] = [
-    [
-      'master',
-      async () => {
+  const victims: Victim[] = [
+    {
+      what: 'master',
+      members: ['master'],
+      slayAndRevive: async () => {
         await group.killBroker()
         await group.startBroker()
       },
-    ],
-    [
-      'slave',
-      async () => {
+    },
+    {
+      what: 'slave',
+      members: ['slave'],
+      slayAndRevive: async () => {
         await group.killSlave()
         await group.startSlave()
       },
-    ],
-    [
-      'both',
-      async () => {
+    },
+    {
+      what: 'both',
+      members: ['master', 'slave'],
+      slayAndRevive: async () => {
         await Promise.all([group.killBroker(), group.killSlave()])
         await Promise.all([group.startBroker(), group.startSlave()])
       },
-    ],
+    },
   ]
+  const deaths = new Map<string, number>()
   try {
     await load.start(group.brokerAddr)
-    for (let kill = 0; kill < options.kills; kill++) {
+    for (const { what, slayAndRevive } of victimsInTurn(victims, options.kills, deaths)) {
       await load.more(acksPerLife)
-      const [what, slayAndRevive] = victims[kill % victims.length]!
       load.killing(what)
       await slayAndRevive()
     }
@@ -81,7 +85,7 @@ export async function killReplicas(options: {
     rmSync(group.masterStore, { recursive: true })
     // the slave, alone, from its disk
     await group.startSlave()
-    const report = await load.report(group.slaveAddr, options.kills)
+    const report = await load.report(group.slaveAddr, deaths)
     return { ...report, problems: [...problems, ...report.problems] }
   } finally {
     await load.close()

@@ -1,7 +1,8 @@
 // Command conformance runs cases of Apache's Go client against one cluster, all at a time, and prints one JSON line for each on
 // stdout: {"case":"…","passed":true,"ms":12} with "error" where it failed.
 // Flags: -namesrv HOST:PORT, -broker HOST:PORT (the master's address), -broker-name NAME (broker-a), -only REGEX, -prefix TEXT
-// (what stands before a case's name where -only looks), -case-seconds N (150).
+// (what stands before a case's name where -only looks), -case-seconds N (150). With send or receive before its flags it does that
+// alone: see talk.
 package main
 
 import (
@@ -24,6 +25,10 @@ type outcome struct {
 }
 
 func main() {
+	rlog.SetLogLevel("fatal")
+	if talkOrCases() {
+		return
+	}
 	namesrv := flag.String("namesrv", "", "host:port of the NameServer")
 	brokerAddr := flag.String("broker", "", "host:port of the master")
 	brokerName := flag.String("broker-name", "broker-a", "the master's brokerName")
@@ -31,7 +36,6 @@ func main() {
 	prefix := flag.String("prefix", "", "what stands before case names")
 	caseSeconds := flag.Int("case-seconds", 150, "the longest that a case may take")
 	flag.Parse()
-	rlog.SetLogLevel("fatal")
 
 	wanted := regexp.MustCompile(*only)
 	output := json.NewEncoder(os.Stdout)
