@@ -155,6 +155,8 @@ test('what is still to be read is counted every ten minutes, and told from the s
     `broker group b-1: 3 messages to read, 9 at ${timeText(nowMs - 600_000)}; most: billing 3 of orders`,
   ])
   expect(seen(counted(600_000, sinceMs - 1000))).toEqual([3, timeText(nowMs), undefined]) // of an earlier drain
+  const partial = { drain: { permission: 4, unread: [], isPartial: true } } // it says nothing that was not counted
+  expect(seen(undefined, partial)).toEqual([undefined, undefined, undefined])
   const silent = { drain: { trouble: 'no connection' } }
   expect(seen(counted(600_000), silent)).toEqual([9, timeText(nowMs - 600_000), undefined])
 })

@@ -177,8 +177,8 @@ export function drainProgress(
   const before = status?.groupStatuses?.find(({ name }) => name === brokerName)?.draining
   const last = before?.since === since && before.countedAt !== undefined ? before : undefined
   const { remaining: lastCount = 0, countedAt = '' } = last ?? {}
-  const isDue = last === undefined || nowMs - Date.parse(countedAt) >= countedEveryMs
-  if (!isDue || drain === undefined || 'trouble' in drain)
+  const isDue = last === undefined || Math.abs(nowMs - Date.parse(countedAt)) >= countedEveryMs // a clock may be set back
+  if (!isDue || drain === undefined || 'trouble' in drain || drain.isPartial)
     return { counted: last && { remaining: lastCount, countedAt }, notes: [] }
   const remaining = drain.unread.reduce((sum, { count }) => sum + count, 0)
   const most = [...drain.unread].sort((a, b) => b.count - a.count).slice(0, blockersMax)

@@ -126,6 +126,17 @@ test('paused, the list stays as long as the NameServers do, and nothing is told'
   expect(recheckAfterMs).toBeGreaterThan(5_000)
 })
 
+test('paused before its time began, nothing moves while time passes', () => {
+  const { ready, status, mark } = look(2, { spec: { paused: true } })
+  expect(mark).toBeUndefined()
+  expect(status.members?.[2]?.leavesAt).toBeUndefined()
+  expect(ready?.message).not.toContain('2026')
+})
+
+test('a clock that was set back keeps it no longer than usual', () => {
+  expect(look(2, { mark: since(-3_600_000) }).mark).toBe(since(0))
+})
+
 test('hibernating, nobody waits', () => {
   expect(look(2, { mark: since(0), spec: { hibernate: true } })).toMatchObject({
     replicas: 0,

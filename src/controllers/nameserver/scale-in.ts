@@ -62,8 +62,10 @@ export function planScaleIn(
   // those that were in the list a moment ago have their time still; what was never in a longer one has had it
   const known = before !== undefined && before.replicas <= replicas ? before.sinceMs : undefined
   if (known === undefined && !isPublished) return stay(`${who} will go: the list without it is not published yet`)
+  if (known === undefined && paused) return stay(`${who} stays while nothing is changed`) // there is no mark to go by
 
-  const sinceMs = known ?? Math.ceil(nowMs / 1000) * 1000 // written down in whole seconds
+  const secondMs = Math.ceil(nowMs / 1000) * 1000 // it is written down in whole seconds
+  const sinceMs = Math.min(known ?? secondMs, secondMs) // a clock may have been set back
   const dueMs = sinceMs + leaveMs
   if (nowMs >= dueMs && trouble === undefined) {
     return { ...stay(`${who} is being stopped`), replicas, dueMs }
