@@ -26,14 +26,16 @@ import { removal, uninstallation } from './features/removal.ts'
 import { replication, replicationRemoval } from './features/replication.ts'
 import { rolls } from './features/rolls.ts'
 import { scale, scaleIn, scaleInCancelled } from './features/scale.ts'
+import { scaleInPolicies } from './features/scale-in.ts'
+import { topics } from './features/topics.ts'
 import { openCluster } from './harness/cluster.ts'
 import { diagnose, diagnoseLocal } from './harness/diagnosis.ts'
-import { ownFlow } from './harness/flow.ts'
 import { runLabel } from './harness/kube.ts'
 import { Kubectl } from './harness/kubectl.ts'
 import { removeLeftovers } from './harness/leftovers.ts'
 import { openLocal } from './harness/local.ts'
 import { OperatorLog } from './harness/operator-log.ts'
+import { ownTalk } from './harness/own-talk.ts'
 import { type Case, Scene, Stage } from './harness/stage.ts'
 import { Talk } from './harness/talk.ts'
 import { Tally } from './harness/tally.ts'
@@ -44,23 +46,13 @@ const flags = readFlags(import.meta.filename, {
   local: { type: 'boolean', default: false },
 })
 const tally = new Tally(new RegExp(flags.only))
-const manyCount = { real: 20, local: 8 }
+const manyCount = { real: 20, local: 10 }
 
 /** All that stands on the operator. */
 const everything: Case[] = [
-  ...[
-    firstLight,
-    consumerGroups,
-    scale,
-    podFailures,
-    scaleInCancelled,
-    scaleIn,
-    replication,
-    nameServers,
-    effects,
-    nameServerGoes,
-  ],
-  ...[rolls, operatorFailures, many, idleness, afterwards, nodeDrains(() => [])],
+  ...[firstLight, consumerGroups, scale, podFailures, scaleInCancelled, scaleIn, replication, nameServers, effects],
+  ...[nameServerGoes, rolls, topics, scaleInPolicies, operatorFailures, many, idleness, afterwards],
+  ...[nodeDrains(() => [])],
 ].flat()
 
 async function onKubernetes(): Promise<void> {
@@ -74,12 +66,14 @@ async function onKubernetes(): Promise<void> {
     await before
 
     const log = new OperatorLog(kubectl.in('rocketmq-operator'), join(workDir, 'operator-log'))
-    const stages: Stage[] = []
     const open = async (namespace: string) => {
       await kubectl.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace, labels: runLabel } })
-      const stage = new Stage(kubectl.in(namespace), log, talk, manyCount.real)
-      stages.push(stage)
-      return stage
+      return new Stage(kubectl.in(namespace), log, talk, manyCount.real)
+    }
+    const close = async (stage: Stage) => {
+      const { kube } = stage
+      await stage.stopFlows()
+      await kube.run(['delete', 'namespace', kube.namespace, '--timeout=180s'], { timeoutMs: 200_000 })
     }
     const run = (stage: Stage, cases: Case[], standing: Case[] = []) =>
       tally.track(stage, cases, (folder) => diagnose(stage, join(workDir, folder)), standing)
@@ -91,6 +85,11 @@ async function onKubernetes(): Promise<void> {
       await open('e2e-named'),
       await open('e2e-rolled'),
       await open('e2e-many'),
+    ]
+    const stages = [main, copied, named, rolled, crowd]
+    const waiting = [
+      { stage: await open('e2e-topics'), cases: topics },
+      { stage: await open('e2e-drained'), cases: scaleInPolicies },
     ]
     const tracks: { stage: Stage; base: Case[]; next: Case[]; later: Case[] }[] = [
       {
@@ -111,14 +110,24 @@ async function onKubernetes(): Promise<void> {
     const isUp = new Set<Stage>()
     const upon = (stage: Stage, cases: Case[]) => (isUp.has(stage) ? run(stage, cases) : tally.skip(cases))
     // two at a time: more of them only wait for the two processors
-    for (const pair of [tracks.slice(0, 2), tracks.slice(2)]) {
-      await Promise.all(
-        pair.map(async ({ stage, base, next, later }) => {
-          if (await run(stage, base, [...next, ...later])) isUp.add(stage)
-          await upon(stage, next)
-        }),
-      )
+    const busy = async () => {
+      for (const pair of [tracks.slice(0, 2), tracks.slice(2)]) {
+        await Promise.all(
+          pair.map(async ({ stage, base, next, later }) => {
+            if (await run(stage, base, [...next, ...later])) isUp.add(stage)
+            await upon(stage, next)
+          }),
+        )
+      }
     }
+    // beside them those that wait for time to pass, and for little else
+    const idle = async () => {
+      for (const { stage, cases } of waiting) {
+        await run(stage, cases)
+        await close(stage)
+      }
+    }
+    await Promise.all([busy(), idle()])
     await run(crowd, many)
     // not beside the others: some of them look at what the operator says at that moment
     for (const pair of [tracks.slice(0, 2), tracks.slice(2)]) {
@@ -128,15 +137,9 @@ async function onKubernetes(): Promise<void> {
       main,
       nodeDrains(() => stages),
     )
+    await run(main, idleness) // while messages go through: those are no reason to write
     await Promise.all(stages.map((stage) => stage.stopFlows()))
-    await run(main, idleness)
-    await Promise.all([
-      run(main, removal),
-      run(copied, replicationRemoval),
-      ...[named, rolled, crowd].map(({ kube }) =>
-        kube.run(['delete', 'namespace', kube.namespace, '--timeout=180s'], { timeoutMs: 200_000 }),
-      ),
-    ])
+    await Promise.all([run(main, removal), run(copied, replicationRemoval), ...[named, rolled, crowd].map(close)])
     await run(main, [...afterwards, ...uninstallation])
     log.stop()
     await run(main, packaging) // last: it begins with nothing
@@ -152,12 +155,18 @@ async function onLocalCluster(): Promise<void> {
     const open = async (namespace: string) => {
       const kube = cluster.in(namespace)
       await kube.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } })
-      return new Scene(kube, ownFlow, manyCount.local)
+      return new Scene(kube, ownTalk, manyCount.local)
     }
-    const scenes = [await open('e2e-named'), await open('e2e-rolled'), await open('e2e-many')]
-    const tracks = [[...nameServers, ...effects, ...nameServerGoes], [nameServers[0]!, ...rolls], many]
+    const tracks = {
+      'e2e-named': [...nameServers, ...effects, ...nameServerGoes],
+      'e2e-rolled': [nameServers[0]!, ...rolls],
+      'e2e-many': many,
+      'e2e-topics': topics,
+      'e2e-drained': scaleInPolicies,
+    }
+    const scenes = await Promise.all(Object.keys(tracks).map(open))
     await Promise.all(
-      tracks.map((cases, index) => {
+      Object.values(tracks).map((cases, index) => {
         const scene = scenes[index]!
         return tally.track(scene, cases, () => diagnoseLocal(scene, cluster))
       }),

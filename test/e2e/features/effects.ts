@@ -1,6 +1,4 @@
-import { silentLog } from '../../../src/base/log.ts'
-import { nodeDoors } from '../../../src/base/node/index.ts'
-import { Admin } from '../../../src/client/index.ts'
+import type { Admin } from '../../../src/client/index.ts'
 import { apiVersion } from '../../../src/crds/group.ts'
 import { check, eventually, isReady, type Kube } from '../harness/kube.ts'
 import type { PortableCase, Scene } from '../harness/stage.ts'
@@ -84,13 +82,8 @@ async function patchAndCompare(
   await kube.patch(kind, 'walked', { spec })
   await isReady(kube, kind, 'walked', readyMs)
   const { status } = await kube.find('brokersets', 'mq-brokers')
-  const admin = new Admin({ namesrvAddr: await scene.namesrv() }, nodeDoors(silentLog))
-  try {
-    const found = JSON.stringify(await seen(admin, status.groupStatuses[0].address))
-    check(found === JSON.stringify(wanted), `the broker has ${JSON.stringify(wanted)}, saw ${found}`)
-  } finally {
-    await admin.close()
-  }
+  const found = JSON.stringify(await scene.asked((admin) => seen(admin, status.groupStatuses[0].address)))
+  check(found === JSON.stringify(wanted), `the broker has ${JSON.stringify(wanted)}, saw ${found}`)
 }
 
 async function removed(kube: Kube, kind: string): Promise<void> {

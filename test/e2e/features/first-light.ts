@@ -56,4 +56,25 @@ export const firstLight: Case[] = [
       await stage.receiveAll()
     },
   },
+  {
+    name: 'the metrics Service leads to what the operators count',
+    async run({ operator }) {
+      const { spec } = await operator.get('service', 'rocketmq-operator-metrics')
+      const { port } = spec.ports.find(({ name }: { name: string }) => name === 'http-metrics')
+      let text = ''
+      await eventually('it leads to the one that works', 60_000, async () => {
+        const headers = { connection: 'close' } // each look may reach the other one
+        const signal = AbortSignal.timeout(5_000)
+        const response = await fetch(`http://${spec.clusterIP}:${port}/metrics`, { headers, signal })
+        check(response.ok, `it answers, saw ${response.status}`)
+        text = await response.text()
+        return /^rocketmq_operator_leader 1$/m.test(text) || 'that one does not lead'
+      })
+      for (const kind of ['BrokerSet', 'NameServer', 'Topic', 'ConsumerGroup']) {
+        const [, count] =
+          new RegExp(`^rocketmq_operator_pass_seconds_count\\{kind="${kind}"\\} (\\d+)$`, 'm').exec(text) ?? []
+        check(Number(count) > 0, `passes of a ${kind} are counted, saw ${count}`)
+      }
+    },
+  },
 ]

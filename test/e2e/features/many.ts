@@ -2,11 +2,11 @@ import { check, eventually, isGone, type Kube, readiness, runLabel } from '../ha
 import { clusterOf } from '../harness/manifests.ts'
 import type { PortableCase, Scene } from '../harness/stage.ts'
 
-const kinds = 'nameservers,brokersets,topics'
+const kinds = 'nameservers,brokersets,topics,consumergroups'
 const goneMs = 120_000
-const orderCount = 4
+const orderCount = 5
 
-/** Many small clusters at once, in four namespaces; then they go, in each namespace in another order. */
+/** Many small clusters at once, in five namespaces; then they go, in each namespace in another order, messages through one of the last. */
 export const many: PortableCase[] = [
   {
     name: 'many clusters at once become ready',
@@ -22,7 +22,9 @@ export const many: PortableCase[] = [
               metadata: { name: kube.namespace, labels: runLabel },
             })
           const names = Array.from({ length: each }, (_, number) => `c${number}`)
-          await kube.apply(...names.flatMap((name) => clusterOf(name, 'orders', { ephemeral: true })))
+          await kube.apply(
+            ...names.flatMap((name) => clusterOf(name, 'orders', { ephemeral: true, reader: 'billing' })),
+          )
         }),
       )
       await eventually(`${scene.manyCount} clusters are Ready`, 300_000, async () => {
@@ -32,20 +34,25 @@ export const many: PortableCase[] = [
         const why = first && `${first.kind} ${first.metadata.namespace}/${first.metadata.name}: ${readiness(first)}`
         return waiting.length === 0 || `${waiting.length} of ${all.length} resources are not: ${why}`
       })
+      await scene.startFlow('orders', 'c0', spaces(scene).at(-1))
     },
   },
   {
     name: 'deleted with the NameServers first, the Topics last: all of it goes',
-    run: (scene) => deleteInOrder(spaces(scene)[0]!, ['nameservers', 'brokersets', 'topics']),
+    run: (scene) => deleteInOrder(spaces(scene)[0]!, ['nameservers', 'brokersets', 'consumergroups', 'topics']),
   },
   {
-    name: 'deleted with the BrokerSets first, the Topics last: all of it goes',
-    run: (scene) => deleteInOrder(spaces(scene)[1]!, ['brokersets', 'nameservers', 'topics']),
+    name: 'deleted with the BrokerSets first, the ConsumerGroups last: all of it goes',
+    run: (scene) => deleteInOrder(spaces(scene)[1]!, ['brokersets', 'topics', 'nameservers', 'consumergroups']),
+  },
+  {
+    name: 'deleted with the ConsumerGroups first, the NameServers last: all of it goes',
+    run: (scene) => deleteInOrder(spaces(scene)[2]!, ['consumergroups', 'topics', 'brokersets', 'nameservers']),
   },
   {
     name: 'deleted all at once: all of it goes',
     async run(scene) {
-      const kube = spaces(scene)[2]!
+      const kube = spaces(scene)[3]!
       const objects = await kube.list(kinds)
       await Promise.all(
         objects.map(({ kind, metadata }) => kube.remove(`${kind.toLowerCase()}s`, metadata.name, { isForced: false })),
@@ -56,7 +63,9 @@ export const many: PortableCase[] = [
   {
     name: 'deleted with their namespace: all of it goes',
     async run(scene) {
-      const kube = spaces(scene)[3]!
+      const kube = spaces(scene)[4]!
+      await scene.settle()
+      await scene.stopFlows()
       await kube.remove('namespaces', kube.namespace)
       await eventually('the namespace is gone', goneMs, async () => {
         const namespace = await kube.find('namespaces', kube.namespace)
@@ -68,7 +77,7 @@ export const many: PortableCase[] = [
   },
 ]
 
-/** The track's own namespace and three beside it. */
+/** The track's own namespace and four beside it. */
 function spaces({ kube }: Scene): Kube[] {
   return Array.from({ length: orderCount }, (_, index) =>
     index === 0 ? kube : kube.in(`${kube.namespace}-${index + 1}`),

@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { parseAllDocuments } from 'yaml'
+import { apiVersion } from '../../../src/crds/group.ts'
 import { eventually, type Kubectl } from '../harness/kubectl.ts'
 import { type Case, check } from '../harness/stage.ts'
 import { install } from './first-light.ts'
@@ -67,8 +68,9 @@ export const packaging: Case[] = [
     },
   },
   {
-    name: 'a cluster by its chart, helm test through both brokers',
-    async run({ kube, talk }) {
+    name: 'a cluster by its chart, helm test through both brokers, messages through it from now on',
+    async run(stage) {
+      const { kube, talk } = stage
       await kube.helm(['install', 'shop', clusterChart, ...clusterValues])
       await shopIsReady(kube)
       await kube.helm(['test', 'shop'])
@@ -79,6 +81,7 @@ export const packaging: Case[] = [
       const namesrv = `${spec.clusterIP}:9876`
       await talk.send({ namesrv, topic: 'orders', prefix: 'shop-', count: 200 })
       await talk.receive({ namesrv, topic: 'orders', group: 'billing', expect: { 'shop-': 200 } })
+      await stage.startFlow('orders', 'shop')
     },
   },
   {
@@ -125,37 +128,35 @@ export const packaging: Case[] = [
     },
   },
   {
-    name: 'an operator of one namespace has permissions there only',
+    name: 'an operator of listed namespaces has permissions there only',
     async run({ kube, operator }) {
       await operator.helm(['uninstall', release, '--wait'])
       const scope = ['--set', 'watch.scope=List', '--set', `watch.namespaces={${kube.namespace}}`]
       await operator.helm(['install', release, operatorChart, '--wait', ...scope])
       await isAtWork(kube)
-      const account = `system:serviceaccount:${operator.namespace}:${release}`
-      const may = (where: Kubectl) =>
-        where.run(['auth', 'can-i', 'delete', 'pods', '--as', account]).catch((error: Error) => error.message)
-      check((await may(kube)).trim() === 'yes', 'it may delete pods where it works')
-      check((await may(operator)).includes('no'), 'and not elsewhere')
-    },
-  },
-  {
-    name: 'a cluster is removed with its release, its volumes stay',
-    async run({ kube, operator }) {
-      await kube.helm(['uninstall', 'shop', '--wait'])
-      await eventually('nothing is left', 120_000, async () => {
-        const { items } = await kube.get('statefulsets,services,configmaps,pods,poddisruptionbudgets')
-        const left = items.filter(({ metadata }: Item) => metadata.name !== 'kube-root-ca.crt')
-        return left.length === 0 || `left: ${left.map(({ metadata }: Item) => metadata.name).join()}`
-      })
-      const { items } = await kube.get('pvc', '-l', 'rocketmq.alt/broker-set=shop-brokers')
-      check(items.length === 2, `two volumes, saw ${items.length}`)
+      await mayDeletePodsOnlyIn(kube, operator, `${operator.namespace}:${release}`)
       await operator.helm(['uninstall', release, '--wait'])
-      await operator.run(['delete', 'namespace', operator.namespace, '--timeout=120s'], { timeoutMs: 150_000 })
     },
   },
   {
-    name: 'the overlay of docs/gitops.md installs the operator elsewhere',
-    async run({ operator }) {
+    name: 'an operator of its own namespace looks after what is there, and has permissions there only',
+    async run({ kube, operator }) {
+      const values = ['--set', 'watch.scope=Own', '--set', 'crds.install=false']
+      await kube.helm(['install', 'own', operatorChart, '--wait', ...values])
+      await isAtWork(kube)
+      await mayDeletePodsOnlyIn(kube, operator, `${kube.namespace}:own-${release}`)
+      await operator.apply(nameServer('unseen'))
+      await isAtWork(kube)
+      const { status } = await operator.get('nameserver', 'unseen')
+      check(status === undefined, `a NameServer elsewhere is left alone, saw ${JSON.stringify(status)}`)
+      await operator.run(['delete', 'nameserver', 'unseen', '--timeout=30s'])
+      await kube.helm(['uninstall', 'own', '--wait'])
+    },
+  },
+  {
+    name: 'the overlay of docs/gitops.md installs the operator elsewhere, which takes the cluster over',
+    async run({ kube, operator }) {
+      const pods = await podsOf(kube)
       mkdirSync(overlayDir, { recursive: true })
       writeFileSync(join(overlayDir, 'kustomization.yaml'), documentedOverlay())
       const messaging = operator.in('messaging')
@@ -164,7 +165,38 @@ export const packaging: Case[] = [
         timeoutMs: 150_000,
       })
       await messaging.run(['diff', '-k', overlayDir]) // fails where there is a difference
+      await isAtWork(kube)
+      check((await podsOf(kube)) === pods, 'the same pods run')
+    },
+  },
+  {
+    name: 'a cluster is removed with its release, its volumes stay',
+    async run(stage) {
+      const { kube, operator } = stage
+      await stage.settle()
+      await stage.stopFlows()
+      await kube.helm(['uninstall', 'shop', '--wait'])
+      await eventually('nothing is left', 120_000, async () => {
+        const { items } = await kube.get('statefulsets,services,configmaps,pods,poddisruptionbudgets')
+        const left = items.filter(({ metadata }: Item) => metadata.name !== 'kube-root-ca.crt')
+        return left.length === 0 || `left: ${left.map(({ metadata }: Item) => metadata.name).join()}`
+      })
+      const { items } = await kube.get('pvc', '-l', 'rocketmq.alt/broker-set=shop-brokers')
+      check(items.length === 2, `two volumes, saw ${items.length}`)
+      await operator.run(['delete', 'namespace', operator.namespace, '--timeout=120s'], { timeoutMs: 150_000 })
+    },
+  },
+  {
+    name: 'the overlay is deleted with all that it brought',
+    async run({ operator }) {
+      const messaging = operator.in('messaging')
       await messaging.run(['delete', '-k', overlayDir, '--timeout=150s'], { timeoutMs: 180_000 })
+      const { items } = await operator.get(
+        'customresourcedefinitions',
+        '-l',
+        'app.kubernetes.io/part-of=rocketmq-operator',
+      )
+      check(items.length === 0, `no definition is left, saw ${items.length}`)
     },
   },
 ]
@@ -214,6 +246,20 @@ async function isAtWork(kube: Kubectl): Promise<void> {
   await kube.run(['patch', 'topic/shop-orders', '--type=merge', '-p', patch])
   await kube.ready('topic/shop-orders', 90_000)
   await shopIsReady(kube)
+}
+
+/** @param account NAMESPACE:NAME */
+async function mayDeletePodsOnlyIn(own: Kubectl, other: Kubectl, account: string): Promise<void> {
+  const may = (where: Kubectl) =>
+    where
+      .run(['auth', 'can-i', 'delete', 'pods', '--as', `system:serviceaccount:${account}`])
+      .catch((error: Error) => error.message)
+  check((await may(own)).trim() === 'yes', 'it may delete pods where it works')
+  check((await may(other)).includes('no'), 'and not elsewhere')
+}
+
+function nameServer(name: string): object {
+  return { apiVersion, kind: 'NameServer', metadata: { name }, spec: {} }
 }
 
 async function podsOf(kube: Kubectl): Promise<string> {

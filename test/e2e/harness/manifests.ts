@@ -6,11 +6,13 @@ interface Sizes {
   slavesPerGroup?: number
   /** Messages go with the pods: for clusters whose messages nobody looks for. */
   ephemeral?: boolean
+  /** A ConsumerGroup NAME-READER; by default none. */
+  reader?: string
 }
 
-/** A NameServer NAME, a BrokerSet NAME-brokers and a Topic with the resource's name NAME-TOPIC. */
+/** A NameServer NAME, a BrokerSet NAME-brokers and a Topic with the resource's name NAME-TOPIC; Topic and ConsumerGroup go from brokers with their resources. */
 export function clusterOf(name: string, topic: string, sizes: Sizes = {}): object[] {
-  const { nameServers = 1, groups = 1, slavesPerGroup = 0, ephemeral = false } = sizes
+  const { nameServers = 1, groups = 1, slavesPerGroup = 0, ephemeral = false, reader } = sizes
   const resource = (kind: string, resourceName: string, spec: object) => ({
     apiVersion,
     kind,
@@ -32,5 +34,14 @@ export function clusterOf(name: string, topic: string, sizes: Sizes = {}): objec
       queues: { perBroker: 4 },
       deletionPolicy: 'Delete',
     }),
+    ...(reader === undefined
+      ? []
+      : [
+          resource('ConsumerGroup', `${name}-${reader}`, {
+            brokerSetRef: { name: `${name}-brokers` },
+            groupName: reader,
+            deletionPolicy: 'Delete',
+          }),
+        ]),
   ]
 }

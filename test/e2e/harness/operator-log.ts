@@ -6,7 +6,7 @@ import type { Kubectl } from './kubectl.ts'
 
 const lookMs = 1000
 
-/** The last words of a pod that was removed by force, where its kubelet ends it late: its token goes with the object. */
+/** The last words of one whose Lease another has, also of a pod removed by force that ends late: its token goes with the object. */
 const lastWords = /the lease is lost: another operator may be at work/
 
 /** What every pod of the operator logs, from its first line on, also of those that are killed. */
@@ -25,8 +25,8 @@ export class OperatorLog {
     this.#timer.unref()
   }
 
-  /** Says that pods are about to be removed by force. */
-  forced(pods: Iterable<string>): void {
+  /** Says that pods are about to lose their Lease, by force. */
+  losesLease(pods: Iterable<string>): void {
     for (const pod of pods) this.#forced.add(pod)
   }
 

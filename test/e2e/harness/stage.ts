@@ -1,9 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Flow, OpenFlow } from './flow.ts'
+import { silentLog } from '../../../src/base/log.ts'
+import { nodeDoors } from '../../../src/base/node/index.ts'
+import { Admin } from '../../../src/client/index.ts'
+import type { Flow } from './flow.ts'
 import { check, type Kube, say } from './kube.ts'
 import type { Kubectl } from './kubectl.ts'
 import type { OperatorLog } from './operator-log.ts'
-import type { Sent, Talk } from './talk.ts'
+import type { Sent, Talker } from './talk.ts'
 
 export { check } from './kube.ts'
 
@@ -12,31 +15,32 @@ const firstAckMs = 30_000
 /** Where the cases of one track run: a namespace, and messages that go through it all the time. */
 export class Scene<K extends Kube = Kube> {
   readonly kube: K
+  /** Apache's Java client, or on the local cluster our own. */
+  readonly talk: Talker
   /** How many clusters are many. */
   readonly manyCount: number
-  readonly #openFlow: OpenFlow
   readonly #flows: { flow: Flow; acked: number; about: string }[] = []
 
-  constructor(kube: K, openFlow: OpenFlow, manyCount: number) {
+  constructor(kube: K, talk: Talker, manyCount: number) {
     this.kube = kube
-    this.#openFlow = openFlow
+    this.talk = talk
     this.manyCount = manyCount
   }
 
   /** The NameServer's Service, by its address: this machine does not resolve the names of the cluster. */
-  async namesrv(name = 'mq'): Promise<string> {
-    const service = await this.kube.find('services', name)
+  async namesrv(name = 'mq', kube: Kube = this.kube): Promise<string> {
+    const service = await kube.find('services', name)
     check(service !== undefined, `there is a Service ${name}`)
     return `${service.spec.clusterIP}:9876`
   }
 
   /** From now on messages are sent to the topic and received again, and after each case none that was acknowledged is missing. */
-  async startFlow(topic: string, nameServer = 'mq'): Promise<void> {
-    const namesrv = await this.namesrv(nameServer)
+  async startFlow(topic: string, nameServer = 'mq', kube: Kube = this.kube): Promise<void> {
+    const namesrv = await this.namesrv(nameServer, kube)
     const prefix = `flow-${this.#flows.length}-`
-    const about = `${this.kube.namespace}/${topic}`
+    const about = `${kube.namespace}/${topic}`
     this.#flows.push({
-      flow: await this.#openFlow({ namesrv, topic, group: `flow-${topic}`, prefix }),
+      flow: await this.talk.flow({ namesrv, topic, group: `flow-${topic}`, prefix }),
       acked: 0,
       about,
     })
@@ -65,6 +69,16 @@ export class Scene<K extends Kube = Kube> {
     )
   }
 
+  /** Asks a broker, or the NameServers, as an administrator does. */
+  async asked<T>(ask: (admin: Admin) => Promise<T>): Promise<T> {
+    const admin = new Admin({ namesrvAddr: await this.namesrv() }, nodeDoors(silentLog))
+    try {
+      return await ask(admin)
+    } finally {
+      await admin.close()
+    }
+  }
+
   async stopFlows(): Promise<void> {
     await Promise.all(this.#flows.splice(0).map(({ flow }) => flow.stop()))
   }
@@ -75,17 +89,15 @@ export class Stage extends Scene<Kubectl> {
   /** The operator's own namespace. */
   readonly operator: Kubectl
   readonly operatorLog: OperatorLog
-  readonly talk: Talk
   /** Acknowledged messages of topic orders: count by prefix. */
   readonly history: Record<string, number> = {}
   /** Consumer groups that read everything up to then, and which prefixes that was. */
   readonly #readers = new Map<string, Set<string>>()
 
-  constructor(kube: Kubectl, operatorLog: OperatorLog, talk: Talk, manyCount: number) {
-    super(kube, (options) => talk.flow(options), manyCount)
+  constructor(kube: Kubectl, operatorLog: OperatorLog, talk: Talker, manyCount: number) {
+    super(kube, talk, manyCount)
     this.operatorLog = operatorLog
     this.operator = operatorLog.kube
-    this.talk = talk
   }
 
   async send(prefix: string, count: number, seconds?: number): Promise<Sent> {

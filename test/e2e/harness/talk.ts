@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type JavaProject, prepareJava } from '../../conformance/java.ts'
-import type { Flow, FlowOptions, FlowReport } from './flow.ts'
+import type { Flow, FlowOptions, FlowReport, OpenFlow } from './flow.ts'
 import { say } from './kube.ts'
 
 const flowStartMs = 240_000 // a Java that starts beside fifty other processes
@@ -23,8 +23,34 @@ export interface Received {
   someMissing: string
 }
 
+export interface SendOptions {
+  namesrv: string
+  topic: string
+  prefix: string
+  count: number
+  seconds?: number
+}
+export interface ReceiveOptions {
+  namesrv: string
+  topic: string
+  group: string
+  /** How many of a prefix. */
+  expect: Record<string, number>
+  seconds?: number
+}
+
+/** A client that sends and receives; both end within a time, 120 s unless told otherwise. */
+export interface Talker {
+  /** Sends prefix0…prefix(count-1); what is refused is sent again until it is acknowledged. @throws when time is up */
+  send(options: SendOptions): Promise<Sent>
+  /** Receives in a consumer group until all of `expect` have come. @throws when time is up */
+  receive(options: ReceiveOptions): Promise<Received>
+  /** Sends and receives until it is stopped. */
+  flow: OpenFlow
+}
+
 /** Apache's Java client, outside of Kubernetes: it reaches Services and pods by their addresses. */
-export class Talk {
+export class Talk implements Talker {
   readonly #java: JavaProject
 
   private constructor(java: JavaProject) {
@@ -35,26 +61,18 @@ export class Talk {
     return new Talk(await prepareJava(say))
   }
 
-  /** Sends prefix0…prefix(count-1); what is refused is sent again until it is acknowledged. @throws when time is up */
-  send(options: { namesrv: string; topic: string; prefix: string; count: number; seconds?: number }): Promise<Sent> {
-    return this.#run('send', options)
+  send(options: SendOptions): Promise<Sent> {
+    return this.#run('send', { ...options })
   }
 
-  /** Receives in a consumer group until all of `expect` (count by prefix) have come. @throws when time is up */
-  receive(options: {
-    namesrv: string
-    topic: string
-    group: string
-    expect: Record<string, number>
-    seconds?: number
-  }): Promise<Received> {
+  receive(options: ReceiveOptions): Promise<Received> {
     const expect = Object.entries(options.expect)
       .map(([prefix, count]) => `${prefix}:${count}`)
       .join(',')
     return this.#run('receive', { ...options, expect })
   }
 
-  /** Sends and receives until it is stopped; it ends with this process, however that ends. */
+  /** It ends with this process, however that ends. */
   async flow(options: FlowOptions): Promise<Flow> {
     const args = Object.entries(options).flatMap(([key, value]) => [`--${key}`, value])
     const child = this.#java.start('conformance.Talk', ['flow', ...args])
