@@ -38,6 +38,7 @@ interface Access {
 }
 
 const timeoutMs = 10_000
+const settleMs = 30_000 // controllers of a real server beside other work
 
 /** Ours, or the one that a kubeconfig names: a real one where KUBECONFIG_CONTRACT is set. */
 export async function startKubeServer(path = process.env.KUBECONFIG_CONTRACT): Promise<KubeServer> {
@@ -97,7 +98,7 @@ export async function startKubeServer(path = process.env.KUBECONFIG_CONTRACT): P
       }
     },
     async eventually(holds) {
-      await found(holds, timeoutMs)
+      await found(holds, settleMs)
     },
     async stop() {
       http.close()
