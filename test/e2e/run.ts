@@ -121,11 +121,13 @@ async function onKubernetes(): Promise<void> {
       }
     }
     // beside them those that wait for time to pass, and for little else
-    const idle = waiting.map(async ({ stage, cases }) => {
-      await run(stage, cases)
-      await close(stage)
-    })
-    await Promise.all([busy(), ...idle])
+    const idle = async () => {
+      for (const { stage, cases } of waiting) {
+        await run(stage, cases)
+        await close(stage)
+      }
+    }
+    await Promise.all([busy(), idle()])
     await run(crowd, many)
     // not beside the others: some of them look at what the operator says at that moment
     for (const pair of [tracks.slice(0, 2), tracks.slice(2)]) {
