@@ -168,6 +168,19 @@ describe('headers of sends', () => {
     }
   })
 
+  test.each(['KEY', 'K', 'EY', 'UNIQ'])(
+    'a message whose name is %s, as a part of UNIQ_KEY is, is left to the parser',
+    (name) => {
+      const reader = new Reader()
+      reader.read(headerOf({ name }))
+      const other = headerOf({ name }).replace(`${name}\\u0001`, `${'X'.repeat(name.length)}\\u0001`)
+      const { command, isKnown } = reader.read(other)
+      expect(isKnown).toBe(false)
+      expectAsParsed(command, other)
+      expect(reader.read(headerOf({ name })).isKnown).toBe(false)
+    },
+  )
+
   test('say what they said when others have come since', () => {
     const reader = new Reader()
     reader.read(headerOf())

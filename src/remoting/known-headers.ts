@@ -201,7 +201,8 @@ function knownOf(header: string, command: Command): Known | undefined {
 
 function findHoles(header: string, command: Command, send: SendMessageRequest): Known | undefined {
   const { e = '', g = '', i = '' } = command.extFields
-  const name = uniqKeyPattern.exec(i)?.[1]
+  const match = uniqKeyPattern.exec(i)
+  const name = match?.[1]
   const ordinary = ordinaryProperties(i)
   if (name === undefined || ordinary === undefined || !asciiPattern.test(header) || !asciiPattern.test(i))
     return undefined
@@ -213,7 +214,7 @@ function findHoles(header: string, command: Command, send: SendMessageRequest): 
   if (!',}'.includes(header.charAt(opaque.start + opaque.length))) return undefined // 10e-1 is a whole number, too
   const holes = { opaque, queueId, bornTimestamp, uniqKey }
   if (Object.values(holes).some(({ start }) => start < keyBytes)) return undefined
-  const uniqKeyAt = i.indexOf(name)
+  const uniqKeyAt = i.indexOf('\u0001', match!.index) + 1 // the name alone may stand elsewhere, even in UNIQ_KEY
   if (!isProven(header, holes, uniqKeyAt) || i.indexOf(nameMark, uniqKeyAt) >= 0) return undefined
   return {
     bytes: ownBytes(header),
