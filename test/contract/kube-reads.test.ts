@@ -148,22 +148,6 @@ test(
   caseMs,
 )
 
-// A real one forgets what etcd compacted, minutes later: not while a test looks.
-const onOurs = process.env.KUBECONFIG_CONTRACT ? test.skip : test
-
-onOurs(
-  'a watch, a list and a page from a version that is forgotten are told 410, not left in the dark',
-  async () => {
-    const [event] = await server.watch(`${configMaps}?resourceVersion=1&timeoutSeconds=5`).take(1)
-    const expired = { kind: 'Status', code: 410, reason: 'Expired' }
-    expect(event).toMatchObject({ type: 'ERROR', object: expired })
-    expect(await get(`${configMaps}?resourceVersion=1&resourceVersionMatch=Exact`)).toMatchObject(expired)
-    const token = Buffer.from(JSON.stringify({ revision: 1, after: '/' })).toString('base64url')
-    expect(await get(`${configMaps}?limit=1&continue=${token}`)).toMatchObject(expired)
-  },
-  caseMs,
-)
-
 test(
   'a watch of one object sees that one alone',
   async () => {

@@ -18,7 +18,7 @@ export class Stats {
   readonly #dayTimer: Timer
   #day: string
   #putMsMax = 0
-  #lastReceivedAtMs = -1
+  #oldestPutMs: number | undefined // when what was answered in this turn first came
   #atMorning = { puts: 0, gets: 0, putsYesterday: 0, getsYesterday: 0 }
 
   constructor(clock: Clock) {
@@ -28,12 +28,16 @@ export class Stats {
     this.#dayTimer.unref()
   }
 
-  /** @param receivedAtMs monotonic; what came together is stored together, so the clock is asked once for all of it */
+  /** @param receivedAtMs monotonic; for all that is answered in one turn the clock is asked once, when the turn is over */
   notePut(count: number, now: number, receivedAtMs: number): void {
     this.puts.add(count, now)
-    if (receivedAtMs === this.#lastReceivedAtMs) return
-    this.#lastReceivedAtMs = receivedAtMs
-    this.#putMsMax = Math.max(this.#putMsMax, this.#clock.monotonicMs() - receivedAtMs)
+    if (this.#oldestPutMs === undefined) queueMicrotask(this.#measurePut)
+    if (this.#oldestPutMs === undefined || receivedAtMs < this.#oldestPutMs) this.#oldestPutMs = receivedAtMs
+  }
+
+  readonly #measurePut = (): void => {
+    this.#putMsMax = Math.max(this.#putMsMax, this.#clock.monotonicMs() - this.#oldestPutMs!)
+    this.#oldestPutMs = undefined
   }
 
   noteGet(topic: string, consumerGroup: string, count: number): void {

@@ -261,14 +261,12 @@ export class KeyIndex {
 
   #readOne(): void {
     const from = this.#indexedTo
-    const noted = this.#noted.firstFrom(from)
-    const {
-      next,
-      wasTaken,
-      isLost = false,
-    }: { next: number; wasTaken: boolean; isLost?: boolean } = noted === from
-      ? this.#noted.tell(this.#target, this.#take)
-      : this.#reader.read(from, Math.min(this.#target, noted), this.#take)
+    this.#noted.forgetBefore(from)
+    const { first } = this.#noted
+    const { next, wasTaken, isLost } =
+      first === from
+        ? this.#noted.tell(this.#target, this.#take)
+        : this.#reader.read(from, Math.min(this.#target, first), this.#take)
     this.#indexedTo = next
     if (!wasTaken) throw this.#putFailure
     if (!isLost) return

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { encodeRecord, layoutOf, parseProperties } from '../../../remoting/message/index.ts'
 import { message } from '../testing/bench.ts'
-import { collectKeyHashes, keyHash, tagIndexType } from './keys.ts'
+import { collectKeyHashes, hashKeys, keyHash, tagIndexType } from './keys.ts'
 
 function hashesOf(topic: string, properties: string): number[] {
   const into = Buffer.alloc(8192)
@@ -56,6 +56,10 @@ test('bytes give the same keys as the text that they are', () => {
       if (tag) expected.push(keyHash(topic, tag, tagIndexType))
 
       expect(hashesOf(topic, text)).toEqual(expected)
+      if (uniqKey === undefined) return
+      const into: number[] = []
+      const count = hashKeys(topic, { uniqKey, keys: properties.get('KEYS'), tag }, into)
+      expect(into.slice(0, count)).toEqual(expected)
     }),
   )
 })

@@ -6,12 +6,12 @@ const everything = Number.MAX_SAFE_INTEGER
 /** All that is told from phyOffset on, without what nobody noted. */
 function toldFrom(noted: NotedKeys, from: number, end = everything): [phyOffset: number, hashes: number[]][] {
   const told: [number, number[]][] = []
-  for (let at = noted.firstFrom(from); at < end; at = noted.firstFrom(at)) {
-    const { next } = noted.tell(end, (hashes, count, phyOffset) => {
+  noted.forgetBefore(from)
+  while (noted.first < end) {
+    noted.tell(end, (hashes, count, phyOffset) => {
       told.push([phyOffset, hashes.slice(0, count)])
       return true
     })
-    at = next
   }
   return told
 }
@@ -22,13 +22,13 @@ test('what is noted is told once, in order, up to where the log may be read', ()
   noted.note(110, 20, 2, [8, 9, 1234], 2)
   noted.note(200, 10, 3, [5], 1)
 
-  expect(noted.firstFrom(0)).toBe(100)
+  expect(noted.first).toBe(100)
   expect(toldFrom(noted, 0, 130)).toEqual([
     [100, [7]],
     [110, [8, 9]],
   ])
   expect(toldFrom(noted, 130)).toEqual([[200, [5]]])
-  expect(noted.firstFrom(0)).toBe(Number.POSITIVE_INFINITY)
+  expect(noted.first).toBe(Number.POSITIVE_INFINITY)
 })
 
 test('a record that could not be taken is told again', () => {
@@ -36,7 +36,11 @@ test('a record that could not be taken is told again', () => {
   noted.note(100, 10, 1, [7, 8], 2)
   noted.note(110, 10, 1, [9], 1)
 
-  expect(noted.tell(everything, (_, __, phyOffset) => phyOffset < 110)).toEqual({ next: 110, wasTaken: false })
+  expect(noted.tell(everything, (_, __, phyOffset) => phyOffset < 110)).toEqual({
+    next: 110,
+    wasTaken: false,
+    isLost: false,
+  })
   expect(toldFrom(noted, 110)).toEqual([[110, [9]]])
 })
 

@@ -25,12 +25,14 @@ export class NotedKeys {
     }
   }
 
-  /** Forgets what lies before phyOffset. @returns where the first record begins that is noted behind it; Infinity: there is none */
-  firstFrom(phyOffset: number): number {
-    const phyOffsets = this.#columns?.phyOffsets
-    if (phyOffsets === undefined) return Number.POSITIVE_INFINITY
-    while (this.#count > 0 && phyOffsets[this.#head]! < phyOffset) this.#drop(1)
-    return this.#count === 0 ? Number.POSITIVE_INFINITY : phyOffsets[this.#head]!
+  /** Where the first record begins; Infinity: there is none. */
+  get first(): number {
+    return this.#count === 0 ? Number.POSITIVE_INFINITY : this.#columns!.phyOffsets[this.#head]!
+  }
+
+  /** What lies before phyOffset was indexed, or is gone. */
+  forgetBefore(phyOffset: number): void {
+    while (this.first < phyOffset) this.#drop(1)
   }
 
   /** The log ends at phyOffset now. */
@@ -41,9 +43,9 @@ export class NotedKeys {
 
   /**
    * Tells the keys of the first record, and of those that follow it without a gap, up to end.
-   * @returns where the next record begins, and whether the taker was content
+   * @returns as KeyReader's read
    */
-  tell(end: number, take: KeyTaker): { next: number; wasTaken: boolean } {
+  tell(end: number, take: KeyTaker): { next: number; wasTaken: boolean; isLost: boolean } {
     const { hashes, phyOffsets, sizes, storeTimestamps } = this.#columns!
     let next = phyOffsets[this.#head]!
     for (let records = 0; records < recordsAtOnce; records++) {
@@ -53,11 +55,11 @@ export class NotedKeys {
       for (let at = head; count < this.#count && phyOffsets[at] === next; at = (at + 1) % entriesMax) {
         ofOne[count++] = hashes[at]!
       }
-      if (!take(ofOne, count, next, storeTimestamps[head]!)) return { next, wasTaken: false }
+      if (!take(ofOne, count, next, storeTimestamps[head]!)) return { next, wasTaken: false, isLost: false }
       next += sizes[head]!
       this.#drop(count)
     }
-    return { next, wasTaken: true }
+    return { next, wasTaken: true, isLost: false }
   }
 
   #drop(count: number): void {
