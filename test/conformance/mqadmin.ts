@@ -25,6 +25,8 @@ const routeOfOne = () => ['topicRoute', '-t', 'MqOne']
 /** What was pulled and not acknowledged: Apache counts what it handed out before a reset, we do not. */
 const inflight = /\d+ (?=N\/A|<time>)|Inflight Total: \d+/g
 const number = /\d+(\.\d+)?/g
+/** The group that consumes meanwhile may have had the message, or not yet. */
+const consumedMeanwhile = /NOT_CONSUME_YET|(?<==)CONSUMED/g
 
 /** In this order: later ones stand on earlier ones. */
 export const adminCommands: AdminCommand[] = [
@@ -172,12 +174,13 @@ export const adminCommands: AdminCommand[] = [
     name: 'queryMsgByUniqueKey',
     args: () => ['queryMsgByUniqueKey', '-t', fixture, '-i', '{{sendMessage ([0-9A-F]{32})}}'],
     unordered: true,
-    figures: /NOT_CONSUME_YET|(?<==)CONSUMED/g, // the group that consumes meanwhile may have had it
+    figures: consumedMeanwhile,
   },
   {
     name: 'queryMsgById',
     args: () => ['queryMsgById', '-t', fixture, '-i', '{{queryMsgByUniqueKey OffsetID:\\s+(\\S+)}}'],
     unordered: true,
+    figures: consumedMeanwhile,
   },
   {
     name: 'queryMsgById consumed by a client',
@@ -191,6 +194,7 @@ export const adminCommands: AdminCommand[] = [
     name: 'queryMsgByOffset',
     args: () => ['queryMsgByOffset', '-t', fixture, '-b', 'broker-a', '-i', '2', '-o', '5'],
     unordered: true,
+    figures: consumedMeanwhile,
   },
   {
     name: 'queryMsgByOffset beyond the end',

@@ -121,13 +121,11 @@ async function onKubernetes(): Promise<void> {
       }
     }
     // beside them those that wait for time to pass, and for little else
-    const idle = async () => {
-      for (const { stage, cases } of waiting) {
-        await run(stage, cases)
-        await close(stage)
-      }
-    }
-    await Promise.all([busy(), idle()])
+    const idle = waiting.map(async ({ stage, cases }) => {
+      await run(stage, cases)
+      await close(stage)
+    })
+    await Promise.all([busy(), ...idle])
     await run(crowd, many)
     // not beside the others: some of them look at what the operator says at that moment
     for (const pair of [tracks.slice(0, 2), tracks.slice(2)]) {
@@ -141,7 +139,7 @@ async function onKubernetes(): Promise<void> {
     await Promise.all(stages.map((stage) => stage.stopFlows()))
     await Promise.all([run(main, removal), run(copied, replicationRemoval), ...[named, rolled, crowd].map(close)])
     await run(main, [...afterwards, ...uninstallation])
-    log.stop()
+    await log.stop()
     await run(main, packaging) // last: it begins with nothing
     if (!process.env.E2E_KEEP) await removeLeftovers(kubectl)
   } finally {

@@ -3,6 +3,7 @@ import { appendFileSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Item } from './kube.ts'
 import type { Kubectl } from './kubectl.ts'
+import { WriteDelays } from './write-delays.ts'
 
 const lookMs = 1000
 
@@ -16,9 +17,11 @@ export class OperatorLog {
   readonly #following = new Map<string, ChildProcess>()
   readonly #timer: NodeJS.Timeout
   readonly #forced = new Set<string>()
+  readonly #delays: WriteDelays
 
   constructor(kube: Kubectl, folder: string) {
     this.kube = kube
+    this.#delays = new WriteDelays(kube.in('default'))
     this.#folder = folder
     mkdirSync(folder, { recursive: true })
     this.#timer = setInterval(() => void this.#look().catch(() => {}), lookMs) // the next look tries again
@@ -36,7 +39,7 @@ export class OperatorLog {
       const isForced = [...this.#forced].some((pod) => name.startsWith(`${pod}-`))
       return readFileSync(join(this.#folder, name), 'utf8')
         .split('\n')
-        .filter((line) => isError(line) && !(isForced && lastWords.test(line)))
+        .filter((line) => isError(line) && !(lastWords.test(line) && (isForced || this.#delays.coincideWith(timeOf(line)))))
         .map((line) => `${name}: ${line}`)
     })
   }
@@ -46,9 +49,10 @@ export class OperatorLog {
     return readdirSync(this.#folder).length
   }
 
-  stop(): void {
+  async stop(): Promise<void> {
     clearInterval(this.#timer)
     for (const child of this.#following.values()) child.kill()
+    await this.#delays.stop()
   }
 
   async #look(): Promise<void> {
@@ -70,6 +74,10 @@ export class OperatorLog {
     appendFileSync(path, '')
     child.stdout.on('data', (text) => appendFileSync(path, text))
   }
+}
+
+function timeOf(line: string): number {
+  return Date.parse(JSON.parse(line).time)
 }
 
 function isError(line: string): boolean {
