@@ -70,3 +70,24 @@ test('a connection that borrows can pause, go on, and hears of its end', async (
 
   await eventually(() => expect(seen).toMatchObject({ text: 'before after', isClosed: true }))
 })
+
+test('what the peer does not read yet is queued, and comes whole and in order', async () => {
+  const { clients, accepted } = await connectedPairs(1)
+  const [from, to] = [accepted[0]!, clients[0]!]
+  const drains: number[] = []
+  from.handle({ data: () => {}, drained: () => void drains.push(from.queuedBytes), closed: () => {} })
+  const parts: Buffer[] = []
+  to.handle({ data: (chunk) => void parts.push(Buffer.from(chunk)), drained: () => {}, closed: () => {} })
+  to.pause()
+
+  const sent = Array.from({ length: 512 }, (_, index) => Buffer.alloc(64 * 1024 + index, index))
+  const answers = sent.map((bytes) => from.write(bytes))
+  expect(answers[0]).toBe(true)
+  expect(from.queuedBytes).toBeGreaterThan(0) // more than the operating system takes
+  expect(answers.at(-1)).toBe(false)
+
+  to.resume()
+  await eventually(() => expect(parts.reduce((sum, { length }) => sum + length, 0)).toBe(Buffer.concat(sent).length))
+  expect(Buffer.concat(parts).equals(Buffer.concat(sent))).toBe(true)
+  await eventually(() => expect([from.queuedBytes, drains.length > 0]).toEqual([0, true]))
+})

@@ -39,14 +39,15 @@ export class WriteDelays {
     while (!signal.aborted) {
       const fromMs = Date.now()
       const spec = { renewTime: `${new Date(fromMs).toISOString().slice(0, -1)}000Z` }
-      const writing = isMade ? this.#kube.patch('leases', name, { spec }) : this.#kube.apply({ ...lease, spec })
-      const isWritten = await writing.then(
-        () => true,
-        () => false,
-      )
-      isMade ||= isWritten
+      let isSlow = false
+      try {
+        await (isMade ? this.#kube.patch('leases', name, { spec }) : this.#kube.apply({ ...lease, spec }))
+        isMade = true
+      } catch {
+        isSlow = true
+      }
       const toMs = Date.now()
-      if (!isWritten || toMs - fromMs > slowMs) this.#slow.push({ fromMs, toMs })
+      if (isSlow || toMs - fromMs > slowMs) this.#slow.push({ fromMs, toMs })
       await sleep(pauseMs, undefined, { signal }).catch(() => {})
     }
   }
