@@ -194,6 +194,18 @@ test.each([
   expect(failure(() => decode([Buffer.from(hex, 'hex')]))).toBe(code)
 })
 
+test.each([
+  '"code":2147483648,"opaque":1',
+  '"code":1,"opaque":12345678901234567',
+  '"code":1,"opaque":"-2147483649"',
+  '"code":1,"opaque":1e300',
+  '"code":1,"opaque":1.5',
+  '"code":1,"opaque":1,"flag":4294967296',
+  '"code":1,"opaque":1,"version":2147483648',
+])('a header whose numbers are no int32 is refused: %s', (fields) => {
+  expect(failure(() => decode([frameOf(`{${fields}}`)]))).toBe('FRAME_INVALID')
+})
+
 test('hostile bytes only ever give FRAME_INVALID or FRAME_TOO_LARGE', () => {
   const flips = fc.array(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 })), { minLength: 1, maxLength: 6 })
   fc.assert(

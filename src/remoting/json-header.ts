@@ -27,8 +27,9 @@ export function decodeJsonHeader(header: string, body: Buffer): Command {
 
 function integer(field: string, value: unknown): number {
   const read = typeof value === 'string' ? Number(value) : value
-  if (!Number.isInteger(read)) throw new OperatingError('FRAME_INVALID', { field })
-  return read as number
+  if (typeof read !== 'number' || (read | 0) !== read)
+    throw new OperatingError('FRAME_INVALID', { field, what: 'no int32' })
+  return read
 }
 
 /** The C++ client sends some values as numbers. */
