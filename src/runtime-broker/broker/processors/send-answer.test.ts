@@ -1,4 +1,4 @@
-import { expect, test } from '@jest/globals'
+import { expect, jest, test } from '@jest/globals'
 import fc from 'fast-check'
 import { FrameDecoder } from '../../../remoting/frame.ts'
 import { encodeHost, offsetMsgIdOf } from '../../../remoting/message/index.ts'
@@ -76,6 +76,20 @@ test('answers of all lengths, one after the other, say what they are asked to', 
     }),
     { numRuns: 300 },
   )
+})
+
+test('an answer is a copy of one of its lengths, however many others there were before', () => {
+  const answer = (uniqKey: string, queueOffset: number) =>
+    new SendAnswer(broker, 1, 0, 0, uniqKey, { phyOffset: 1, queueOffset, storeTimestamp: 0, size: 0 }, [])
+  for (let length = 1; length <= 64; length++)
+    for (let digits = 0; digits < 5; digits++) read(answer('k'.repeat(length), 10 ** digits))
+
+  const into = Buffer.alloc(1024)
+  const copies = jest.spyOn(into, 'set')
+  answer('k', 10 ** 9).writeTo(into, 0)
+  copies.mockClear()
+  answer('l', 10 ** 9).writeTo(into, 0)
+  expect(copies).toHaveBeenCalledTimes(1)
 })
 
 test('the answer to a batch names all of its messages; it need not have a name of its own', () => {

@@ -42,7 +42,7 @@ interface Shape {
   opaqueAt: number
 }
 
-/** Shapes of a broker's answers that are kept: lengths of numbers, and there are few of them at a time. */
+/** Shapes of a broker's answers that are kept: lengths of numbers, and there are few of them at a time. All go when there are more. */
 const shapesMax = 256
 
 /** Whether the name of a message can stand in JSON as it is. */
@@ -122,7 +122,8 @@ export class SendAnswer implements LateFrame {
     const places = { queueIdAt: 0, uniqKeyAt: 0, phyOffsetAt: 0, queueOffsetAt: 0, opaqueAt: 0 }
     const end = this.#writeParts(into, start, places)
     const { shapes } = this.#pieces
-    if (shapes.size < shapesMax) shapes.set(key, { bytes: Buffer.from(into.subarray(start, end)), ...places })
+    if (shapes.size >= shapesMax) shapes.clear() // numbers grow: most of those are not asked for any more
+    shapes.set(key, { bytes: Buffer.from(into.subarray(start, end)), ...places })
     return end
   }
 
