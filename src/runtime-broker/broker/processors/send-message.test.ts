@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { RequestCode, ResponseCode } from '../../../remoting/codes.ts'
-import { parseOffsetMsgId } from '../../../remoting/message/index.ts'
+import { parseOffsetMsgId, parseProperties } from '../../../remoting/message/index.ts'
+import { sendFields } from '../../../remoting/testing/requests.ts'
 import { startTestBroker, type TestBroker } from '../testing/test-broker.ts'
 
 let broker: TestBroker
@@ -30,6 +31,54 @@ test('a sent message is stored with what the broker adds to it', async () => {
     phyOffset: messages[0]!.phyOffset,
   })
 })
+
+test.each([
+  ['', ''],
+  ['', '\u0002'],
+  ['TAGS\u0001a\u0002', '\u0002KEYS\u0001x  y'],
+  ['KEYS\u0001x\u0002', '\u0002WAIT\u0001false\u0002TAGS\u0001b\u0002'],
+])(
+  'messages of one producer that are alike are stored with what each of them says: name between %j and %j',
+  async (before, behind) => {
+    const topic = `alike-${before.length}-${behind.length}`
+    await broker.client.createTopic(topic, 2)
+    const sent = Array.from({ length: 6 }, (_, number) => ({
+      name: `7F0000010000659C000000000000000${number}`,
+      queueId: number % 2,
+      bornTimestamp: 1_700_000_000_000 + number,
+      body: `body ${number}`,
+    }))
+    for (const { name, body, ...header } of sent) {
+      const properties = `${before}UNIQ_KEY\u0001${name}${behind}`
+      const answer = await broker.client.call(
+        RequestCode.SEND_MESSAGE_V2,
+        sendFields({ topic, properties, ...header }),
+        body,
+      )
+      expect(answer.extFields).toMatchObject({ transactionId: name, queueId: String(header.queueId) })
+    }
+
+    for (const queueId of [0, 1]) {
+      const { messages } = await broker.client.pull(topic, { queueId })
+      expect(messages).toMatchObject(
+        sent
+          .filter((each) => each.queueId === queueId)
+          .map(({ name, bornTimestamp, body }) => ({
+            bornTimestamp,
+            body: Buffer.from(body),
+            properties: new Map([
+              ...parseProperties(`${before}UNIQ_KEY\u0001${name}${behind}`),
+              ...([
+                ['MSG_REGION', 'DefaultRegion'],
+                ['TRACE_ON', 'true'],
+                ['CLUSTER', 'DefaultCluster'],
+              ] as const),
+            ]),
+          })),
+      )
+    }
+  },
+)
 
 test('a message without UNIQ_KEY gets one, and the one that names POP_CK loses it', async () => {
   const sent = await broker.client.send('keys', { properties: { POP_CK: 'x' } })
