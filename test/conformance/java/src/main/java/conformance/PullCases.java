@@ -161,7 +161,7 @@ final class PullCases {
             Check.equal("wake" + i, text(result.getMsgFoundList().get(0)), "message");
         }
         waits.sort(null);
-        // a broker that is not woken looks at what it holds every five seconds, so all of them would take more than four
+        // a broker that is not woken looks at what it holds every five seconds, so all but the first would take more than four
         Check.that(waits.get(2) < 2_000, "a held pull is answered at once, median of " + waits + " ms");
     }
 
