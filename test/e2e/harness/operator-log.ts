@@ -39,7 +39,9 @@ export class OperatorLog {
       const isForced = [...this.#forced].some((pod) => name.startsWith(`${pod}-`))
       return readFileSync(join(this.#folder, name), 'utf8')
         .split('\n')
-        .filter((line) => isError(line) && !(lastWords.test(line) && (isForced || this.#delays.coincideWith(timeOf(line)))))
+        .filter(
+          (line) => isError(line) && !(lastWords.test(line) && (isForced || this.#delays.coincideWith(timeOf(line)))),
+        )
         .map((line) => `${name}: ${line}`)
     })
   }

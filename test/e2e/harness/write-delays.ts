@@ -39,8 +39,10 @@ export class WriteDelays {
     while (!signal.aborted) {
       const fromMs = Date.now()
       const spec = { renewTime: `${new Date(fromMs).toISOString().slice(0, -1)}000Z` }
-      const writing = isMade ? this.#kube.patch('leases', name, { spec }) : this.#kube.apply({ ...lease, spec })
-      const isWritten = await writing.then(
+      const writing: Promise<unknown> = isMade
+        ? this.#kube.patch('leases', name, { spec })
+        : this.#kube.apply({ ...lease, spec })
+      const isWritten: boolean = await writing.then(
         () => true,
         () => false,
       )
