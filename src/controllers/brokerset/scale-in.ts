@@ -79,12 +79,19 @@ export function blockersOf({ drain }: ObservedGroup): string[] {
 }
 
 /** Why a drain is blocked. */
-function blockedReason({ drain }: ObservedGroup): string {
-  if (drain && 'trouble' in drain) return 'BrokerNotAnswering'
-  return drain?.isFresh ? justStarted : 'Unread'
+function blockedReason(desired: BrokerSet, { drain }: ObservedGroup): string {
+  if (drain && 'trouble' in drain) return notAnswering
+  if (!drain?.isFresh) return 'Unread'
+  // a broker that crashes again and again answers in between: it is told once
+  return blockedBefore(desired)?.reason === notAnswering ? notAnswering : justStarted
 }
 
+const notAnswering = 'BrokerNotAnswering'
 const justStarted = 'BrokerJustStarted'
+
+function blockedBefore({ status }: BrokerSet) {
+  return status?.conditions?.find(({ type }) => type === 'ScaleInBlocked')
+}
 
 /** The condition ScaleInBlocked. */
 export function scaleInVerdict(desired: BrokerSet, scaleIn: ScaleIn): Verdict {
@@ -114,7 +121,7 @@ export function scaleInVerdict(desired: BrokerSet, scaleIn: ScaleIn): Verdict {
       return say(false, 'Removing', `${brokerName} is being removed`)
     case 'drain': {
       if (!scaleIn.isBlocked) return say(false, 'Draining', `${brokerName} takes no more messages and is being read`)
-      if (!scaleIn.isTimedOut) return say(true, blockedReason(scaleIn.group), `${brokerName}: ${blockers}`)
+      if (!scaleIn.isTimedOut) return say(true, blockedReason(desired, scaleIn.group), `${brokerName}: ${blockers}`)
       const late = `${brokerName} was not read to its end within ${asked.timeoutSeconds} s: ${blockers}`
       return say(
         true,
@@ -139,8 +146,7 @@ export function scaleInNotes(desired: BrokerSet, scaleIn: ScaleIn): Note[] {
   const { brokerName } = scaleIn.group
   const { timeoutSeconds } = desired.spec.scaleIn
   const { reason, message } = scaleInVerdict(desired, scaleIn)
-  const before = desired.status?.conditions?.find(({ type }) => type === 'ScaleInBlocked')
-  const isNews = before?.reason !== reason
+  const isNews = blockedBefore(desired)?.reason !== reason
   const late = (then: string): Note => {
     const blockers = blockersOf(scaleIn.group).join('; ')
     const unread = `${brokerName} was not read to its end within ${timeoutSeconds} s (${blockers}) and ${then}`
