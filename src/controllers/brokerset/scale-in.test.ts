@@ -183,6 +183,12 @@ test('what is still to be read is counted every ten minutes, and told from the s
   expect(seen(counted(600_000, sinceMs - 1000))).toEqual([3, timeText(nowMs), undefined]) // of an earlier drain
   const partial = { drain: { permission: 4, unread: [], isPartial: true } } // it says nothing that was not counted
   expect(seen(undefined, partial)).toEqual([undefined, undefined, undefined])
+  const writable = { drain: { permission: 6, unread: [], isPartial: false } } // its quiet time begins anew
+  expect(seen(counted(600_000), writable)).toEqual([
+    0,
+    timeText(nowMs),
+    expect.stringContaining(': 0 messages to read'),
+  ])
   const silent = { drain: { trouble: 'no connection' } }
   expect(seen(counted(600_000), silent)).toEqual([9, timeText(nowMs - 600_000), undefined])
 })
