@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
-import type { BrokerSet, ConsumerGroup, NameServer, Topic } from './resources.ts'
+import { type BrokerSet, brokerSets, type ConsumerGroup, type NameServer, type Topic } from './resources.ts'
 import { startCluster } from './testing/cluster.ts'
 
 type Any = NameServer | BrokerSet | Topic | ConsumerGroup
@@ -64,6 +64,18 @@ test('while a resource is paused nothing is changed, its status says what is, an
   await cluster.eventually(() => cluster.brokers.get('0')?.groups.get('billing')?.retryMaxTimes === 3)
   await cluster.eventually(() => cluster.brokers.get('1')?.permission === 4)
   await cluster.eventually(() => cluster.get<NameServer>('nameservers', 'mq')?.status?.readyReplicas === 2)
+})
+
+test('that a rollout is over is told while the set is paused, too', async () => {
+  await pauseAll()
+  const { metadata } = cluster.get<BrokerSet>('brokersets', 'b')!
+  const status = { rollout: { revision: 'former', updated: 1, total: 2 } }
+  await cluster.client.merge(brokerSets, metadata, { metadata: { uid: metadata.uid }, status }, undefined, 'status')
+  await cluster.change('brokersets', 'b', { metadata: { annotations: { looked: 'at' } } })
+
+  await cluster.eventually(() => cluster.get<BrokerSet>('brokersets', 'b')?.status?.rollout === undefined)
+  const isTold = (event: object) => 'reason' in event && event.reason === 'RolloutCompleted'
+  await cluster.eventually(() => cluster.list('/events').some(isTold))
 })
 
 test('a drain that was under way goes no further while the set is paused', async () => {

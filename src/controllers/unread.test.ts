@@ -307,6 +307,7 @@ test('how long a broker has been running is read as Apache writes it', async () 
     uptimeMsAt('here', () => ({ brokerRuntimeInfo: async () => new Map(Object.entries(info)) }))
 
   expect(await uptime({ runtime: '[ 1 days, 2 hours, 3 minutes, 4 seconds ]' })).toBe(93_784_000)
+  expect(await uptime({ runtime: '[ 0 days, 0 hours, 0 minutes, -5 seconds ]' })).toBe(-5_000)
   expect(await uptime({ runtime: 'for ages' })).toBe(Number.POSITIVE_INFINITY)
   expect(await uptime({})).toBe(Number.POSITIVE_INFINITY)
 })

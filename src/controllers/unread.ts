@@ -284,10 +284,10 @@ export const consumersBackMs = 60_000
 /** Why nothing is taken away from a broker then. */
 export const freshText = `the broker began less than ${consumersBackMs / 1000} s ago: consumers may not be back yet`
 
-/** How long a broker has been running; Infinity: it does not say. Source: Apache RocketMQ 5, StoreStatsService#getFormatRuntime. */
+/** How long a broker has been running, less than 0 where its clock was set back since; Infinity: it does not say. Source: Apache RocketMQ 5, StoreStatsService#getFormatRuntime. */
 export async function uptimeMsAt(brokerAddr: string, at: (brokerAddr: string) => DelaySource): Promise<number> {
   const runtime = (await at(brokerAddr).brokerRuntimeInfo(brokerAddr)).get('runtime') ?? ''
-  const parts = /(\d+) days, (\d+) hours, (\d+) minutes, (\d+) seconds/.exec(runtime)?.slice(1).map(Number)
+  const parts = /(-?\d+) days, (-?\d+) hours, (-?\d+) minutes, (-?\d+) seconds/.exec(runtime)?.slice(1).map(Number)
   if (!parts) return Number.POSITIVE_INFINITY
   const [days = 0, hours = 0, minutes = 0, seconds = 0] = parts
   return days * 86_400_000 + hours * 3_600_000 + minutes * 60_000 + seconds * 1000

@@ -249,7 +249,9 @@ const rollout = z.object({
   pausedReason: z
     .string()
     .max(64)
-    .describe('Why it does not go on: Paused; BrokerNotReady or RegistrationMissing, for a minute.')
+    .describe(
+      'Why it does not go on: Paused; BrokerNotReady or RegistrationMissing, after a minute and until all brokers are well.',
+    )
     .optional(),
 })
 export type RolloutStatus = z.infer<typeof rollout>

@@ -37,7 +37,6 @@ import { addressOf, type Observed, type ObservedGroup, type ObservedMember } fro
 import { rolloutOf } from './rollout.ts'
 import {
   abortMarkOf,
-  blockersOf,
   drainProgress,
   planScaleIn,
   type ScaleIn,
@@ -114,7 +113,6 @@ export function plan(asked: BrokerSet, observed: Observed, runtimeImage: string,
     const left = scaleIn.does === 'remove' ? remove(desired, leaving, scaleIn.isUnread) : stopWrites(leaving)
     steps.push(...left.steps)
     notes.push(...scaleInNotes(asked, scaleIn), ...left.notes)
-    if (!isGone) notes.push(...drainProgress(asked, leaving, quietSince(leaving, nowMs), nowMs).notes)
   } else notes.push(...scaleInNotes(asked, scaleIn))
   const names = observed.groups.map(({ brokerName }) => brokerName)
   for (const budget of observed.budgets.filter((name) => !names.includes(name))) {
@@ -122,7 +120,11 @@ export function plan(asked: BrokerSet, observed: Observed, runtimeImage: string,
     steps.push({ do: 'delete', type, object })
   }
 
-  const statuses = groups.map((group) => groupStatusOf(desired, group, nameServers.expected, group === leaving, nowMs))
+  const progress = leaving && !isGone ? drainProgress(asked, leaving, nowMs) : { draining: undefined, notes: [] }
+  notes.push(...progress.notes)
+  const statuses = groups.map((group) =>
+    groupStatusOf(desired, group, nameServers.expected, group === leaving ? progress.draining : undefined),
+  )
   for (const { name, state } of statuses) {
     if (state === 'Serving' && stateBefore(desired, name) !== 'Serving') {
       notes.push(note('GroupServing', `broker group ${name} is registered everywhere`))
@@ -432,18 +434,13 @@ function groupStatusOf(
   desired: BrokerSet,
   group: ObservedGroup,
   nameServers: number,
-  isLeaving: boolean,
-  nowMs: number,
+  draining: GroupStatus['draining'],
 ): GroupStatus {
   const [master] = group.members
   const address = addressOf(master.service)
   const members = wantedMembers(desired, group).map((member) => memberStatusOf(member, nameServers))
   const said = { name: group.brokerName, ...(address !== undefined && { address }), members }
-  if (isLeaving) {
-    const since = group.drainingSince ?? timeText(nowMs)
-    const counted = drainProgress(desired, group, since, nowMs).counted
-    return { ...said, state: 'Draining', draining: { since, blockers: blockersOf(group), ...counted } }
-  }
+  if (draining) return { ...said, state: 'Draining', draining }
   if (desired.spec.hibernate) return { ...said, state: 'Hibernated' }
   if (isWhole(master, nameServers)) return { ...said, state: 'Serving' }
   const before = stateBefore(desired, group.brokerName)

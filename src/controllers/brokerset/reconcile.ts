@@ -33,7 +33,7 @@ export const reconcileBrokerSet: Reconcile<BrokerSet> = async (desired, shell) =
   const found = faultOf(misfit, refusal, failure, verdicts)
   const ignored = ignoredReport(ignoredOf('BrokerSet', config), desired.status?.conditions)
   const said = [...pausable(paused, found), ...ignored.verdicts]
-  const told = [...ignored.notes, ...(isHalted ? notes.filter(({ reason }) => reason === 'RolloutPaused') : notes)]
+  const told = [...ignored.notes, ...(isHalted ? notes.filter(({ reason }) => reason.startsWith('Rollout')) : notes)]
   await writeStatus(brokerSets, desired, { status, verdicts: said, notes: told }, shell)
   if (failure) throw failure
   return { recheckAfterMs }

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals'
 import { annotation, type RolloutStatus } from '../../crds/index.ts'
 import { type Given, group, hashOf, labelled, look, nowMs } from '../testing/broker-set.ts'
-import { brokerSet, pod } from '../testing/resources.ts'
+import { brokerSet, pod, statefulSet } from '../testing/resources.ts'
 
 const desired = brokerSet({ config: { maxMessageSize: '1024' } })
 const revision = hashOf(desired)
@@ -64,6 +64,35 @@ test('what is wanted changes in the middle: another rollout begins', () => {
   expect(seen(half, { revision: 'former', updated: 0, total: 2 }).reasons).toEqual(['RolloutStarted'])
 })
 
+test('what is wanted changes in the middle: until its template is there the former rollout is told of', () => {
+  const former = { revision: 'former', updated: 1, total: 2 }
+  const noTemplate = { statefulSet: statefulSet('b-0', 'former', { replicas: 2 }) }
+
+  expect(seen({ ...both, ...noTemplate }, former)).toMatchObject({
+    reasons: [],
+    rollout: { revision: 'former', updated: 0 },
+  })
+})
+
+test('what is wanted is again what all brokers are: that is told, also while the resource is paused', () => {
+  const former = { revision: 'former', updated: 0, total: 2 }
+
+  for (const paused of [false, true])
+    expect(seen(none, former, { paused })).toMatchObject({ reasons: ['RolloutCompleted'], rollout: undefined })
+})
+
+test('a broker that crashes again and again is told once, until all are well', () => {
+  const waiting = { revision, updated: 1, total: 2, pausedReason: 'BrokerNotReady' }
+  const up = { ...both, slaves: [{ registeredCount: 0 }] }
+
+  const between = seen(up, waiting)
+  expect(between).toMatchObject({ reasons: [], rollout: { pausedReason: 'BrokerNotReady' } })
+  expect(seen({ ...both, slaves: [down(60_000)] }, between.rollout).reasons).toEqual([])
+  const well = seen(half, waiting)
+  expect(well.rollout).toEqual({ revision, updated: 1, total: 2 })
+  expect(seen({ ...both, slaves: [down(60_000)] }, well.rollout).reasons).toEqual(['RolloutWaiting'])
+})
+
 test('a broker that was restarted and does not come back holds up the others, which is told after a minute, once', () => {
   const begun = { revision, updated: 0, total: 2 }
   expect(seen({ ...both, slaves: [down(59_000)] }, begun)).toMatchObject({ reasons: [] })
@@ -80,6 +109,9 @@ test('paused in the middle it is told once, and goes on from there', () => {
 
   const halted = seen(half, begun, { paused: true })
   expect(halted).toMatchObject({ reasons: ['RolloutPaused'], rollout: { ...begun, pausedReason: 'Paused' } })
+  expect(halted.message).toBe(
+    '1 of 2 brokers have restarted; no other one is restarted while spec.paused is set, or the spec is refused',
+  )
   expect(seen(half, halted.rollout, { paused: true }).reasons).toEqual([])
   expect(seen(half, undefined, { paused: true })).toMatchObject({ reasons: [], rollout: undefined })
   const resumed = seen(half, halted.rollout)

@@ -28,20 +28,20 @@ export function rolloutOf(facts: RolloutFacts): { rollout: RolloutStatus | undef
     ),
   )
   const total = members.length
-  const isOver = outdated.length === 0 && members.every(({ isPresent, isWhole }) => isPresent && isWhole)
-  const hasBegun = before?.revision === revision || (before !== undefined && paused)
-  if (isOver) {
+  const areWell = members.every(({ isPresent, isWhole }) => isPresent && isWhole)
+  if (outdated.length === 0 && areWell) {
     const message = `all ${total} brokers run as the resource says`
-    return { rollout: undefined, notes: hasBegun ? [{ type: 'Normal', reason: 'RolloutCompleted', message }] : [] }
+    return { rollout: undefined, notes: before ? [{ type: 'Normal', reason: 'RolloutCompleted', message }] : [] }
   }
   const due = outdated.filter(({ roll }) => roll.hasTemplate)
-  if (!hasBegun && (due.length === 0 || paused)) return { rollout: undefined, notes: [] }
+  const begins = due.length > 0 && before?.revision !== revision && !paused
+  if (!before && !begins) return { rollout: undefined, notes: [] }
 
-  const waits = paused ? { reason: 'Paused', message: 'nothing is restarted now' } : waitsFor(staying, missing)
   const updated = members.filter(({ isPresent, isOutdated }) => isPresent && !isOutdated).length
-  const rollout = { revision: before && paused ? before.revision : revision, updated, total }
+  // what is wanted now may have no template yet: the former rollout goes on until it has
+  const rollout = { revision: before && !begins ? before.revision : revision, updated, total }
   const notes: Note[] = []
-  if (!hasBegun) {
+  if (begins) {
     const why = new Set(
       due.flatMap(({ group, member }) => (member?.pod ? causesOf(member.pod, group.statefulSet) : [])),
     )
@@ -49,11 +49,21 @@ export function rolloutOf(facts: RolloutFacts): { rollout: RolloutStatus | undef
     const message = `${outdated.length} of ${total} brokers are to restart, one at a time${causes}`
     notes.push({ type: 'Normal', reason: 'RolloutStarted', message })
   }
-  if (waits && (!hasBegun || before?.pausedReason !== waits.reason)) {
+  const waits = paused ? pause : waitsFor(staying, missing)
+  const last = begins ? undefined : before?.pausedReason
+  const waited = last === pause.reason ? undefined : last
+  if (waits && (paused ? last !== pause.reason : waited === undefined)) {
     const reason = paused ? 'RolloutPaused' : 'RolloutWaiting'
     notes.push({ type: 'Warning', reason, message: `${updated} of ${total} brokers have restarted; ${waits.message}` })
   }
-  return { rollout: { ...rollout, ...(waits && { pausedReason: waits.reason }) }, notes }
+  // a broker that crashes again and again is up in between: it holds up the others until all are well
+  const pausedReason = waits?.reason ?? (areWell ? undefined : waited)
+  return { rollout: { ...rollout, ...(pausedReason && { pausedReason }) }, notes }
+}
+
+const pause = {
+  reason: 'Paused',
+  message: 'no other one is restarted while spec.paused is set, or the spec is refused',
 }
 
 /** The broker without which no other one is restarted, when it is away for so long that it may not come back by itself. */

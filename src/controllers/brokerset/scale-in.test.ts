@@ -5,6 +5,7 @@ import { timeText } from '../conditions.ts'
 import type { BrokerSet } from '../resources.ts'
 import { type Given, group, ip, look, missing, nowMs } from '../testing/broker-set.ts'
 import { brokerSet, service } from '../testing/resources.ts'
+import type { ObservedGroup } from './observe.ts'
 import { abortMarkOf, drainQuietMs } from './scale-in.ts'
 
 const drainedAt = (ms: number) => new Date(ms).toISOString()
@@ -87,6 +88,31 @@ test('a retiring group whose broker began a moment ago is kept until consumers h
   expect(look(forced, [group(0), fresh]).done).toContain('delete StatefulSet b-1')
 })
 
+test('a broker that crashes again and again while its group retires is told once', () => {
+  const seen = (drain: ObservedGroup['drain'], reason: string) => {
+    const before = {
+      type: 'ScaleInBlocked',
+      status: 'True',
+      reason,
+      message: '',
+      observedGeneration: 1,
+      lastTransitionTime: '',
+    } as const
+    const desired = brokerSet({ groups: 1 }, { conditions: [before] })
+    const given = { drainingSince: drainedAt(nowMs - 10 * drainQuietMs), drain }
+    const { blocked, events } = look(desired, [group(0), group(1, desired, given)])
+    return [blocked?.reason, ...events]
+  }
+  const fresh = { permission: 4, unread: [], isPartial: false, isFresh: true }
+  const silent = { trouble: 'no connection' }
+
+  expect(seen(silent, 'Draining')).toEqual(['BrokerNotAnswering', 'DrainBlocked'])
+  expect(seen(fresh, 'BrokerNotAnswering')).toEqual(['BrokerNotAnswering'])
+  expect(seen(silent, 'BrokerNotAnswering')).toEqual(['BrokerNotAnswering'])
+  expect(seen(fresh, 'Draining')).toEqual(['BrokerJustStarted'])
+  expect(seen(silent, 'BrokerJustStarted')).toEqual(['BrokerNotAnswering', 'DrainBlocked'])
+})
+
 test('a retiring group whose broker restarted, and took messages again, begins its quiet time anew', () => {
   const desired = brokerSet({ groups: 1 })
   const drainingSince = drainedAt(nowMs - 10 * drainQuietMs)
@@ -157,6 +183,12 @@ test('what is still to be read is counted every ten minutes, and told from the s
   expect(seen(counted(600_000, sinceMs - 1000))).toEqual([3, timeText(nowMs), undefined]) // of an earlier drain
   const partial = { drain: { permission: 4, unread: [], isPartial: true } } // it says nothing that was not counted
   expect(seen(undefined, partial)).toEqual([undefined, undefined, undefined])
+  const writable = { drain: { permission: 6, unread: [], isPartial: false } } // its quiet time begins anew
+  expect(seen(counted(600_000), writable)).toEqual([
+    0,
+    timeText(nowMs),
+    expect.stringContaining(': 0 messages to read'),
+  ])
   const silent = { drain: { trouble: 'no connection' } }
   expect(seen(counted(600_000), silent)).toEqual([9, timeText(nowMs - 600_000), undefined])
 })

@@ -1,4 +1,4 @@
-import { annotation } from '../../crds/index.ts'
+import { annotation, type GroupStatus } from '../../crds/index.ts'
 import type { Note, StatefulSet } from '../../kube/index.ts'
 import { type Readiness, timeText, type Verdict, verdict } from '../conditions.ts'
 import type { BrokerSet } from '../resources.ts'
@@ -68,7 +68,7 @@ export function planScaleIn(desired: BrokerSet, { groups, kept }: Observed, nowM
 }
 
 /** What still has to be read, and by whom: without counts, which change by the second. */
-export function blockersOf({ drain }: ObservedGroup): string[] {
+function blockersOf({ drain }: ObservedGroup): string[] {
   if (!drain) return []
   if ('trouble' in drain) return [`a broker does not say who has to read: ${drain.trouble}`.slice(0, 512)]
   return [...drain.unread]
@@ -79,12 +79,19 @@ export function blockersOf({ drain }: ObservedGroup): string[] {
 }
 
 /** Why a drain is blocked. */
-function blockedReason({ drain }: ObservedGroup): string {
-  if (drain && 'trouble' in drain) return 'BrokerNotAnswering'
-  return drain?.isFresh ? justStarted : 'Unread'
+function blockedReason(desired: BrokerSet, { drain }: ObservedGroup): string {
+  if (drain && 'trouble' in drain) return notAnswering
+  if (!drain?.isFresh) return 'Unread'
+  // a broker that crashes again and again answers in between: it is told once
+  return blockedBefore(desired)?.reason === notAnswering ? notAnswering : justStarted
 }
 
+const notAnswering = 'BrokerNotAnswering'
 const justStarted = 'BrokerJustStarted'
+
+function blockedBefore({ status }: BrokerSet) {
+  return status?.conditions?.find(({ type }) => type === 'ScaleInBlocked')
+}
 
 /** The condition ScaleInBlocked. */
 export function scaleInVerdict(desired: BrokerSet, scaleIn: ScaleIn): Verdict {
@@ -114,7 +121,7 @@ export function scaleInVerdict(desired: BrokerSet, scaleIn: ScaleIn): Verdict {
       return say(false, 'Removing', `${brokerName} is being removed`)
     case 'drain': {
       if (!scaleIn.isBlocked) return say(false, 'Draining', `${brokerName} takes no more messages and is being read`)
-      if (!scaleIn.isTimedOut) return say(true, blockedReason(scaleIn.group), `${brokerName}: ${blockers}`)
+      if (!scaleIn.isTimedOut) return say(true, blockedReason(desired, scaleIn.group), `${brokerName}: ${blockers}`)
       const late = `${brokerName} was not read to its end within ${asked.timeoutSeconds} s: ${blockers}`
       return say(
         true,
@@ -139,8 +146,7 @@ export function scaleInNotes(desired: BrokerSet, scaleIn: ScaleIn): Note[] {
   const { brokerName } = scaleIn.group
   const { timeoutSeconds } = desired.spec.scaleIn
   const { reason, message } = scaleInVerdict(desired, scaleIn)
-  const before = desired.status?.conditions?.find(({ type }) => type === 'ScaleInBlocked')
-  const isNews = before?.reason !== reason
+  const isNews = blockedBefore(desired)?.reason !== reason
   const late = (then: string): Note => {
     const blockers = blockersOf(scaleIn.group).join('; ')
     const unread = `${brokerName} was not read to its end within ${timeoutSeconds} s (${blockers}) and ${then}`
@@ -167,26 +173,27 @@ export function scaleInNotes(desired: BrokerSet, scaleIn: ScaleIn): Note[] {
 
 const countedEveryMs = 600_000
 
-/** How much a group that leaves has still to be read, every ten minutes: more often it would be written all the time. */
+/** What the status says of a group that leaves. How much it has still to be read is counted every ten minutes: more often it would be written all the time. */
 export function drainProgress(
   { status }: BrokerSet,
-  { brokerName, drain }: ObservedGroup,
-  since: string,
+  group: ObservedGroup,
   nowMs: number,
-) {
+): { draining: GroupStatus['draining']; notes: Note[] } {
+  const { brokerName, drain, drainingSince: since = timeText(nowMs) } = group
+  const said = { since, blockers: blockersOf(group) }
   const before = status?.groupStatuses?.find(({ name }) => name === brokerName)?.draining
   const last = before?.since === since && before.countedAt !== undefined ? before : undefined
   const { remaining: lastCount = 0, countedAt = '' } = last ?? {}
   const isDue = last === undefined || Math.abs(nowMs - Date.parse(countedAt)) >= countedEveryMs // a clock may be set back
   if (!isDue || drain === undefined || 'trouble' in drain || drain.isPartial)
-    return { counted: last && { remaining: lastCount, countedAt }, notes: [] }
+    return { draining: { ...said, ...(last && { remaining: lastCount, countedAt }) }, notes: [] }
   const remaining = drain.unread.reduce((sum, { count }) => sum + count, 0)
   const most = [...drain.unread].sort((a, b) => b.count - a.count).slice(0, blockersMax)
   const groups = most.map(({ consumerGroup, topic, count }) => `${consumerGroup} ${count} of ${topic}`)
   const message = `broker group ${brokerName}: ${remaining} messages to read, ${lastCount} at ${countedAt}`
   const text = groups.length > 0 ? `${message}; most: ${groups.join(', ')}` : message
   const notes: Note[] = last ? [{ type: 'Normal', reason: 'DrainProgress', message: text }] : []
-  return { counted: { remaining, countedAt: timeText(nowMs) }, notes }
+  return { draining: { ...said, remaining, countedAt: timeText(nowMs) }, notes }
 }
 
 /** That a group was read, with what nobody was to read there. */

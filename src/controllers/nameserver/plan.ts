@@ -47,7 +47,7 @@ export function plan(desired: NameServer, observed: Observed, runtimeImage: stri
   const isWhole = (member: ObservedMember) => member.isReady && knowsAll(member, members, nowMs)
   const lacking = wanted.findIndex((member) => !member || !isWhole(member))
   const staying = {
-    isPublished: before?.address === addressOf(desired, spec.replicas),
+    isPublished: before?.address !== undefined && addressOf(desired, spec.replicas).startsWith(before.address),
     trouble: lacking < 0 ? undefined : `${name}-${lacking} is not ready, or does not know all brokers`,
   }
   const scaleIn = planScaleIn(desired, isAsleep ? undefined : statefulSet, staying, nowMs)

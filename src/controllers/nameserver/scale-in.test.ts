@@ -126,11 +126,19 @@ test('paused, the list stays as long as the NameServers do, and nothing is told'
   expect(recheckAfterMs).toBeGreaterThan(5_000)
 })
 
-test('paused before its time began, nothing moves while time passes', () => {
-  const { ready, status, mark } = look(2, { spec: { paused: true } })
-  expect(mark).toBeUndefined()
+test.each([
+  ['before its time began', undefined],
+  ['when its time is over', since(leaveMs)],
+])('paused %s, nobody says that it goes', (_, mark) => {
+  const { ready, status } = look(2, { mark, told: ['mq-2'], spec: { paused: true } })
   expect(status.members?.[2]?.leavesAt).toBeUndefined()
-  expect(ready?.message).not.toContain('2026')
+  expect(ready).toMatchObject({ reason: 'ScalingIn', message: 'mq-2 stays while nothing is changed' })
+})
+
+test('what was given in the list again meanwhile has its time anew', () => {
+  const again = look(2, { mark: since(leaveMs), published: 3 })
+  expect(again).toMatchObject({ replicas: 3, mark: undefined })
+  expect(again.status.address).toBe(addressOf(nameServer(), 2))
 })
 
 test('a clock that was set back keeps it no longer than usual', () => {

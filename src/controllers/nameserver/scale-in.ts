@@ -8,7 +8,7 @@ export const leaveMs = 120_000
 
 /** What is known of those that stay. */
 export interface Staying {
-  /** The list that is published is theirs alone. */
+  /** The list that is published names nobody else. */
   isPublished: boolean
   /** Why those that go are needed still; undefined: each of the others is ready and knows all brokers. */
   trouble: string | undefined
@@ -59,11 +59,12 @@ export function planScaleIn(
     const readiness = { status: 'False', reason: 'ScalingIn', message } as const
     return { replicas: live, leaving, mark: undefined, dueMs: undefined, readiness, notes: cancelled }
   }
+  if (paused) return stay(`${who} stays while nothing is changed`)
+  // whatever was written down before: clients may have been given a longer list since
+  if (!isPublished) return stay(`${who} will go: the list without it is not published yet`)
+
   // those that were in the list a moment ago have their time still; what was never in a longer one has had it
   const known = before !== undefined && before.replicas <= replicas ? before.sinceMs : undefined
-  if (known === undefined && !isPublished) return stay(`${who} will go: the list without it is not published yet`)
-  if (known === undefined && paused) return stay(`${who} stays while nothing is changed`) // there is no mark to go by
-
   const secondMs = Math.ceil(nowMs / 1000) * 1000 // it is written down in whole seconds
   const sinceMs = Math.min(known ?? secondMs, secondMs) // a clock may have been set back
   const dueMs = sinceMs + leaveMs
