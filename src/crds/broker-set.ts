@@ -265,6 +265,10 @@ export const brokerSetStatus = z.object({
     .int32()
     .describe('Groups whose members are all registered at every NameServer, the slaves in sync.')
     .optional(),
+  updatedReplicas: z
+    .int32()
+    .describe('Brokers of the groups that stay that run as the resource says; 0 while they hibernate.')
+    .optional(),
   nameServers: z.string().max(4096).describe('namesrvAddr of the brokers.').optional(),
   rollout: rollout.describe('While brokers are restarted one at a time.').optional(),
   groupStatuses: z
@@ -319,6 +323,13 @@ export const brokerSetDefinition: Definition = {
       jsonPath: '.status.nameServers',
       wide: true,
       describes: 'namesrvAddr in use',
+    },
+    {
+      name: 'Updated',
+      type: 'integer',
+      jsonPath: '.status.updatedReplicas',
+      wide: true,
+      describes: 'Brokers that run as the resource says',
     },
   ],
 }

@@ -46,6 +46,10 @@ export const nameServerStatus = z.object({
   ...scaleStatus,
   replicas: z.int32().describe('Pods that exist.').optional(),
   readyReplicas: z.int32().describe('Pods that answer.').optional(),
+  updatedReplicas: z
+    .int32()
+    .describe('Pods of those wanted that run as the resource says; 0 while it hibernates.')
+    .optional(),
   address: z
     .string()
     .max(4096)
@@ -103,6 +107,12 @@ export const nameServerDefinition: Definition = {
       describes: 'Brokers that are registered',
     },
     {
+      name: 'Available',
+      type: 'string',
+      jsonPath: '.status.conditions[?(@.type=="Available")].status',
+      describes: 'Whether one answers',
+    },
+    {
       name: 'Reason',
       type: 'string',
       jsonPath: '.status.conditions[?(@.type=="Ready")].reason',
@@ -110,5 +120,12 @@ export const nameServerDefinition: Definition = {
     },
     { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp', describes: 'Time since creation' },
     { name: 'Address', type: 'string', jsonPath: '.status.address', wide: true, describes: 'namesrvAddr for clients' },
+    {
+      name: 'Updated',
+      type: 'integer',
+      jsonPath: '.status.updatedReplicas',
+      wide: true,
+      describes: 'NameServers that run as the resource says',
+    },
   ],
 }

@@ -16,7 +16,7 @@ import type { KubeStep, Report } from '../perform.ts'
 import { downMsOf, podHashOf, readyMsOf } from '../pods.ts'
 import type { BrokerSet } from '../resources.ts'
 import { hasTemplate, type PodRevision, restartText } from '../revision.ts'
-import { nextToRestart, type RollGroup } from '../roll.ts'
+import { nextToRestart, type RollGroup, type RollMember } from '../roll.ts'
 import { isInSync, isWhole, lagText, registrationMissing, verdictsOf } from './judge.ts'
 import {
   clusterNameOf,
@@ -162,6 +162,7 @@ export function plan(asked: BrokerSet, observed: Observed, runtimeImage: string,
       })
   notes.push(...rolloutNotes)
   const countOf = (...states: GroupState[]) => statuses.filter(({ state }) => states.includes(state)).length
+  const isUpdated = ({ isPresent, isOutdated }: RollMember) => isPresent && !isOutdated
   const isWholeGroup = (group: ObservedGroup) =>
     wantedMembers(desired, group).every((member) => isWhole(member, nameServers.expected))
   return {
@@ -172,6 +173,7 @@ export function plan(asked: BrokerSet, observed: Observed, runtimeImage: string,
       clusterName: clusterNameOf(desired),
       groups: countOf('Serving', 'Degraded'), // a short absence must not make an autoscaler add one
       readyGroups: isAsleep ? 0 : staying.filter(isWholeGroup).length,
+      updatedReplicas: isAsleep ? 0 : rolled.flatMap(({ roll }) => roll.members).filter(isUpdated).length,
       ...(nameServers.address !== undefined && { nameServers: nameServers.address }),
       ...(rollout && { rollout }),
       groupStatuses: statuses,

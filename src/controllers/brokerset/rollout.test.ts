@@ -44,6 +44,22 @@ test('a rollout is told when it begins, counted, and told when every broker runs
   expect(seen(none)).toMatchObject({ reasons: [], rollout: undefined })
 })
 
+test('how many brokers run as the resource says is counted whether a rollout runs or not', () => {
+  const updated = (given: Given, spec: object = {}, others: Given[] = []) => {
+    const set = brokerSet({ config: desired.spec.config, slavesPerGroup: 1, groups: 1, ...spec })
+    return look(
+      set,
+      [given, ...others].map((one, index) => group(index, desired, one)),
+    ).status.updatedReplicas
+  }
+
+  expect([both, half, none].map((given) => updated(given))).toEqual([0, 1, 2])
+  expect(updated({ ...none, pod: undefined, isPodReady: false })).toBe(1)
+  expect(updated(half, { paused: true })).toBe(1)
+  expect(updated(half, {}, [none])).toBe(1) // the second group leaves
+  expect(updated(none, { hibernate: true })).toBe(0)
+})
+
 test('why it begins is told as far as it is written down', () => {
   const part = (found: ReturnType<typeof pod>, text: string) => {
     Object.assign(found.metadata.annotations ?? {}, { [annotation.madeOf]: text })

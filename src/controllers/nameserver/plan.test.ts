@@ -90,6 +90,20 @@ test('new settings restart the last NameServer first, then the others, one at a 
   expect(deleted(plan(desired, [member(current('mq-0')), member(current('mq-1'))]))).toEqual([])
 })
 
+test('how many have the new settings is counted, and none that is away is', () => {
+  const updated = (...pods: ReturnType<typeof pod>[]) =>
+    plan(
+      desired,
+      pods.map((one) => member(one)),
+    ).status.updatedReplicas
+
+  expect(updated(old('mq-0'), old('mq-1'))).toBe(0)
+  expect(updated(old('mq-0'), current('mq-1'))).toBe(1)
+  expect(updated(old('mq-0'))).toBe(0)
+  expect(updated(current('mq-0'), current('mq-1'))).toBe(2)
+  expect(updated(current('mq-0'), current('mq-1'), current('mq-2'))).toBe(2) // one too many
+})
+
 test('one that knows all brokers stays until the others know them too', () => {
   const knows = (brokers: string[] | undefined) => [member(old('mq-0')), member(current('mq-1'), brokers)]
 

@@ -90,6 +90,7 @@ export function plan(desired: NameServer, observed: Observed, runtimeImage: stri
     status: {
       replicas: members.length,
       readyReplicas: ready.length,
+      updatedReplicas: isAsleep ? 0 : rolling.filter(({ isPresent, isOutdated }) => isPresent && !isOutdated).length,
       selector: `${label.nameServer}=${name}`,
       ...(address !== undefined && { address }),
       registered: { brokerSets: users.length, brokers: known.size },
