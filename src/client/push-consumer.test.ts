@@ -175,14 +175,19 @@ test('no more than consumeThreads run at a time', async () => {
   expect(runningMax).toBe(3)
 })
 
-test('a queue whose messages are not consumed is not pulled on', async () => {
+test.each<[string, Partial<PushConsumerOptions>, (body: string) => boolean]>([
+  ['messages are not consumed', { heldCountMax: 10 }, () => true],
+  ['bytes are not consumed', { heldBytesMax: 20 }, () => true], // ten bodies of two bytes
+  ['first message is not consumed', { heldSpanMax: 10 }, (body) => body === 'm0'],
+])('a queue whose %s is not pulled on', async (_, limits, isHeld) => {
   put(200)
   let finish = () => {}
   const waiting = new Promise<void>((resolve) => (finish = resolve))
-  const consumer = await consume({ heldCountMax: 10, pullCountMax: 5, onMessage: () => waiting, closeGraceMs: 0 })
+  const onMessage = ({ body }: ReceivedMessage) => (isHeld(String(body)) ? waiting : undefined)
+  const consumer = await consume({ ...limits, pullCountMax: 5, onMessage, closeGraceMs: 0 })
   await testDoors.clock.sleep(100)
-  const pulled = cluster.brokers[0]!.requestCodes.filter((code) => code === RequestCode.PULL_MESSAGE).length
-  expect(pulled).toBeLessThanOrEqual(2 + consumer.queues.length)
+  expect(pulls()).toBeGreaterThan(0)
+  expect(pulls()).toBeLessThanOrEqual(2 + consumer.queues.length)
   finish()
   await eventually(() => expect(pulls()).toBeGreaterThan(30))
 })

@@ -159,7 +159,7 @@ export function brokerUnit(world: World, scenario: Scenario, brokerId: number, r
       flushDiskType: scenario.flushDiskType,
       syncFlushTimeout: scenario.syncFlushTimeout,
       slaveReadEnable: scenario.readsFromSlave,
-      inSyncReplicas: scenario.brokerRole === 'SYNC_MASTER' ? 2 : 1,
+      inSyncReplicas: scenario.inSyncReplicas,
       storePathRootDir: storeDir,
       mappedFileSizeCommitLog: scenario.segmentBytes,
       mappedFileSizeConsumeQueue: scenario.consumeQueueFileBytes,
@@ -173,7 +173,7 @@ export function brokerUnit(world: World, scenario: Scenario, brokerId: number, r
     }
     return startBroker(brokerSettingsOf(propertiesOf(settings), hostOf(process)), process.doors)
   }
-  const unit = new Unit(world, brokerId === 0 ? 'master' : 'slave', start, restartMs)
+  const unit = new Unit(world, ['master', 'slave', 'slave-2'][brokerId]!, start, restartMs)
   unit.machine.disk.syncMs = scenario.syncMs
   return unit
 }

@@ -9,7 +9,7 @@ import type { Death, Machine, World } from './world.ts'
 export interface Cast {
   namesrv: Unit
   master: Unit
-  slave: Unit | undefined
+  slaves: readonly Unit[]
   producer: Unit
   consumers: readonly Unit[]
 }
@@ -57,8 +57,8 @@ export class Faults {
   /** When the master's syncs began to fail, until it was started again with a disk that syncs. */
   #syncsFailSinceMs: number | undefined
   #slowestSyncMs: number
-  /** When the slave's power was cut last. */
-  #slaveCutMs = Number.NEGATIVE_INFINITY
+  /** When each slave's power was cut last. */
+  readonly #slaveCutsMs = new Map<Machine, number>()
   /** ASYNC_FLUSH: how far consumers were in each queue when the master's power was cut. */
   readonly #skippableTo = new Map<number, number>()
   readonly #mends = new Set<() => void>()
@@ -88,9 +88,10 @@ export class Faults {
     }
     history.onAck.push(dieAtAck)
     history.onEnd.push(dieAtAck)
-    if (cast.slave === undefined) return
-    cast.slave.onDeath = (death) => {
-      if (death === 'powerCut') this.#slaveCutMs = this.#world.timeline.nowMs
+    for (const slave of cast.slaves) {
+      slave.onDeath = (death) => {
+        if (death === 'powerCut') this.#slaveCutsMs.set(slave.machine, world.timeline.nowMs)
+      }
     }
   }
 
@@ -122,9 +123,10 @@ export class Faults {
     return this.#scenario.readsFromSlave && this.#cuts.length > 0
   }
 
-  /** Whether the slave may no longer have what it had then. */
-  mayHaveLostCopy(sinceMs: number): boolean {
-    return this.#scenario.flushDiskType === 'ASYNC_FLUSH' && sinceMs < this.#slaveCutMs
+  /** Whether a slave may no longer have what it had then. */
+  mayHaveLostCopy(slave: Machine, sinceMs: number): boolean {
+    const cutMs = this.#slaveCutsMs.get(slave) ?? Number.NEGATIVE_INFINITY
+    return this.#scenario.flushDiskType === 'ASYNC_FLUSH' && sinceMs < cutMs
   }
 
   /**
@@ -143,6 +145,17 @@ export class Faults {
         if (!this.#isHealed) this.#strike(own)
       })
     }
+    if (this.#cast.slaves.length > 1) this.#scheduleLoneSlave(random.fork())
+  }
+
+  /** Of two slaves one is cut off for a while: what inSyncReplicas promises must hold with the other, or not be said. */
+  #scheduleLoneSlave(random: SeededRandom): void {
+    const { master, slaves } = this.#cast
+    this.#world.timeline.after(random.between(500, this.#scenario.busyMs / 2), () => {
+      if (this.#isHealed) return
+      const slave = random.one(slaves)
+      this.#cutOff(master.machine.host, [slave.machine.host], 'both', random.scaled(1_000, 20_000))
+    })
   }
 
   /** Nothing goes wrong any more. */
@@ -160,8 +173,8 @@ export class Faults {
   }
 
   #units(): Unit[] {
-    const { namesrv, master, slave, producer, consumers } = this.#cast
-    return [master, ...(slave === undefined ? [] : [slave]), namesrv, producer, ...consumers]
+    const { namesrv, master, slaves, producer, consumers } = this.#cast
+    return [master, ...slaves, namesrv, producer, ...consumers]
   }
 
   #strike(random: SeededRandom): void {
@@ -232,11 +245,15 @@ export class Faults {
     const others = hosts.filter((host) => host !== one)
     const cut = random.is(0.3) ? others : [random.one(others)]
     const ways = random.one(['to', 'from', 'both', 'both'] as const)
+    this.#cutOff(one, cut, ways, random.scaled(300, 30_000))
+  }
+
+  #cutOff(one: string, cut: readonly string[], ways: 'to' | 'from' | 'both', ms: number): void {
     const ends = cut.flatMap((other) => [
       ...(ways === 'from' ? [] : [this.#world.network.partition(one, other)]),
       ...(ways === 'to' ? [] : [this.#world.network.partition(other, one)]),
     ])
-    this.#forAWhile(random.scaled(300, 30_000), `partition ${ways} ${one} and ${cut}`, () => {
+    this.#forAWhile(ms, `partition ${ways} ${one} and ${cut}`, () => {
       for (const end of ends) end()
     })
   }
@@ -299,8 +316,8 @@ export class Faults {
   }
 
   #brokers(): Unit[] {
-    const { master, slave } = this.#cast
-    return slave === undefined ? [master] : [master, master, slave]
+    const { master, slaves } = this.#cast
+    return slaves.length === 0 ? [master] : [master, master, ...slaves]
   }
 
   #slowNetwork(random: SeededRandom): void {

@@ -48,7 +48,7 @@ export function* missedMessages(history: History, stored: Stored, faults: Faults
 export function brokenPromise(
   scenario: Scenario,
   { sent, ack }: { sent: Sent; ack: Ack },
-  machines: { master: Machine; slave: Machine | undefined },
+  machines: { master: Machine; slaves: readonly Machine[] },
   faults: Faults,
 ): string | undefined {
   const { status, phyOffset } = ack
@@ -62,9 +62,12 @@ export function brokenPromise(
       return `${promises} ${isFlushed ? 'a power cut would leave' : 'the master has'} ${found} there`
   }
   if (scenario.brokerRole !== 'SYNC_MASTER' || status !== 'SEND_OK' || !sent.waitsForFlush) return undefined
-  if (faults.mayHaveLostCopy(sent.atMs)) return undefined
-  const found = keyAt(scenario, machines.slave!, phyOffset, isSync)
-  return found === sent.key ? undefined : `${promises} its slave has ${found} there`
+  const found = machines.slaves.map((slave) =>
+    faults.mayHaveLostCopy(slave, sent.atMs) ? sent.key : keyAt(scenario, slave, phyOffset, isSync),
+  )
+  const copies = found.filter((key) => key === sent.key).length
+  if (copies >= scenario.inSyncReplicas - 1) return undefined
+  return `${promises} of the ${scenario.inSyncReplicas - 1} slaves it waits for ${copies} have it: they have ${found}`
 }
 
 /** The key of the message whose record begins there, or what there is instead. */

@@ -4,13 +4,15 @@ import type { SeededRandom } from './doors/random.ts'
 export interface Scenario {
   flushDiskType: 'SYNC_FLUSH' | 'ASYNC_FLUSH'
   brokerRole: 'ASYNC_MASTER' | 'SYNC_MASTER'
-  hasSlave: boolean
+  slaves: 0 | 1 | 2
+  /** Members that have a message before a SYNC_MASTER answers SEND_OK, itself counted. */
+  inSyncReplicas: 1 | 2 | 3
   syncFlushTimeout: number // ms
   /** How long a sync of a broker's disk takes, in ms: fastest and slowest. */
   syncMs: readonly [number, number]
   segmentBytes: number
   consumeQueueFileBytes: number
-  /** Consumers may read from the slave while the master is away; in the end it stays away. */
+  /** Consumers may read from slaves while the master is away; in the end it stays away. */
   readsFromSlave: boolean
   queues: number
   senders: number
@@ -32,12 +34,18 @@ export interface Scenario {
   transactionOpBatchInterval: number // ms
 }
 
-export function scenarioOf(random: SeededRandom): Scenario {
+/** @param ofSlaves draws how many slaves there are, where there is one: seeds without a second one stay as they were */
+export function scenarioOf(random: SeededRandom, ofSlaves: SeededRandom): Scenario {
   const hasSlave = random.is(0.6)
+  const slaves = !hasSlave ? 0 : ofSlaves.is(0.4) ? 2 : 1
+  const waitsForAll = slaves === 2 && ofSlaves.is(0.5)
+  const flushDiskType = random.is(0.6) ? 'SYNC_FLUSH' : 'ASYNC_FLUSH'
+  const brokerRole = hasSlave && random.is(0.5) ? 'SYNC_MASTER' : 'ASYNC_MASTER'
   return {
-    flushDiskType: random.is(0.6) ? 'SYNC_FLUSH' : 'ASYNC_FLUSH',
-    brokerRole: hasSlave && random.is(0.5) ? 'SYNC_MASTER' : 'ASYNC_MASTER',
-    hasSlave,
+    flushDiskType,
+    brokerRole,
+    slaves,
+    inSyncReplicas: brokerRole === 'ASYNC_MASTER' ? 1 : waitsForAll ? 3 : 2,
     syncFlushTimeout: random.one([200, 1_000, 5_000]),
     syncMs: random.one([
       [0.1, 8],

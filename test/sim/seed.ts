@@ -1,6 +1,7 @@
 import { type Audit, audit } from './audit.ts'
 import { adminUnit, consumerUnit, lateReaderUnit, producerUnit } from './clients.ts'
 import { brokerUnit, namesrvUnit, Unit } from './cluster.ts'
+import { SeededRandom } from './doors/random.ts'
 import { Faults } from './faults.ts'
 import { History } from './history.ts'
 import { brokenPromise, hasWholeLog, lostMessages, missedMessages, slaveDifference } from './rules.ts'
@@ -54,19 +55,19 @@ function endMsMax({ transactionTimeOut, transactionCheck: [intervalMs, countMax]
 
 async function play(world: World): Promise<Outcome> {
   const { timeline, random, trace, problems } = world
-  const scenario = scenarioOf(random)
+  const scenario = scenarioOf(random, SeededRandom.of(world.seed, 'slaves'))
   trace.add('scenario', JSON.stringify(scenario))
   const history = new History()
   let isSending = true
   const restartMs = () => random.scaled(50, 15_000)
   const namesrv = namesrvUnit(world, restartMs)
   const master = brokerUnit(world, scenario, 0, restartMs)
-  const slave = scenario.hasSlave ? brokerUnit(world, scenario, 1, restartMs) : undefined
+  const slaves = Array.from({ length: scenario.slaves }, (_, at) => brokerUnit(world, scenario, at + 1, restartMs))
   const producer = producerUnit(world, scenario, history, () => isSending, restartMs)
   const consumers = Array.from({ length: scenario.consumers }, (_, at) =>
     consumerUnit(world, scenario, at + 1, history, restartMs),
   )
-  const units = [namesrv, master, ...(slave ? [slave] : []), producer, ...consumers]
+  const units = [namesrv, master, ...slaves, producer, ...consumers]
   const until = async (isDone: () => boolean, ms: number, what: string) => {
     await timeline.run(timeline.nowMs + ms, () => isDone() || problems.length > 0)
     if (problems.length === 0 && !isDone()) world.problem(`${what} did not happen within ${ms} ms`)
@@ -90,14 +91,14 @@ async function play(world: World): Promise<Outcome> {
     isReady = true
     if (scenario.cutsPowerAtTopic) master.die('powerCut')
   })
-  for (const unit of [namesrv, master, slave, admin]) unit?.launch()
+  for (const unit of [namesrv, master, ...slaves, admin]) unit.launch()
   if (!(await until(() => isReady, setupMsMax, 'the topic’s creation'))) return outcome()
   admin.retire()
   producer.launch()
   for (const consumer of consumers) consumer.launch()
 
-  const faults = new Faults(world, scenario, { namesrv, master, slave, producer, consumers }, history)
-  const machines = { master: master.machine, slave: slave?.machine }
+  const faults = new Faults(world, scenario, { namesrv, master, slaves, producer, consumers }, history)
+  const machines = { master: master.machine, slaves: slaves.map(({ machine }) => machine) }
   history.onAck.push((sent, ack) => {
     const problem = brokenPromise(scenario, { sent, ack }, machines, faults)
     if (problem !== undefined) world.problem(problem)
@@ -155,19 +156,25 @@ async function play(world: World): Promise<Outcome> {
     for (const problem of missedMessages(history, stored, faults)) world.problem(problem)
     if (problems.length > 0) return outcome()
   }
-  if (slave !== undefined) {
-    const isSame = () => slaveDifference(master.machine, slave.machine) === undefined
-    await timeline.run(timeline.nowMs + quietMsMax, () => problems.length > 0 || isSame())
-    const difference = slaveDifference(master.machine, slave.machine)
-    if (difference !== undefined) world.problem(difference)
-    else if (scenario.readsFromSlave && hasWholeLog(slave.machine)) {
+  if (slaves.length > 0) {
+    const differences = () =>
+      slaves.flatMap(({ name, machine }) => {
+        const difference = slaveDifference(master.machine, machine)
+        return difference === undefined ? [] : [`${name}: ${difference}`]
+      })
+    await timeline.run(timeline.nowMs + quietMsMax, () => problems.length > 0 || differences().length === 0)
+    const remaining = differences()
+    for (const difference of remaining) world.problem(difference)
+    const isWhole = ({ machine }: Unit) => hasWholeLog(machine)
+    if (remaining.length === 0 && scenario.readsFromSlave && slaves.some(isWhole)) {
       trace.add('world', 'loses its master')
       master.retire()
+      for (const slave of slaves) if (!isWhole(slave)) slave.retire() // a reader that it answers would lack the rest
       const seen = new Set<string>()
       lateReaderUnit(world, history, seen).launch()
       const missing = () => [...stored.keys()].filter((key) => !seen.has(key))
       const hasAll = () => missing().length === 0
-      await until(hasAll, quietMsMax, 'reading all that there is from the slave alone')
+      await until(hasAll, quietMsMax, 'reading all that there is from slaves alone')
       if (!hasAll()) world.problem(`the late reader lacks ${missing().slice(0, 10)}`)
     }
   }

@@ -73,6 +73,12 @@ export const mutants: readonly Mutant[] = [
     replaceBy: 'if (inSyncReplicas > 0) return false',
   },
   {
+    name: 'SYNC_MASTER waits for one slave where two are asked for',
+    file: 'src/runtime-broker/ha/master.ts',
+    find: '      inSyncReplicas - 1,\n',
+    replaceBy: '      Math.min(1, inSyncReplicas),\n',
+  },
+  {
     name: 'a slave acknowledges what it has not flushed',
     file: 'src/runtime-broker/ha/slave.ts',
     find: "this.#settings.flushDiskType === 'SYNC_FLUSH' ? flushedOffset : maxOffset",
