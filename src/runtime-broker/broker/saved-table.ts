@@ -11,11 +11,7 @@ export interface TableStorage {
   save(name: string, table: unknown): void
 }
 
-/** How long no write begins after one, in times of what that one took: a large table is written a tenth of the time at most. */
-const restRatio = 9
-const restMsMax = 250
-
-/** Writes one table to its file when it changed: changes of one turn of the event loop, or that come while it rests, share one write. */
+/** Writes one table to its file when it changed: changes of one turn of the event loop share one write. */
 export class SavedTable {
   readonly #name: string
   readonly #content: () => unknown
@@ -23,8 +19,7 @@ export class SavedTable {
   readonly #clock: Clock
   readonly #log: Log
   #isDirty = false
-  #pending: PromiseWithResolvers<void> | undefined
-  #restsUntilMs = 0 // of the monotonic clock
+  #write: Promise<void> | undefined
 
   constructor(name: string, content: () => unknown, { storage, clock, log }: TableDoors) {
     this.#name = name
@@ -46,43 +41,33 @@ export class SavedTable {
    */
   changed(): Promise<void> {
     this.#isDirty = true
-    if (this.#pending === undefined) {
-      const pending = Promise.withResolvers<void>()
-      this.#pending = pending
-      pending.promise.catch((error: unknown) => {
+    if (this.#write === undefined) {
+      this.#write = new Promise((resolve, reject) => {
+        this.#clock.endOfTurn(() => {
+          this.#write = undefined
+          try {
+            this.#save()
+            resolve()
+          } catch (error) {
+            reject(error)
+          }
+        })
+      })
+      this.#write.catch((error: unknown) => {
         this.#log.error({ file: this.#name, err: messageOf(error) }, 'table not saved: it will be tried again')
       })
-      const restMs = this.#restsUntilMs - this.#clock.monotonicMs()
-      if (restMs > 0) this.#clock.after(restMs, () => this.#settle(pending))
-      else this.#clock.endOfTurn(() => this.#settle(pending))
     }
-    return this.#pending.promise
+    return this.#write
   }
 
   /** @throws OperatingError FILE_FAILED; the table stays dirty */
   saveIfDirty(): void {
-    if (!this.#isDirty) return
-    this.#save()
-    this.#pending?.resolve()
-    this.#pending = undefined
-  }
-
-  #settle(pending: PromiseWithResolvers<void>): void {
-    if (pending !== this.#pending) return // saved meanwhile
-    try {
-      this.saveIfDirty()
-    } catch (error) {
-      this.#pending = undefined
-      pending.reject(error)
-    }
+    if (this.#isDirty) this.#save()
   }
 
   #save(): void {
-    const startedMs = this.#clock.monotonicMs()
     this.#storage.save(this.#name, this.#content())
     this.#isDirty = false
-    const endedMs = this.#clock.monotonicMs()
-    this.#restsUntilMs = endedMs + Math.min(restRatio * (endedMs - startedMs), restMsMax)
   }
 }
 
