@@ -160,6 +160,7 @@ function meter({ operator, pods }: Bed) {
 }
 
 async function measureSingles(bed: Bed, what: string): Promise<void> {
+  if (singles === 0) return
   const { sight } = bed
   const times: number[] = []
   const stop = meter(bed)

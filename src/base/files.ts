@@ -46,8 +46,8 @@ export interface Files {
   list(directory: string): FileInfo[]
   makeDirectory(directory: string): void // with its parents
   readText(path: string): string
-  /** Replaces the file whole and durably (temporary file, sync, rename, sync of the directory): old or new, never half. */
-  writeText(path: string, text: string): void
+  /** Replaces the file whole and durably (temporary file, sync, rename, sync of the directory): old or new, never half. @param text bytes are UTF-8 */
+  writeText(path: string, text: string | Uint8Array): void
   rename(from: string, to: string): void
   /** Removes a file, or a directory with all in it; harmless where there is none. */
   remove(path: string): void

@@ -270,7 +270,7 @@ export class MemoryFiles implements Files {
     return bytes.toString('utf8')
   }
 
-  writeText(path: string, text: string): void {
+  writeText(path: string, text: string | Uint8Array): void {
     if (this.writeFailure) throw failed('write', path, this.writeFailure)
     const content = new Content()
     content.change({ position: 0, bytes: Buffer.from(text) }, this.now())

@@ -70,17 +70,20 @@ export function readTopicConfigTable(value: unknown): TopicConfigTable {
 /** Rows in writing: of ten thousand topics one changes, and the table is written whole. */
 const rows = new WeakMap<TopicConfig, string>()
 
+/** One member of topicConfigTable. */
+export function rowInWriting(config: TopicConfig): string {
+  let row = rows.get(config)
+  if (row === undefined) {
+    row = `${JSON.stringify(config.topicName)}:${writeJson(config)}`
+    rows.set(config, row)
+  }
+  return row
+}
+
 /** The table in writing. Each row is kept for as long as its config is: nobody may change one that was written once. */
 export function inWriting({ dataVersion, topicConfigTable }: TopicConfigTable) {
   const members: string[] = []
-  for (const config of topicConfigTable.values()) {
-    let row = rows.get(config)
-    if (row === undefined) {
-      row = `${JSON.stringify(config.topicName)}:${writeJson(config)}`
-      rows.set(config, row)
-    }
-    members.push(row)
-  }
+  for (const config of topicConfigTable.values()) members.push(rowInWriting(config))
   return { dataVersion, topicConfigTable: new JsonText(`{${members.join(',')}}`) }
 }
 

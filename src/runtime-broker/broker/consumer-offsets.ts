@@ -1,5 +1,6 @@
 import { type ConsumerOffsetTable, readConsumerOffsetTable } from '../../remoting/body/consumer-offset-table.ts'
 import type { DataVersion } from '../../remoting/body/data-version.ts'
+import { writeJson } from '../../remoting/json.ts'
 import { nextDataVersion, SavedTable, type TableDoors } from './saved-table.ts'
 
 /** Queues with a stored offset, over all topics and groups; a commit for one more is refused. */
@@ -27,7 +28,7 @@ export class ConsumerOffsets {
   constructor(doors: TableDoors) {
     this.#doors = doors
     this.#dataVersion = { counter: 0, stateVersion: 0, timestamp: doors.clock.now() }
-    this.#table = new SavedTable('consumerOffset.json', () => this.toTable(), doors)
+    this.#table = new SavedTable('consumerOffset.json', () => writeJson(this.toTable()), doors)
     this.#load()
   }
 

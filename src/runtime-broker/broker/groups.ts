@@ -5,6 +5,7 @@ import {
   type SubscriptionGroupTable,
   subscriptionGroupConfig,
 } from '../../remoting/body/subscription-group.ts'
+import { writeJson } from '../../remoting/json.ts'
 import { groupNameFault, isSystemGroup, systemGroups } from './names.ts'
 import { nextDataVersion, SavedTable, type TableDoors } from './saved-table.ts'
 
@@ -25,7 +26,7 @@ export class Groups {
     this.#mayCreate = mayCreate
     this.#doors = doors
     this.#dataVersion = { counter: 0, stateVersion: 0, timestamp: doors.clock.now() }
-    this.#table = new SavedTable('subscriptionGroup.json', () => this.toTable(), doors)
+    this.#table = new SavedTable('subscriptionGroup.json', () => writeJson(this.toTable()), doors)
     this.#load()
     for (const group of systemGroups) {
       if (!this.#groups.has(group)) this.#groups.set(group, subscriptionGroupConfig(group))

@@ -8,20 +8,21 @@ export interface TableStorage {
   /** @returns undefined when neither the file nor its backup can be read */
   load(name: string): unknown
   /** Old or new, never half. @throws OperatingError FILE_FAILED */
-  save(name: string, table: unknown): void
+  save(name: string, json: string | Buffer): void
 }
 
 /** Writes one table to its file when it changed: changes of one turn of the event loop share one write. */
 export class SavedTable {
   readonly #name: string
-  readonly #content: () => unknown
+  readonly #content: () => string | Buffer
   readonly #storage: TableStorage
   readonly #clock: Clock
   readonly #log: Log
   #isDirty = false
   #write: Promise<void> | undefined
 
-  constructor(name: string, content: () => unknown, { storage, clock, log }: TableDoors) {
+  /** @param content the table as it is now, as JSON; bytes are read before the next call */
+  constructor(name: string, content: () => string | Buffer, { storage, clock, log }: TableDoors) {
     this.#name = name
     this.#content = content
     this.#storage = storage

@@ -4,6 +4,7 @@ import { messageOf } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
 import { type DataVersion, readDataVersion } from '../../remoting/body/data-version.ts'
 import { Fields, integerItem, integerKey } from '../../remoting/body/fields.ts'
+import { writeJson } from '../../remoting/json.ts'
 import {
   decodeMessages,
   encodeHost,
@@ -86,7 +87,7 @@ export class Schedule {
     this.#storeHost = storeHost
     this.#clock = doors.clock
     this.#log = doors.log
-    this.#table = new SavedTable('delayOffset.json', () => this.toTable(), doors)
+    this.#table = new SavedTable('delayOffset.json', () => writeJson(this.toTable()), doors)
     const saved = readDelayOffsets(doors.storage.load('delayOffset.json'))
     this.#dataVersion = saved.dataVersion
     this.#levels = Array.from({ length: delays.max }, (_, index) => {

@@ -1,7 +1,7 @@
 import { messageOf } from '../../base/errors.ts'
 import type { Files } from '../../base/files.ts'
 import type { Log } from '../../base/log.ts'
-import { readJson, writeJson } from '../../remoting/json.ts'
+import { readJson } from '../../remoting/json.ts'
 import type { TableStorage } from './saved-table.ts'
 
 /**
@@ -23,8 +23,8 @@ export function tableStorage(directory: string, files: Files, log: Log): TableSt
       }
       return undefined
     },
-    save(name, table) {
-      files.writeText(`${directory}/${name}`, writeJson(table))
+    save(name, json) {
+      files.writeText(`${directory}/${name}`, json)
     },
   }
 }

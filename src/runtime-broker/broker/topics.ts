@@ -1,12 +1,14 @@
 import type { DataVersion } from '../../remoting/body/data-version.ts'
 import {
-  inWriting,
   readTopicConfigTable,
+  rowInWriting,
   type TopicConfig,
   type TopicConfigTable,
   topicConfig,
 } from '../../remoting/body/topic-config.ts'
 import { Perm } from '../../remoting/codes.ts'
+import { writeJson } from '../../remoting/json.ts'
+import { JoinedRows } from './joined-rows.ts'
 import { isSystemTopic, TopicName } from './names.ts'
 import { RateMeter } from './rate-meter.ts'
 import { nextDataVersion, SavedTable, type TableDoors } from './saved-table.ts'
@@ -36,6 +38,8 @@ export interface TopicDefaults {
 /** The topics of this broker, in topics.json. Source: Apache RocketMQ 5, TopicConfigManager. */
 export class Topics {
   readonly #topics = new Map<string, Topic>()
+  readonly #rows = new JoinedRows() // the topics in writing
+  readonly #unwritten = new Set<string>() // those whose row is not as they are
   readonly #brokerTopics = new Set<string>() // system topics with names of this broker's own
   readonly #doors: TableDoors
   readonly #table: SavedTable
@@ -47,7 +51,7 @@ export class Topics {
     this.#defaults = defaults
     this.#doors = doors
     this.#dataVersion = { counter: 0, stateVersion: 0, timestamp: doors.clock.now() }
-    this.#table = new SavedTable('topics.json', () => inWriting(this.toTable()), doors)
+    this.#table = new SavedTable('topics.json', () => this.#inWriting(), doors)
     this.#load()
     this.#addSystemTopics()
   }
@@ -89,7 +93,7 @@ export class Topics {
 
   /** Resolves when it is gone from disk too. @returns whether there was one */
   async delete(topic: string): Promise<boolean> {
-    if (!this.#topics.delete(topic)) return false
+    if (!this.#forget(topic)) return false
     await this.#changed(topic)
     return true
   }
@@ -138,7 +142,7 @@ export class Topics {
   /** Becomes the table of the master whose slave this is. */
   replaceAll({ dataVersion, topicConfigTable }: TopicConfigTable): void {
     const changed = [...this.#topics.keys()].filter((name) => !topicConfigTable.has(name))
-    for (const name of changed) this.#topics.delete(name)
+    for (const name of changed) this.#forget(name)
     for (const [name, config] of topicConfigTable) {
       const known = this.#topics.get(name)?.config
       if (known !== undefined && JSON.stringify(known) === JSON.stringify(config)) continue
@@ -181,7 +185,23 @@ export class Topics {
   #set(config: TopicConfig): Topic {
     const topic = { config, puts: this.#topics.get(config.topicName)?.puts ?? new RateMeter() }
     this.#topics.set(config.topicName, topic)
+    this.#unwritten.add(config.topicName)
     return topic
+  }
+
+  #forget(topic: string): boolean {
+    this.#unwritten.add(topic)
+    return this.#topics.delete(topic)
+  }
+
+  #inWriting(): Buffer {
+    for (const name of this.#unwritten) {
+      const config = this.#topics.get(name)?.config
+      if (config === undefined) this.#rows.delete(name)
+      else this.#rows.set(name, rowInWriting(config))
+    }
+    this.#unwritten.clear()
+    return this.#rows.between(`{"dataVersion":${writeJson(this.#dataVersion)},"topicConfigTable":{`, '}}')
   }
 
   #load(): void {
@@ -201,7 +221,7 @@ export class Topics {
     if (defaults.autoCreateTopicEnable) {
       this.#addSystemTopic(TopicName.AUTO_CREATE, defaults.defaultTopicQueueNums, readWrite | Perm.INHERIT)
     } else {
-      this.#topics.delete(TopicName.AUTO_CREATE)
+      this.#forget(TopicName.AUTO_CREATE)
     }
     this.#addSystemTopic(TopicName.BENCHMARK, 1024)
     this.#addSystemTopic(clusterName, 16, Perm.INHERIT | (defaults.clusterTopicEnable ? readWrite : 0))
