@@ -61,6 +61,12 @@ async function main(): Promise<void> {
   rmSync(workDir, { recursive: true, force: true })
   mkdirSync(workDir, { recursive: true })
   await prepareLoadClient()
+  if (!flags.quick) {
+    const touched = await run(process.execPath, [join(projectDir, 'bench/touch-memory.ts')], {
+      timeout: startTimeoutMs,
+    })
+    say(touched.stdout.trim())
+  }
   const samples: Sample[] = []
   const keep = (sample: Sample) => {
     samples.push(sample)
