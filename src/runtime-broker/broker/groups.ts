@@ -6,6 +6,7 @@ import {
   subscriptionGroupConfig,
 } from '../../remoting/body/subscription-group.ts'
 import { writeJson } from '../../remoting/json.ts'
+import { JoinedRows } from './joined-rows.ts'
 import { groupNameFault, isSystemGroup, systemGroups } from './names.ts'
 import { nextDataVersion, SavedTable, type TableDoors } from './saved-table.ts'
 
@@ -15,6 +16,10 @@ const autoCreatedMax = 100_000
 /** The consumer groups of this broker, in subscriptionGroup.json. Source: Apache RocketMQ 5, SubscriptionGroupManager. */
 export class Groups {
   readonly #groups = new Map<string, SubscriptionGroupConfig>()
+  readonly #rows = new JoinedRows((name) => {
+    const config = this.#groups.get(name)
+    return config && `${JSON.stringify(name)}:${writeJson(config)}`
+  })
   readonly #mayCreate: () => boolean
   readonly #doors: TableDoors
   readonly #table: SavedTable
@@ -26,10 +31,20 @@ export class Groups {
     this.#mayCreate = mayCreate
     this.#doors = doors
     this.#dataVersion = { counter: 0, stateVersion: 0, timestamp: doors.clock.now() }
-    this.#table = new SavedTable('subscriptionGroup.json', () => writeJson(this.toTable()), doors)
+    this.#table = new SavedTable(
+      'subscriptionGroup.json',
+      () => {
+        const [dataVersion, forbidden] = [writeJson(this.#dataVersion), writeJson(this.#forbiddenTable ?? {})]
+        return this.#rows.between(
+          `{"dataVersion":${dataVersion},"subscriptionGroupTable":{`,
+          `},"forbiddenTable":${forbidden}}`,
+        )
+      },
+      doors,
+    )
     this.#load()
     for (const group of systemGroups) {
-      if (!this.#groups.has(group)) this.#groups.set(group, subscriptionGroupConfig(group))
+      if (!this.#groups.has(group)) this.#set(subscriptionGroupConfig(group))
     }
     void this.#table.changed()
   }
@@ -40,8 +55,9 @@ export class Groups {
 
   /** Becomes the table of the master whose slave this is. */
   replaceAll(table: SubscriptionGroupTable & { forbiddenTable: unknown }): void {
+    for (const name of this.#groups.keys()) this.#rows.changed(name)
     this.#groups.clear()
-    for (const [name, config] of table.subscriptionGroupTable) this.#groups.set(name, config)
+    for (const config of table.subscriptionGroupTable.values()) this.#set(config)
     this.#forbiddenTable = table.forbiddenTable
     this.#dataVersion = table.dataVersion
     void this.#table.changed()
@@ -73,12 +89,14 @@ export class Groups {
 
   /** Adds or replaces; resolves when that is on disk. @throws OperatingError FILE_FAILED */
   put(config: SubscriptionGroupConfig): Promise<void> {
-    this.#groups.set(config.groupName, config)
+    this.#set(config)
     return this.#changed()
   }
 
   async delete(group: string): Promise<void> {
-    if (this.#groups.delete(group)) await this.#changed()
+    if (!this.#groups.delete(group)) return
+    this.#rows.changed(group)
+    await this.#changed()
   }
 
   /** As subscriptionGroup.json and GET_ALL_SUBSCRIPTIONGROUP_CONFIG have it. */
@@ -94,6 +112,11 @@ export class Groups {
     this.#table.saveIfDirty()
   }
 
+  #set(config: SubscriptionGroupConfig): void {
+    this.#groups.set(config.groupName, config)
+    this.#rows.changed(config.groupName)
+  }
+
   #changed(): Promise<void> {
     this.#dataVersion = nextDataVersion(this.#dataVersion, this.#doors.clock.now())
     return this.#table.changed()
@@ -105,7 +128,7 @@ export class Groups {
     const { dataVersion, subscriptionGroupTable } = readSubscriptionGroupTable(saved)
     this.#dataVersion = dataVersion
     this.#forbiddenTable = (saved as { forbiddenTable?: unknown }).forbiddenTable
-    for (const config of subscriptionGroupTable.values()) this.#groups.set(config.groupName, config)
+    for (const config of subscriptionGroupTable.values()) this.#set(config)
     this.#doors.log.info({ groups: this.#groups.size }, 'consumer groups loaded')
   }
 }

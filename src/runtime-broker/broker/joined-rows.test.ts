@@ -2,7 +2,14 @@ import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { JoinedRows } from './joined-rows.ts'
 
-const row = (name: string, value: string) => `${JSON.stringify(name)}:${JSON.stringify(value)}`
+function joined(table: ReadonlyMap<string, string>): JoinedRows {
+  const rows = new JoinedRows((name) => {
+    const value = table.get(name)
+    return value === undefined ? undefined : `${JSON.stringify(name)}:${JSON.stringify(value)}`
+  })
+  for (const name of table.keys()) rows.changed(name)
+  return rows
+}
 
 test('after any changes the rows are those of a map, and few bytes are blank', () => {
   const name = fc.constantFrom('a', 'bb', 'ü', 'd"d', 'e')
@@ -13,15 +20,12 @@ test('after any changes the rows are those of a map, and few bytes are blank', (
   })
   fc.assert(
     fc.property(fc.array(change, { maxLength: 60 }), (changes) => {
-      const [rows, wanted] = [new JoinedRows(), new Map<string, string>()]
+      const wanted = new Map<string, string>()
+      const rows = joined(wanted)
       for (const { name, value, isSaved } of changes) {
-        if (value === undefined) {
-          rows.delete(name)
-          wanted.delete(name)
-        } else {
-          rows.set(name, row(name, value))
-          wanted.set(name, value)
-        }
+        if (value === undefined) wanted.delete(name)
+        else wanted.set(name, value)
+        rows.changed(name)
         if (!isSaved) continue
         const json = rows.between(`{"version":${wanted.size},"rows":{`, '}}').toString()
 
@@ -35,17 +39,23 @@ test('after any changes the rows are those of a map, and few bytes are blank', (
 })
 
 test('a row that keeps its length stays where it is', () => {
-  const rows = new JoinedRows()
-  for (const name of ['a', 'b', 'c']) rows.set(name, row(name, '1'))
-  rows.set('b', row('b', '2'))
+  const table = new Map(Object.entries({ a: '1', b: '1', c: '1' }))
+  const rows = joined(table)
+  rows.between('{', '}')
+  table.set('b', '2')
+  rows.changed('b')
 
   expect(rows.between('{', '}').toString()).toBe('{"a":"1","b":"2","c":"1"}')
 })
 
 test('what a row leaves behind goes once it is much', () => {
-  const rows = new JoinedRows()
-  for (let index = 0; index < 100; index++) rows.set(`${index}`, row(`${index}`, 'x'.repeat(100)))
-  for (let index = 0; index < 99; index++) rows.delete(`${index}`)
+  const table = new Map(Array.from({ length: 100 }, (_, index) => [`n${index}`, 'x'.repeat(100)]))
+  const rows = joined(table)
+  rows.between('{', '}')
+  for (let index = 1; index < 99; index++) {
+    table.delete(`n${index}`)
+    rows.changed(`n${index}`)
+  }
 
-  expect(rows.between('{', '}').toString()).toBe(`{${row('99', 'x'.repeat(100))}}`)
+  expect(rows.between('{', '}').toString()).toBe(JSON.stringify(Object.fromEntries(table)))
 })

@@ -11,15 +11,45 @@ export class JoinedRows {
   #bytes: Buffer
   #end = headBytesMax
   #blankBytes = 0
+  /** Of the names that changed since the rows were joined. */
+  readonly #changed = new Set<string>()
+  readonly #rowOf: (name: string) => string | undefined
   /** In the order in which they stand. */
   readonly #places = new Map<string, { at: number; length: number }>()
 
-  constructor() {
+  /** @param rowOf the member as writeJson writes it, its name in quotes, a colon, its value; undefined: it is gone */
+  constructor(rowOf: (name: string) => string | undefined) {
+    this.#rowOf = rowOf
     this.#bytes = Buffer.allocUnsafe(headBytesMax)
   }
 
-  /** @param row the member as writeJson writes it: its name in quotes, a colon, its value */
-  set(name: string, row: string): void {
+  /** The member of that name came, changed or went: its row is asked for when the rows are next wanted. */
+  changed(name: string): void {
+    this.#changed.add(name)
+  }
+
+  /**
+   * @param head what stands before the rows, the opening brace included: at most 1 KiB
+   * @param tail what stands after them, from the closing brace
+   * @returns a view on what the rows are kept in: good until the next call
+   */
+  between(head: string, tail: string): Buffer {
+    for (const name of this.#changed) {
+      const [row, place] = [this.#rowOf(name), this.#places.get(name)]
+      if (row !== undefined) this.#set(name, row)
+      else if (place !== undefined) this.#blank(name, place)
+    }
+    this.#changed.clear()
+    if (this.#blankBytes > (this.#end - headBytesMax) / 4) this.#closeUp()
+    const [first] = this.#places.values()
+    const rowsAt = first === undefined ? this.#end : first.at + 1 // without its comma
+    const headAt = rowsAt - Buffer.byteLength(head)
+    this.#bytes.write(head, headAt)
+    this.#reserve(Buffer.byteLength(tail))
+    return this.#bytes.subarray(headAt, this.#end + this.#bytes.write(tail, this.#end))
+  }
+
+  #set(name: string, row: string): void {
     const length = 1 + Buffer.byteLength(row)
     const place = this.#places.get(name)
     if (place?.length === length) {
@@ -32,26 +62,6 @@ export class JoinedRows {
     this.#bytes[this.#end] = comma
     this.#bytes.write(row, this.#end + 1)
     this.#end += length
-  }
-
-  delete(name: string): void {
-    const place = this.#places.get(name)
-    if (place !== undefined) this.#blank(name, place)
-  }
-
-  /**
-   * @param head what stands before the rows, the opening brace included: at most 1 KiB
-   * @param tail what stands after them, from the closing brace
-   * @returns a view on what the rows are kept in: good until the next call
-   */
-  between(head: string, tail: string): Buffer {
-    if (this.#blankBytes > (this.#end - headBytesMax) / 4) this.#closeUp()
-    const [first] = this.#places.values()
-    const rowsAt = first === undefined ? this.#end : first.at + 1 // without its comma
-    const headAt = rowsAt - Buffer.byteLength(head)
-    this.#bytes.write(head, headAt)
-    this.#reserve(Buffer.byteLength(tail))
-    return this.#bytes.subarray(headAt, this.#end + this.#bytes.write(tail, this.#end))
   }
 
   #blank(name: string, { at, length }: { at: number; length: number }): void {

@@ -38,8 +38,10 @@ export interface TopicDefaults {
 /** The topics of this broker, in topics.json. Source: Apache RocketMQ 5, TopicConfigManager. */
 export class Topics {
   readonly #topics = new Map<string, Topic>()
-  readonly #rows = new JoinedRows() // the topics in writing
-  readonly #unwritten = new Set<string>() // those whose row is not as they are
+  readonly #rows = new JoinedRows((name) => {
+    const config = this.#topics.get(name)?.config
+    return config && rowInWriting(config)
+  })
   readonly #brokerTopics = new Set<string>() // system topics with names of this broker's own
   readonly #doors: TableDoors
   readonly #table: SavedTable
@@ -51,7 +53,11 @@ export class Topics {
     this.#defaults = defaults
     this.#doors = doors
     this.#dataVersion = { counter: 0, stateVersion: 0, timestamp: doors.clock.now() }
-    this.#table = new SavedTable('topics.json', () => this.#inWriting(), doors)
+    this.#table = new SavedTable(
+      'topics.json',
+      () => this.#rows.between(`{"dataVersion":${writeJson(this.#dataVersion)},"topicConfigTable":{`, '}}'),
+      doors,
+    )
     this.#load()
     this.#addSystemTopics()
   }
@@ -185,23 +191,13 @@ export class Topics {
   #set(config: TopicConfig): Topic {
     const topic = { config, puts: this.#topics.get(config.topicName)?.puts ?? new RateMeter() }
     this.#topics.set(config.topicName, topic)
-    this.#unwritten.add(config.topicName)
+    this.#rows.changed(config.topicName)
     return topic
   }
 
   #forget(topic: string): boolean {
-    this.#unwritten.add(topic)
+    this.#rows.changed(topic)
     return this.#topics.delete(topic)
-  }
-
-  #inWriting(): Buffer {
-    for (const name of this.#unwritten) {
-      const config = this.#topics.get(name)?.config
-      if (config === undefined) this.#rows.delete(name)
-      else this.#rows.set(name, rowInWriting(config))
-    }
-    this.#unwritten.clear()
-    return this.#rows.between(`{"dataVersion":${writeJson(this.#dataVersion)},"topicConfigTable":{`, '}}')
   }
 
   #load(): void {
