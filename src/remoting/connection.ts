@@ -126,7 +126,8 @@ export class RemotingConnection implements Connection {
     this.id = id
     this.#socket = socket
     this.#clock = clock
-    this.#log = log.with({ remote: formatAddress(socket.remote), connection: id })
+    const remote = formatAddress(socket.remote)
+    this.#log = log.with({ remote, connection: id })
     this.#warnings = warnings
     this.#limits = limits
     this.#handle = handle
@@ -134,7 +135,7 @@ export class RemotingConnection implements Connection {
     this.#side = side
     this.#moved = moved ?? (() => {})
     this.#silentCloseHint = silentCloseHint
-    this.#calls = new Calls(clock, limits.callsMax, (sinceMs) => this.#expired(sinceMs))
+    this.#calls = new Calls(clock, limits.callsMax, remote, (sinceMs) => this.#expired(sinceMs))
     this.#madeAtMs = clock.monotonicMs()
     this.#lastActiveMs = this.#madeAtMs
     this.#lastReadMs = this.#madeAtMs
