@@ -315,6 +315,10 @@ test('messages are found by key, by msgId and by the name that the broker gave t
   expect(await admin.messagesByKey(topic, 'all', { toMs: 1_000 })).toEqual([])
   expect((await admin.messagesByKey(topic, 'all', { countMax: 1 })).length).toBe(2) // of each broker
 
+  await producer.send({ topic, body: 'twin', keys: ['Aa'] }) // of the same hash as BB
+  await eventually(async () => expect(bodies(await admin.messagesByKey(topic, 'Aa'))).toEqual(['twin']))
+  expect(await admin.messagesByKey(topic, 'BB')).toEqual([])
+
   const [one] = found
   expect(await admin.messageByMsgId(topic, one!.msgId)).toEqual(one)
   expect(await admin.messageByMsgId(topic, `${one!.msgId.slice(0, -1)}Z`)).toBeUndefined()
