@@ -31,6 +31,7 @@ export const errorTable = {
   MESSAGE_ILLEGAL: { says: 'the message breaks a limit of the broker', retriable: false },
   // client
   TOPIC_NOT_FOUND: { says: 'no broker has the topic', retriable: true },
+  PARTLY_DONE: { says: 'some brokers or NameServers did what was asked and others did not', retriable: true },
   SEND_FAILED: { says: 'no broker stored the message', retriable: true },
   // kubernetes
   KUBE_REFUSED: { says: 'the Kubernetes API server answered with an error', retriable: true },

@@ -1,9 +1,17 @@
 import type { Doors } from '../base/doors.ts'
+import { isOperatingError, OperatingError } from '../base/errors.ts'
+import { formatAddress } from '../remoting/address.ts'
 import { type ConsumerConnection, readConsumerConnection } from '../remoting/body/connections.ts'
 import { type HaStatus, readHaStatus } from '../remoting/body/ha-status.ts'
 import { readGroupList, readKvTable, readTopicList } from '../remoting/body/lists.ts'
 import type { QueueTable } from '../remoting/body/message-queue.ts'
-import { type ClusterInfo, readClusterInfo, readTopicRouteData, type TopicRouteData } from '../remoting/body/route.ts'
+import {
+  type BrokerData,
+  type ClusterInfo,
+  readClusterInfo,
+  readTopicRouteData,
+  type TopicRouteData,
+} from '../remoting/body/route.ts'
 import {
   type ConsumeStats,
   readConsumeStats,
@@ -25,22 +33,29 @@ import {
   topicConfig,
   writeTopicConfigList,
 } from '../remoting/body/topic-config.ts'
-import { RequestCode } from '../remoting/codes.ts'
+import { RequestCode, ResponseCode } from '../remoting/codes.ts'
 import type { Command, CommandContent } from '../remoting/command.ts'
 import { getBrokerConsumeStatsRequest, getConsumeStatsRequest } from '../remoting/headers/consume-stats.ts'
 import { consumerGroupRequest, deleteSubscriptionGroupRequest } from '../remoting/headers/consumer-group.ts'
 import { resetOffsetRequest } from '../remoting/headers/consumer-offset.ts'
 import { createTopicRequest } from '../remoting/headers/create-topic.ts'
 import { getRouteInfoRequest } from '../remoting/headers/get-route-info.ts'
+import { queryMessageRequest } from '../remoting/headers/query-message.ts'
 import { deleteTopicInNamesrvRequest, topicRequest } from '../remoting/headers/topic.ts'
+import { viewMessageRequest } from '../remoting/headers/view-message.ts'
 import { addWritePermResponse, wipeWritePermResponse, writePermRequest } from '../remoting/headers/write-perm.ts'
 import { readJson, writeJson } from '../remoting/json.ts'
+import { decodeMessage, decodeMessages, parseOffsetMsgId } from '../remoting/message/index.ts'
+import { isRefusal, requestName } from './answers.ts'
 import { Cluster, type ClusterOptions } from './cluster.ts'
-import { compareQueues, type MessageQueue } from './message.ts'
+import { ClusterAdmin } from './cluster-admin.ts'
+import { compareQueues, type MessageQueue, type ReceivedMessage } from './message.ts'
 import { productionDoors } from './production-doors.ts'
 import { readPropertiesText, writePropertiesText } from './properties-text.ts'
+import { receivedMessage } from './received.ts'
 import { templateTopic } from './routes.ts'
 
+/** As of other clients, but an answer may take requestTimeoutMs 5,000, a connection connectTimeoutMs 3,000. */
 export interface AdminOptions extends Omit<ClusterOptions, 'routeRefreshMs'> {}
 
 /** How far a group is in one queue. */
@@ -52,11 +67,25 @@ export interface QueueLag {
   lastTimestamp: number // ms since 1970: when the last consumed message was stored; 0: none
 }
 
+/** Where resetOffset sends a group: by time in all queues, or exactly there in one. */
+export type OffsetReset = { consumerGroup: string; topic: string } & (
+  | { timestampMs: number } // the first message stored then or later is next; negative: the group goes to the end
+  | { queueId: number; queueOffset: number }
+)
+
+/** Which messages messagesByKey looks for. */
+export interface KeyRange {
+  fromMs?: number // stored then or later, ms since 1970 (0)
+  toMs?: number // stored until then (whenever)
+  countMax?: number // of each broker, the newest (64)
+}
+
 /**
- * Looks at a cluster and changes it, as mqadmin does. Every call is one request (consumerLag: one per broker) and throws
- * REQUEST_REFUSED for an answer that is no success (facts.responseCode says which), CONNECT_FAILED, CONNECTION_CLOSED,
- * REQUEST_TIMEOUT, and BODY_INVALID or HEADER_INVALID for an answer that cannot be read. brokerAddr and namesrvAddr are
- * `host:port`.
+ * Looks at a cluster and changes it, as mqadmin does. Every call is one request, or one to each broker where its docstring
+ * says "asked of all", and throws REQUEST_REFUSED for an answer that is no success (facts.responseCode says which),
+ * CONNECT_FAILED, CONNECTION_CLOSED, REQUEST_TIMEOUT, and BODY_INVALID or HEADER_INVALID for an answer that cannot be read;
+ * facts name the request and the address. brokerAddr and namesrvAddr are `host:port`. What is to be done at all brokers of
+ * a cluster is in `cluster()`.
  */
 export class Admin {
   readonly #cluster: Cluster
@@ -70,21 +99,28 @@ export class Admin {
     await this.#cluster.close()
   }
 
-  // Asked of any NameServer.
+  /** What is done at all masters of a cluster, by its name; without one: of all clusters that the NameServers know. */
+  cluster(clusterName?: string): ClusterAdmin {
+    return new ClusterAdmin(this, clusterName)
+  }
 
-  async clusterInfo(): Promise<ClusterInfo> {
-    return readClusterInfo((await this.#namesrv({ code: RequestCode.GET_BROKER_CLUSTER_INFO })).body)
+  // Asked of any NameServer, or of the one that is named: one that has just started may not know all brokers yet.
+
+  async clusterInfo(namesrvAddr?: string): Promise<ClusterInfo> {
+    const command = { code: RequestCode.GET_BROKER_CLUSTER_INFO }
+    return this.#namesrv(command, ({ body }) => readClusterInfo(body), namesrvAddr)
   }
 
   /** Refused with TOPIC_NOT_EXIST (17) where there is none. */
-  async topicRoute(topic: string): Promise<TopicRouteData> {
+  async topicRoute(topic: string, namesrvAddr?: string): Promise<TopicRouteData> {
     const extFields = getRouteInfoRequest.encode({ topic, acceptStandardJsonOnly: true })
-    return readTopicRouteData((await this.#namesrv({ code: RequestCode.GET_ROUTEINFO_BY_TOPIC, extFields })).body)
+    const command = { code: RequestCode.GET_ROUTEINFO_BY_TOPIC, extFields }
+    return this.#namesrv(command, ({ body }) => readTopicRouteData(body), namesrvAddr)
   }
 
-  async topicList(): Promise<string[]> {
-    const answer = await this.#namesrv({ code: RequestCode.GET_ALL_TOPIC_LIST_FROM_NAMESERVER })
-    return readTopicList(answer.body).topicList
+  async topicList(namesrvAddr?: string): Promise<string[]> {
+    const command = { code: RequestCode.GET_ALL_TOPIC_LIST_FROM_NAMESERVER }
+    return this.#namesrv(command, ({ body }) => readTopicList(body).topicList, namesrvAddr)
   }
 
   // Told to one NameServer: they do not talk to each other, so each must be told.
@@ -97,15 +133,15 @@ export class Admin {
   /** No producer sends to the broker group any more, until addWritePerm. @returns how many topics' entries changed */
   async wipeWritePerm(namesrvAddr: string, brokerName: string): Promise<number> {
     const extFields = writePermRequest.encode({ brokerName })
-    const answer = await this.#cluster.call(namesrvAddr, { code: RequestCode.WIPE_WRITE_PERM_OF_BROKER, extFields })
-    return wipeWritePermResponse.decode(answer.extFields).wipeTopicCount
+    const command = { code: RequestCode.WIPE_WRITE_PERM_OF_BROKER, extFields }
+    return this.#ask(namesrvAddr, command, (answer) => wipeWritePermResponse.decode(answer.extFields).wipeTopicCount)
   }
 
   /** @returns how many topics' entries changed */
   async addWritePerm(namesrvAddr: string, brokerName: string): Promise<number> {
     const extFields = writePermRequest.encode({ brokerName })
-    const answer = await this.#cluster.call(namesrvAddr, { code: RequestCode.ADD_WRITE_PERM_OF_BROKER, extFields })
-    return addWritePermResponse.decode(answer.extFields).addTopicCount
+    const command = { code: RequestCode.ADD_WRITE_PERM_OF_BROKER, extFields }
+    return this.#ask(namesrvAddr, command, (answer) => addWritePermResponse.decode(answer.extFields).addTopicCount)
   }
 
   /** Removes a topic's route; brokers that still have the topic bring it back with their next registration. */
@@ -153,27 +189,27 @@ export class Admin {
   /** Refused with TOPIC_NOT_EXIST (17) where there is none. */
   async topicConfig(brokerAddr: string, topic: string): Promise<TopicConfig> {
     const extFields = topicRequest.encode({ topic })
-    const { body } = await this.#cluster.call(brokerAddr, { code: RequestCode.GET_TOPIC_CONFIG, extFields })
-    return readTopicConfig(readJson(body), topic)
+    const command = { code: RequestCode.GET_TOPIC_CONFIG, extFields }
+    return this.#ask(brokerAddr, command, ({ body }) => readTopicConfig(readJson(body), topic))
   }
 
   async allTopicConfig(brokerAddr: string): Promise<TopicConfigTable> {
-    const { body } = await this.#cluster.call(brokerAddr, { code: RequestCode.GET_ALL_TOPIC_CONFIG })
-    return readTopicConfigTable(readJson(body))
+    const command = { code: RequestCode.GET_ALL_TOPIC_CONFIG }
+    return this.#ask(brokerAddr, command, ({ body }) => readTopicConfigTable(readJson(body)))
   }
 
   /** First and next offset of each queue. Refused with TOPIC_NOT_EXIST (17) where there is none. */
   async topicStats(brokerAddr: string, topic: string): Promise<TopicStatsTable> {
     const extFields = topicRequest.encode({ topic })
-    const { body } = await this.#cluster.call(brokerAddr, { code: RequestCode.GET_TOPIC_STATS_INFO, extFields })
-    return readTopicStatsTable(body)
+    const command = { code: RequestCode.GET_TOPIC_STATS_INFO, extFields }
+    return this.#ask(brokerAddr, command, ({ body }) => readTopicStatsTable(body))
   }
 
   /** The groups that subscribe to a topic at one broker now, or have consumed it there. */
   async topicConsumers(brokerAddr: string, topic: string): Promise<string[]> {
     const extFields = topicRequest.encode({ topic })
-    const { body } = await this.#cluster.call(brokerAddr, { code: RequestCode.QUERY_TOPIC_CONSUME_BY_WHO, extFields })
-    return readGroupList(body)
+    const command = { code: RequestCode.QUERY_TOPIC_CONSUME_BY_WHO, extFields }
+    return this.#ask(brokerAddr, command, ({ body }) => readGroupList(body))
   }
 
   // Consumer groups at one broker.
@@ -181,8 +217,8 @@ export class Admin {
   /** Progress of a group in the queues of this broker. @param topic only this one */
   async consumeStats(brokerAddr: string, consumerGroup: string, topic?: string): Promise<ConsumeStats> {
     const extFields = getConsumeStatsRequest.encode({ consumerGroup, topic })
-    const { body } = await this.#cluster.call(brokerAddr, { code: RequestCode.GET_CONSUME_STATS, extFields })
-    return readConsumeStats(body)
+    const command = { code: RequestCode.GET_CONSUME_STATS, extFields }
+    return this.#ask(brokerAddr, command, ({ body }) => readConsumeStats(body))
   }
 
   /**
@@ -193,20 +229,28 @@ export class Admin {
    */
   async brokerConsumeStats(brokerAddr: string): Promise<ReadonlyMap<string, readonly ConsumeStats[]>> {
     const extFields = getBrokerConsumeStatsRequest.encode({ isOrder: false })
-    const { body } = await this.#cluster.call(brokerAddr, { code: RequestCode.GET_BROKER_CONSUME_STATS, extFields })
-    return new Map(readConsumeStatsList(body).consumeStatsList.flatMap((byGroup) => [...byGroup]))
+    const command = { code: RequestCode.GET_BROKER_CONSUME_STATS, extFields }
+    return this.#ask(
+      brokerAddr,
+      command,
+      ({ body }) => new Map(readConsumeStatsList(body).consumeStatsList.flatMap((byGroup) => [...byGroup])),
+    )
   }
 
   /** Refused with CONSUMER_NOT_ONLINE (206) where the group has no member at this broker. */
   async consumerConnection(brokerAddr: string, consumerGroup: string): Promise<ConsumerConnection> {
     const extFields = consumerGroupRequest.encode({ consumerGroup })
-    const { body } = await this.#cluster.call(brokerAddr, { code: RequestCode.GET_CONSUMER_CONNECTION_LIST, extFields })
-    return readConsumerConnection(body)
+    const command = { code: RequestCode.GET_CONSUMER_CONNECTION_LIST, extFields }
+    return this.#ask(brokerAddr, command, ({ body }) => readConsumerConnection(body))
   }
 
   async subscriptionGroups(brokerAddr: string): Promise<ReadonlyMap<string, SubscriptionGroupConfig>> {
-    const { body } = await this.#cluster.call(brokerAddr, { code: RequestCode.GET_ALL_SUBSCRIPTIONGROUP_CONFIG })
-    return readSubscriptionGroupTable(readJson(body)).subscriptionGroupTable
+    const command = { code: RequestCode.GET_ALL_SUBSCRIPTIONGROUP_CONFIG }
+    return this.#ask(
+      brokerAddr,
+      command,
+      ({ body }) => readSubscriptionGroupTable(readJson(body)).subscriptionGroupTable,
+    )
   }
 
   /** Creates the group, or changes it to this; what is not given has Apache's defaults. */
@@ -225,37 +269,32 @@ export class Admin {
 
   /**
    * Sends a group elsewhere in a topic; members that are online go on from there, too.
-   * @param timestampMs the first message stored then or later is next; negative: the group goes to the end
-   * @returns where each queue goes on. Refused with TOPIC_NOT_EXIST (17) where there is no such topic
+   * @returns where each queue goes on. Refused with TOPIC_NOT_EXIST (17) where there is no such topic, and by our broker
+   * where a queueOffset lies outside of the queue (SYSTEM_ERROR, 1) or there is no such queue (INVALID_PARAMETER, 29)
    */
-  async resetOffset(
-    brokerAddr: string,
-    { consumerGroup, topic, timestampMs }: { consumerGroup: string; topic: string; timestampMs: number },
-  ): Promise<QueueTable<number>> {
-    const header = {
-      group: consumerGroup,
-      topic,
-      timestamp: timestampMs,
-      isForce: true,
-      queueId: -1,
-      offset: undefined,
-    }
-    const extFields = resetOffsetRequest.encode(header)
-    const { body } = await this.#cluster.call(brokerAddr, {
-      code: RequestCode.INVOKE_BROKER_TO_RESET_OFFSET,
-      extFields,
-    })
-    return readResetOffsets(body)
+  async resetOffset(brokerAddr: string, { consumerGroup, topic, ...to }: OffsetReset): Promise<QueueTable<number>> {
+    const where =
+      'timestampMs' in to
+        ? { timestamp: to.timestampMs, queueId: -1, offset: undefined }
+        : { timestamp: -1, queueId: to.queueId, offset: to.queueOffset }
+    const extFields = resetOffsetRequest.encode({ group: consumerGroup, topic, isForce: true, ...where })
+    const command = { code: RequestCode.INVOKE_BROKER_TO_RESET_OFFSET, extFields }
+    return this.#ask(brokerAddr, command, ({ body }) => readResetOffsets(body))
   }
 
   /**
-   * How far a group is in every queue of a topic, asked of all its masters; sorted. Queues in which the group never
-   * consumed are not among them.
+   * How far a group is in every queue of a topic, or of all that it consumes, its retries too; sorted. Asked of all broker
+   * groups: of their masters, and of a slave where there is no master now, which may lag behind it. A queue without progress
+   * counts from 0: all of it is unread.
    */
-  async consumerLag(consumerGroup: string, topic: string): Promise<QueueLag[]> {
-    const { brokerDatas } = await this.topicRoute(topic)
-    const masters = brokerDatas.flatMap(({ brokerAddrs }) => brokerAddrs.get(0) ?? [])
-    const stats = await Promise.all(masters.map((address) => this.consumeStats(address, consumerGroup, topic)))
+  async consumerLag(consumerGroup: string, topic?: string): Promise<QueueLag[]> {
+    const groups =
+      topic === undefined
+        ? [...(await this.clusterInfo()).brokerAddrTable.values()]
+        : (await this.topicRoute(topic)).brokerDatas
+    const stats = await Promise.all(
+      groups.flatMap(brokerAddrOf).map((address) => this.consumeStats(address, consumerGroup, topic)),
+    )
     return stats
       .flatMap(({ offsetTable }) =>
         [...offsetTable].map(([queue, { brokerOffset, consumerOffset, lastTimestamp }]) => {
@@ -266,22 +305,53 @@ export class Admin {
       .sort((a, b) => compareQueues(a.queue, b.queue))
   }
 
+  // Messages.
+
+  /**
+   * The message that a broker named so: it is asked at the address in the name, so a broker that has moved is not found.
+   * Its queue's brokerName is empty where no NameServer knows the address. Refused with SYSTEM_ERROR (1) where the message
+   * is gone.
+   * @throws also HEADER_INVALID for what is no offsetMsgId (a msgId looks alike; messageByMsgId takes those)
+   */
+  async messageAt(offsetMsgId: string): Promise<ReceivedMessage> {
+    const { storeHost, phyOffset } = parseOffsetMsgId(offsetMsgId)
+    const address = formatAddress(storeHost)
+    const command = { code: RequestCode.VIEW_MESSAGE_BY_ID, extFields: viewMessageRequest.encode({ phyOffset }) }
+    const stored = await this.#ask(address, command, ({ body }) => decodeMessage(body, 0))
+    const groups = [...(await this.clusterInfo()).brokerAddrTable.values()]
+    const brokerName = groups.find(({ brokerAddrs }) => [...brokerAddrs.values()].includes(address))?.brokerName ?? ''
+    return receivedMessage(stored, { topic: stored.topic, brokerName, queueId: stored.queueId })
+  }
+
+  /**
+   * Messages of a topic that were sent with this among their keys, the oldest first. Asked of all broker groups of the
+   * topic. Brokers index messages a moment after they are stored, and not beyond maxHashSlotNum and maxIndexNum.
+   */
+  async messagesByKey(topic: string, key: string, range: KeyRange = {}): Promise<ReceivedMessage[]> {
+    return (await this.#query(topic, key, range, false)).filter(({ keys }) => keys.includes(key))
+  }
+
+  /** The message that its producer named so (UNIQ_KEY), as it was stored last; undefined: there is none. Asked as messagesByKey. */
+  async messageByMsgId(topic: string, msgId: string): Promise<ReceivedMessage | undefined> {
+    return (await this.#query(topic, msgId, {}, true)).filter((message) => message.msgId === msgId).at(-1)
+  }
+
   // One broker itself.
 
   /** Counters and states by name, as `mqadmin brokerStatus` lists them. */
   async brokerRuntimeInfo(brokerAddr: string): Promise<ReadonlyMap<string, string>> {
-    return readKvTable((await this.#cluster.call(brokerAddr, { code: RequestCode.GET_BROKER_RUNTIME_INFO })).body)
+    return this.#ask(brokerAddr, { code: RequestCode.GET_BROKER_RUNTIME_INFO }, ({ body }) => readKvTable(body))
   }
 
   /** A master: who copies its log, and what each of them lacks. A slave: whether it follows, and how much it has. */
   async haStatus(brokerAddr: string): Promise<HaStatus> {
-    return readHaStatus((await this.#cluster.call(brokerAddr, { code: RequestCode.GET_BROKER_HA_STATUS })).body)
+    return this.#ask(brokerAddr, { code: RequestCode.GET_BROKER_HA_STATUS }, ({ body }) => readHaStatus(body))
   }
 
   /** All settings as they are now. */
   async brokerConfig(brokerAddr: string): Promise<ReadonlyMap<string, string>> {
-    const { body } = await this.#cluster.call(brokerAddr, { code: RequestCode.GET_BROKER_CONFIG })
-    return readPropertiesText(body.toString('utf8'))
+    const command = { code: RequestCode.GET_BROKER_CONFIG }
+    return this.#ask(brokerAddr, command, ({ body }) => readPropertiesText(body.toString('utf8')))
   }
 
   /** Changes settings of a running broker. */
@@ -290,7 +360,49 @@ export class Admin {
     await this.#cluster.call(brokerAddr, { code: RequestCode.UPDATE_BROKER_CONFIG, body })
   }
 
-  #namesrv(command: CommandContent): Promise<Command> {
-    return this.#cluster.nameServers.call(command, this.#cluster.requestTimeoutMs)
+  async #query(topic: string, key: string, range: KeyRange, isUniqueKey: boolean): Promise<ReceivedMessage[]> {
+    const { fromMs = 0, toMs = Number.MAX_SAFE_INTEGER, countMax = 64 } = range
+    const header = { topic, key, maxNum: countMax, beginTimestamp: fromMs, endTimestamp: toMs, isUniqueKey }
+    const command = { code: RequestCode.QUERY_MESSAGE, extFields: queryMessageRequest.encode(header) }
+    const { brokerDatas } = await this.topicRoute(topic)
+    const ask = async (brokerName: string, address: string) => {
+      const stored = await this.#ask(address, command, ({ body }) => decodeMessages(body)).catch(noneWhereNotFound)
+      return stored.map((one) => receivedMessage(one, { topic: one.topic, brokerName, queueId: one.queueId }))
+    }
+    const found = await Promise.all(
+      brokerDatas.flatMap((group) => brokerAddrOf(group).map((address) => ask(group.brokerName, address))),
+    )
+    return found.flat().sort((a, b) => a.storeTimestamp - b.storeTimestamp)
   }
+
+  /** Reads the answer of this address; what cannot be read is told with the request and the address. */
+  async #ask<T>(address: string, command: CommandContent, read: (answer: Command) => T): Promise<T> {
+    return readAnswer(await this.#cluster.call(address, command), read, command, address)
+  }
+
+  async #namesrv<T>(command: CommandContent, read: (answer: Command) => T, namesrvAddr?: string): Promise<T> {
+    if (namesrvAddr !== undefined) return this.#ask(namesrvAddr, command, read)
+    const answer = await this.#cluster.nameServers.call(command, this.#cluster.requestTimeoutMs)
+    return readAnswer(answer, read, command, this.namesrvAddrs.join(';'))
+  }
+}
+
+function readAnswer<T>(answer: Command, read: (answer: Command) => T, { code }: CommandContent, address: string): T {
+  try {
+    return read(answer)
+  } catch (error) {
+    if (!isOperatingError(error)) throw error
+    throw new OperatingError(error.code, { ...error.facts, request: requestName(code), address }, error.cause)
+  }
+}
+
+/** The group's master, else the slave that comes first. */
+function brokerAddrOf({ brokerAddrs }: BrokerData): string[] {
+  const [first] = [...brokerAddrs].sort(([a], [b]) => a - b)
+  return first === undefined ? [] : [first[1]]
+}
+
+function noneWhereNotFound(error: unknown): [] {
+  if (isRefusal(error, ResponseCode.QUERY_NOT_FOUND)) return []
+  throw error
 }

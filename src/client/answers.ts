@@ -10,11 +10,16 @@ export function expectSuccess(answer: Command, requestCode: number, address: str
 
 export function refused(answer: Command, requestCode: number, address: string): OperatingError {
   return new OperatingError('REQUEST_REFUSED', {
-    request: requestNames.get(requestCode) ?? requestCode,
+    request: requestName(requestCode),
     address,
     responseCode: answer.code,
     remark: answer.remark?.slice(0, remarkLengthMax),
   })
+}
+
+/** The word for a request code; the code itself where there is none. */
+export function requestName(requestCode: number): string | number {
+  return requestNames.get(requestCode) ?? requestCode
 }
 
 /** Whether error is a peer's refusal with this response code. */

@@ -14,16 +14,21 @@ interface Call {
 export class Calls {
   readonly #clock: Clock
   readonly #countMax: number
+  readonly #remote: string
   readonly #expired: (sinceMs: number) => void
   readonly #waiting = new Map<number, Call>() // by opaque
   #lastOpaque = 0
   #timer: Timer | undefined
   #timerAtMs = Number.POSITIVE_INFINITY
 
-  /** @param expired told, after calls ended without an answer, when the last of them began (monotonic) */
-  constructor(clock: Clock, countMax: number, expired: (sinceMs: number) => void) {
+  /**
+   * @param remote the peer, as errors name it
+   * @param expired told, after calls ended without an answer, when the last of them began (monotonic)
+   */
+  constructor(clock: Clock, countMax: number, remote: string, expired: (sinceMs: number) => void) {
     this.#clock = clock
     this.#countMax = countMax
+    this.#remote = remote
     this.#expired = expired
   }
 
@@ -42,7 +47,7 @@ export class Calls {
    */
   wait(opaque: number, code: number, timeoutMs: number): Promise<Command> {
     if (this.#waiting.size >= this.#countMax) {
-      throw new OperatingError('TOO_MANY_REQUESTS', { code, countMax: this.#countMax })
+      throw new OperatingError('TOO_MANY_REQUESTS', { remote: this.#remote, code, countMax: this.#countMax })
     }
     const deadlineMs = this.#clock.monotonicMs() + timeoutMs
     if (deadlineMs < this.#timerAtMs) this.#expireAt(deadlineMs)
@@ -88,7 +93,8 @@ export class Calls {
       }
       this.#waiting.delete(opaque)
       sinceMs = Math.max(sinceMs ?? 0, call.deadlineMs - call.timeoutMs)
-      call.reject(new OperatingError('REQUEST_TIMEOUT', { code: call.code, timeoutMs: call.timeoutMs }))
+      const { code, timeoutMs } = call
+      call.reject(new OperatingError('REQUEST_TIMEOUT', { remote: this.#remote, code, timeoutMs }))
     }
     if (nextMs !== Number.POSITIVE_INFINITY) this.#expireAt(nextMs)
     if (sinceMs !== undefined) this.#expired(sinceMs)

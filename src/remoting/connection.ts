@@ -11,6 +11,7 @@ import { FrameFlag, ourLanguage, ResponseCode } from './codes.ts'
 import { type Command, type CommandContent, isResponse } from './command.ts'
 import { FrameDecoder, frameParts, type LateFrame, reservedBytes } from './frame.ts'
 import { jsonHeader } from './json-header.ts'
+import type { KnownHeaders } from './known-headers.ts'
 import { type Handler, Request } from './request.ts'
 import { SpareBuffers } from './spare-buffers.ts'
 import { ourVersion } from './version.ts'
@@ -78,6 +79,8 @@ interface Parts {
    * not: its peer need not answer what it is asked.
    */
   side: 'server' | 'client'
+  /** Of all connections of one server; undefined: sends do not come here. */
+  knownHeaders?: KnownHeaders
   /** Told of bytes that came or were queued: what all connections together hold has a limit. */
   moved?: (bytes: number) => void
   /** What it may mean that a server closes without ever having said a word. */
@@ -122,19 +125,20 @@ export class RemotingConnection implements Connection {
   #hasRead = false
   #frameBeganMs = 0 // the frame under way, if there is one
 
-  constructor({ id, socket, clock, log, warnings, limits, handle, side, moved, silentCloseHint }: Parts) {
+  constructor({ id, socket, clock, log, warnings, limits, handle, side, knownHeaders, moved, silentCloseHint }: Parts) {
     this.id = id
     this.#socket = socket
     this.#clock = clock
-    this.#log = log.with({ remote: formatAddress(socket.remote), connection: id })
+    const remote = formatAddress(socket.remote)
+    this.#log = log.with({ remote, connection: id })
     this.#warnings = warnings
     this.#limits = limits
     this.#handle = handle
-    this.#decoder = new FrameDecoder(limits.frameBytesMax, side === 'server' ? requestBuffers : undefined)
+    this.#decoder = new FrameDecoder(limits.frameBytesMax, side === 'server' ? requestBuffers : undefined, knownHeaders)
     this.#side = side
     this.#moved = moved ?? (() => {})
     this.#silentCloseHint = silentCloseHint
-    this.#calls = new Calls(clock, limits.callsMax, (sinceMs) => this.#expired(sinceMs))
+    this.#calls = new Calls(clock, limits.callsMax, remote, (sinceMs) => this.#expired(sinceMs))
     this.#madeAtMs = clock.monotonicMs()
     this.#lastActiveMs = this.#madeAtMs
     this.#lastReadMs = this.#madeAtMs

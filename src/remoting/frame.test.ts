@@ -199,11 +199,25 @@ test.each([
   '"code":1,"opaque":12345678901234567',
   '"code":1,"opaque":"-2147483649"',
   '"code":1,"opaque":1e300',
-  '"code":1,"opaque":1.5',
+  '"code":1,"opaque":" 7"',
+  '"code":1,"opaque":"0x10"',
+  '"code":1,"opaque":"x"',
+  '"code":1,"opaque":[]',
   '"code":1,"opaque":1,"flag":4294967296',
   '"code":1,"opaque":1,"version":2147483648',
 ])('a header whose numbers are no int32 is refused: %s', (fields) => {
   expect(failure(() => decode([frameOf(`{${fields}}`)]))).toBe('FRAME_INVALID')
+})
+
+test.each([
+  ['"opaque":7', { code: 0, opaque: 7 }],
+  ['"code":105,"opaque":null', { code: 105, opaque: 0 }],
+  ['"code":null,"opaque":"","flag":null,"version":null', { code: 0, opaque: 0, flag: 0, version: 0 }],
+  ['"code":"105","opaque":7.9', { code: 105, opaque: 7 }],
+  ['"code":105,"opaque":"1e3","flag":-0', { code: 105, opaque: 1000, flag: 0 }],
+  ['"code":105,"opaque":-2147483648', { code: 105, opaque: -2_147_483_648 }],
+])('a header whose numbers are written otherwise is read as Apache reads it: %s', (fields, expected) => {
+  expect(decode([frameOf(`{${fields}}`)])[0]).toMatchObject(expected)
 })
 
 test('hostile bytes only ever give FRAME_INVALID or FRAME_TOO_LARGE', () => {

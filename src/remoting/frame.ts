@@ -3,7 +3,7 @@ import { isOperatingError, OperatingError } from '../base/errors.ts'
 import { FrameFlag, ourLanguage } from './codes.ts'
 import type { Command } from './command.ts'
 import { decodeJsonHeader, jsonHeader } from './json-header.ts'
-import { KnownHeaders } from './known-headers.ts'
+import type { KnownHeaders } from './known-headers.ts'
 import { decodeBinaryHeader, encodeBinaryHeader } from './rocketmq-header.ts'
 import type { SpareBuffers } from './spare-buffers.ts'
 import { ourVersion } from './version.ts'
@@ -34,13 +34,18 @@ const nothing = Buffer.alloc(0)
 export class FrameDecoder {
   readonly #bytesMax: number
   readonly #spare: SpareBuffers | undefined
+  readonly #known: KnownHeaders | undefined
   #partial: Buffer = nothing // the frame under way, valid up to #partialBytes
   #partialBytes = 0
 
-  /** @param spare where frames that come in pieces grow together; they are done with once take returned. Without them each has bytes of its own */
-  constructor(bytesMax = frameBytesMax, spare?: SpareBuffers) {
+  /**
+   * @param spare where frames that come in pieces grow together; they are done with once take returned. Without them each has bytes of its own
+   * @param known headers of sends that came before, over all connections that share them; without them each is parsed
+   */
+  constructor(bytesMax = frameBytesMax, spare?: SpareBuffers, known?: KnownHeaders) {
     this.#bytesMax = bytesMax
     this.#spare = spare
+    this.#known = known
   }
 
   /** Bytes that are here of the frame under way; 0 between two frames. */
@@ -58,7 +63,7 @@ export class FrameDecoder {
     while (chunk.length - at >= lengthBytes) {
       const bytes = this.#frameBytes(chunk, at)
       if (bytes > chunk.length - at) break
-      const command = decodeFrame(chunk, at + lengthBytes, at + bytes)
+      const command = decodeFrame(chunk, at + lengthBytes, at + bytes, this.#known)
       at += bytes
       take(command)
     }
@@ -80,7 +85,7 @@ export class FrameDecoder {
     const frame = this.#partial
     this.#partial = nothing
     this.#partialBytes = 0
-    take(decodeFrame(frame, lengthBytes, bytes))
+    take(decodeFrame(frame, lengthBytes, bytes, this.#known))
     this.#spare?.giveBack(frame)
     return end
   }
@@ -116,35 +121,39 @@ export class FrameDecoder {
  * Decodes one frame from its mark to its end. Whatever a peer sends, and whatever bug it meets here, is this connection's end
  * and no more.
  */
-function decodeFrame(buffer: Buffer, start: number, end: number): Command {
+function decodeFrame(buffer: Buffer, start: number, end: number, known: KnownHeaders | undefined): Command {
   try {
-    return readFrame(buffer, start, end)
+    return readFrame(buffer, start, end, known)
   } catch (cause) {
     if (isOperatingError(cause) || cause instanceof BrokenRule) throw cause
     throw new OperatingError('FRAME_INVALID', { what: 'nobody can read it' }, cause)
   }
 }
 
-function readFrame(buffer: Buffer, start: number, end: number): Command {
+function readFrame(buffer: Buffer, start: number, end: number, known: KnownHeaders | undefined): Command {
   const mark = buffer.readInt32BE(start)
   const type = mark >>> 24
   const headerStart = start + markBytes
   const headerEnd = headerStart + (mark & 0xff_ffff)
   if (headerEnd > end) throw new OperatingError('FRAME_INVALID', { what: 'header is longer than its frame' })
   const body = headerEnd === end ? nothing : buffer.subarray(headerEnd, end)
-  if (type === jsonType) return decodeJson(buffer, headerStart, headerEnd, body)
+  if (type === jsonType) return decodeJson(buffer, headerStart, headerEnd, body, known)
   if (type === rocketmqType) return decodeBinaryHeader(buffer.subarray(headerStart, headerEnd), body)
   throw new OperatingError('FRAME_INVALID', { what: 'unknown serialisation', type })
 }
 
-const knownHeaders = new KnownHeaders()
-
-function decodeJson(buffer: Buffer, start: number, end: number, body: Buffer): Command {
-  const known = knownHeaders.read(buffer, start, end, body)
+function decodeJson(
+  buffer: Buffer,
+  start: number,
+  end: number,
+  body: Buffer,
+  knownHeaders: KnownHeaders | undefined,
+): Command {
+  const known = knownHeaders?.read(buffer, start, end, body)
   if (known !== undefined) return known
   const header = buffer.toString('utf8', start, end)
   const command = decodeJsonHeader(header, body)
-  knownHeaders.learn(buffer, start, end, header, command)
+  knownHeaders?.learn(buffer, start, end, header, command)
   return command
 }
 

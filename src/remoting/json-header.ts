@@ -16,21 +16,25 @@ export function decodeJsonHeader(header: string, body: Buffer): Command {
   return {
     code: integer('code', code),
     language: typeof language === 'string' ? language : 'OTHER',
-    version: integer('version', version ?? 0),
+    version: integer('version', version),
     opaque: integer('opaque', opaque),
-    flag: integer('flag', flag ?? 0),
+    flag: integer('flag', flag),
     remark: typeof remark === 'string' ? remark : undefined,
     extFields: textsOf(extFields, header),
     body,
   }
 }
 
+/** As Apache's broker reads it: what is absent is 0, as peers leave it out; a fraction is cut off, a text is a decimal number. */
 function integer(field: string, value: unknown): number {
-  const read = typeof value === 'string' ? Number(value) : value
-  if (typeof read !== 'number' || (read | 0) !== read)
-    throw new OperatingError('FRAME_INVALID', { field, what: 'no int32' })
-  return read
+  if (value === undefined || value === null || value === '') return 0
+  const isText = typeof value === 'string' && decimalPattern.test(value)
+  const read = typeof value === 'number' || isText ? Math.trunc(Number(value)) : Number.NaN
+  if ((read | 0) !== read) throw new OperatingError('FRAME_INVALID', { field, what: 'no int32' })
+  return read | 0 // -0 is 0
 }
+
+const decimalPattern = /^[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/
 
 /** The C++ client sends some values as numbers. */
 function textsOf(extFields: unknown, header: string): Record<string, string> {

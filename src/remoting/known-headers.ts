@@ -4,7 +4,7 @@ import { decodeSendMessageV2, type SendMessageRequest } from './headers/send-mes
 import { KnownSend, type SendForm } from './known-send.ts'
 import { ordinaryProperties, PropertyName, readProperty } from './message/index.ts'
 
-/** Headers kept of all connections; they are forgotten together when there are more. */
+/** Headers kept of all connections of a server; they are forgotten together when there are more. */
 const headersMax = 512
 const headerBytesMax = 1024
 /**

@@ -1,10 +1,11 @@
 import { expect, test } from '@jest/globals'
 import { OperatingError } from '../base/errors.ts'
-import { ResponseCode } from './codes.ts'
+import { RequestCode, ResponseCode } from './codes.ts'
 import { responseFrame } from './frame.ts'
 import type { Handler } from './server.ts'
 import { SpareBuffers } from './spare-buffers.ts'
 import { address, echo, outcome, rawPeer, requestFrame, startPair } from './testing/pair.ts'
+import { sendFields } from './testing/requests.ts'
 
 test('a request is answered', async () => {
   const { client } = await startPair({ handle: echo })
@@ -60,6 +61,36 @@ test.each<[string, Handler, string]>([
 
   expect(await client.call(address, { code: 1 }, 1000)).toMatchObject({ code: ResponseCode.SYSTEM_ERROR, remark })
   expect(await client.call(address, { code: 2 }, 1000)).toMatchObject({ code: ResponseCode.SUCCESS })
+})
+
+test('a header that came to a server is known at all of its connections, and at no other server', async () => {
+  const known: boolean[] = []
+  const handle: Handler = ({ send }) => {
+    known.push(send !== undefined)
+    return { code: ResponseCode.SUCCESS }
+  }
+  const frameOf = (opaque: number) => {
+    const properties = 'UNIQ_KEY\u00017F0000010000764FA30000000000C001\u0002WAIT\u0001true'
+    return requestFrame({
+      code: RequestCode.SEND_MESSAGE_V2,
+      opaque,
+      extFields: sendFields({ topic: 'T', properties }),
+    })
+  }
+  const sendTo = async ({ network, clock }: Awaited<ReturnType<typeof startPair>>, opaque: number) => {
+    const { socket } = await rawPeer(network)
+    socket.write(frameOf(opaque))
+    await clock.turn()
+  }
+  const one = await startPair({ handle })
+  const other = await startPair({ handle })
+
+  await sendTo(one, 1)
+  await sendTo(one, 2)
+  await sendTo(other, 3)
+  await sendTo(other, 4)
+
+  expect(known).toEqual([false, true, false, true])
 })
 
 test('a oneway request is handled and not answered', async () => {

@@ -6,6 +6,7 @@ import { ResponseCode } from './codes.ts'
 import { type Connection, type ConnectionLimits, connectionLimits, RemotingConnection } from './connection.ts'
 import { frameBytesMax } from './frame.ts'
 import { HeldBytes } from './held-bytes.ts'
+import { KnownHeaders } from './known-headers.ts'
 import type { Handler, Request, Response } from './request.ts'
 import { Version } from './version.ts'
 
@@ -56,6 +57,7 @@ class RemotingServer implements Server {
   readonly #warnings: Warnings
   readonly #limits: ConnectionLimits
   readonly #held: HeldBytes
+  readonly #knownHeaders = new KnownHeaders()
   #listener: Listener | undefined
   #idleTimer: Timer | undefined
   #lastId = 0
@@ -118,6 +120,7 @@ class RemotingServer implements Server {
       warnings: this.#warnings,
       limits: this.#limits,
       side: 'server',
+      knownHeaders: this.#knownHeaders,
       moved: (bytes) => this.#held.moved(bytes),
       handle: (request) => (this.#isClosing ? refusal(request) : this.#options.handle(request)),
     })

@@ -124,7 +124,7 @@ export function goTalk(go: GoProject): Talk {
  * @returns what was wrong
  */
 export async function apacheAcrossBoth(talk: Talk, { namesrvs }: MixedCluster): Promise<string[]> {
-  const problems = await Promise.all(
+  const outcomes = await Promise.allSettled(
     namesrvs.map(async ({ namesrv }, index) => {
       const prefix = `${talk.name}${index}-`
       const sent = await talk.send(namesrv, prefix, messageCount)
@@ -135,7 +135,11 @@ export async function apacheAcrossBoth(talk: Talk, { namesrvs }: MixedCluster): 
       return read.code === 0 ? [] : [`at ${other} received: ${read.stdout}`]
     }),
   )
-  return problems.flat()
+  // Both directions have ended: where one throws, the other must not go on into the next case.
+  return outcomes.flatMap((outcome) => {
+    if (outcome.status === 'rejected') throw outcome.reason
+    return outcome.value
+  })
 }
 
 /** The same with our client. @returns what was wrong */

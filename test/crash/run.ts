@@ -1,5 +1,6 @@
 /**
- * Kills of every kind under load, many times: a master alone, the members of a SYNC_MASTER group, NameServers.
+ * Kills of every kind under load, many times: a master alone, the members of a SYNC_MASTER group, NameServers; and a slave that
+ * begins at zero with a long log.
  *   npm run test:crash -- [--kills 50] [--only REGEX]
  * Prints one line a case with its figures and ends with `N passed, N failed`; stores and output lie in .work/crash/.
  */
@@ -8,6 +9,7 @@ import { join } from 'node:path'
 import { readFlags, wholeNumber } from '../../scripts/flags.ts'
 import { projectDir } from '../peers/cluster.ts'
 import { fillDisk } from './disk-full.ts'
+import { slaveFromZero } from './far-behind.ts'
 import { killUnderLoad } from './kill.ts'
 import { type CrashReport, figuresOf } from './load.ts'
 import { killNameServers } from './name-servers.ts'
@@ -22,7 +24,13 @@ const workDir = join(projectDir, '.work/crash')
 
 const rare = Math.ceil(kills / 5) // the same with the other flush
 
-type Case = [name: string, title: string, work: (dir: string) => Promise<CrashReport>]
+/** What a case came to. */
+interface Shown {
+  problems: string[]
+  figures: string
+}
+
+type Case = [name: string, title: string, work: (dir: string) => Promise<CrashReport | Shown>]
 
 /** What can be killed at the same time as something of the other lane: all of them mostly wait. */
 const lanes: Case[][] = [
@@ -48,6 +56,7 @@ const lanes: Case[][] = [
       (dir) => killReplicas({ dir, flush: 'SYNC_FLUSH', kills: rare }),
     ],
     ['full-ext4', 'the volume full, ext4; killed, and started on it', (dir) => fillDisk({ dir, kind: 'ext4' })],
+    ['far-behind', 'a slave from zero while clients go on', (dir) => slaveFromZero({ dir, logMiB: 256 })],
     ['full-tmpfs', 'the volume full, tmpfs; killed, and started on it', (dir) => fillDisk({ dir, kind: 'tmpfs' })],
   ],
 ]
@@ -62,10 +71,11 @@ async function runCase([name, title, work]: Case): Promise<void> {
   const seconds = () => `${Math.round((performance.now() - startedMs) / 1000)} s`
   try {
     const report = await work(dir)
+    const figures = 'figures' in report ? report.figures : figuresOf(report)
     const isGood = report.problems.length === 0
     if (isGood) passed++
     else failed++
-    console.log(`${isGood ? 'passed' : 'FAILED'} ${title}: ${figuresOf(report)} (${seconds()})`)
+    console.log(`${isGood ? 'passed' : 'FAILED'} ${title}: ${figures} (${seconds()})`)
     for (const problem of report.problems.slice(0, 20)) console.log(`  ${problem}`)
   } catch (error) {
     failed++

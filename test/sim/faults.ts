@@ -150,12 +150,14 @@ export class Faults {
 
   /** Of two slaves one is cut off for a while: what inSyncReplicas promises must hold with the other, or not be said. */
   #scheduleLoneSlave(random: SeededRandom): void {
-    const { master, slaves } = this.#cast
     this.#world.timeline.after(random.between(500, this.#scenario.busyMs / 2), () => {
-      if (this.#isHealed) return
-      const slave = random.one(slaves)
-      this.#cutOff(master.machine.host, [slave.machine.host], 'both', random.scaled(1_000, 20_000))
+      if (!this.#isHealed) this.cutOffFromMaster(random.one(this.#cast.slaves), random.scaled(1_000, 20_000))
     })
+  }
+
+  /** Master and slave do not hear of each other for a while. */
+  cutOffFromMaster({ machine }: Unit, ms: number): void {
+    this.#cutOff(this.#cast.master.machine.host, [machine.host], 'both', ms)
   }
 
   /** Nothing goes wrong any more. */

@@ -4,6 +4,7 @@ import { brokerUnit, namesrvUnit, Unit } from './cluster.ts'
 import { SeededRandom } from './doors/random.ts'
 import { Faults } from './faults.ts'
 import { History } from './history.ts'
+import { lackSlave, mayLackSlave } from './lone-slave.ts'
 import { brokenPromise, hasWholeLog, lostMessages, missedMessages, slaveDifference } from './rules.ts'
 import { type Scenario, scenarioOf } from './scenario.ts'
 import { transactionWatchUnit } from './transaction-clients.ts'
@@ -107,6 +108,10 @@ async function play(world: World): Promise<Outcome> {
     const problem = brokenEnd(scenario, transaction, master.machine, faults)
     if (problem !== undefined) world.problem(problem)
   })
+  if (mayLackSlave(scenario)) {
+    await lackSlave(world, scenario, slaves, faults, history, SeededRandom.of(world.seed, 'lone slave'))
+    if (problems.length > 0) return outcome()
+  }
   faults.schedule(random.fork())
   await timeline.run(timeline.nowMs + scenario.busyMs, () => problems.length > 0)
   if (problems.length > 0) return outcome()

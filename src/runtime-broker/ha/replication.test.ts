@@ -296,6 +296,59 @@ test('a slave that does not read holds no more than one piece in memory', async 
   expect(other.queuedBytes).toBeLessThan(300 * 1024)
 })
 
+test('a slave whose network takes everything gets 1 MiB in a turn: clients have theirs in between', async () => {
+  const pair = new Pair({}, 8 * 1024 * 1024)
+  await pair.master.open()
+  await pair.master.appendAll(Array.from({ length: 2500 }, () => 'y'.repeat(1500)))
+  await pair.startMaster()
+  const { socket, frames } = await rawSlave(pair)
+  const { other } = pair.network.sockets.at(-1)!
+  other.highWaterBytes = Number.POSITIVE_INFINITY
+  const written = () => other.writes.reduce((sum, { length }) => sum + length, 0)
+  const inTurns: number[] = []
+  socket.write(encodeReport(1))
+
+  for (let before = 0; frames.reduce((sum, { bytes }) => sum + bytes, 1) < pair.master.store.raw.maxOffset; ) {
+    await pair.clock.turn()
+    inTurns.push(written() - before)
+    before = written()
+    expect(inTurns.length).toBeLessThan(50)
+  }
+
+  const [first, ...others] = inTurns.filter((bytes) => bytes > 0)
+  expect(first).toBeLessThan(2.2 * 1024 * 1024) // when it asked, and at the end of that turn
+  expect(others.length).toBeGreaterThan(1)
+  expect(Math.max(...others)).toBeLessThan(1.1 * 1024 * 1024)
+})
+
+test('what lies far back is read beside the event loop, one piece at a time', async () => {
+  const pair = new Pair({}, 8 * 1024 * 1024)
+  await pair.master.open()
+  await pair.slave.open()
+  await pair.master.appendAll(Array.from({ length: 1000 }, () => 'y'.repeat(1500)))
+  const { raw } = pair.master.store
+  const readLater = raw.readLater.bind(raw)
+  let underWay = 0
+  const pieces: { bytes: number; atOnce: number }[] = []
+  raw.isHot = () => false
+  raw.read = () => {
+    throw new Error('the event loop would wait for the disk')
+  }
+  raw.readLater = async (into, phyOffset) => {
+    pieces.push({ bytes: into.length, atOnce: ++underWay })
+    await readLater(into, phyOffset)
+    underWay--
+  }
+  await pair.startMaster()
+  pair.startSlave()
+
+  await pair.until(() => pair.isCaughtUp)
+
+  expect(pieces.length).toBeGreaterThan(4)
+  expect(Math.max(...pieces.map(({ bytes }) => bytes))).toBeLessThanOrEqual(256 * 1024)
+  expect(Math.max(...pieces.map(({ atOnce }) => atOnce))).toBe(1)
+})
+
 test('with flow control a slave gets no more than its bytes a second', async () => {
   const pair = new Pair({ haFlowControlEnable: true, maxHaTransferByteInSecond: 10_000 })
   await pair.master.open()

@@ -79,6 +79,12 @@ export const mutants: readonly Mutant[] = [
     replaceBy: '      Math.min(1, inSyncReplicas),\n',
   },
   {
+    name: 'SYNC_MASTER waits for all slaves where one is asked for',
+    file: 'src/runtime-broker/ha/master.ts',
+    find: '      inSyncReplicas - 1,\n',
+    replaceBy: '      Math.max(inSyncReplicas - 1, this.#links.size),\n',
+  },
+  {
     name: 'a slave acknowledges what it has not flushed',
     file: 'src/runtime-broker/ha/slave.ts',
     find: "this.#settings.flushDiskType === 'SYNC_FLUSH' ? flushedOffset : maxOffset",

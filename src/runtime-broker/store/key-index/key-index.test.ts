@@ -145,6 +145,27 @@ test('keys that were told with the message make the same files as those that are
   )
 })
 
+test('messages whose keys were not told, here and there between others, are not read one by one', async () => {
+  const bench = await new StoreBench({ segmentBytes: 64 * 1024 }).open()
+  let reads = 0
+  bench.files.isDamaged = (path) => {
+    if (path.includes('/commitlog/')) reads++
+    return false
+  }
+  for (let number = 0; number < 40; number++) {
+    const told = number % 2 === 0 ? {} : { keys: { uniqKey: '', keys: `k${number}`, tag: undefined } }
+    bench.append({ text: `${number}`, ...keyed(`k${number}`), ...told })
+  }
+  await bench.clock.turn()
+  reads = 0
+
+  await bench.clock.advance(100)
+
+  expect(reads).toBeLessThanOrEqual(2)
+  bench.files.isDamaged = () => false
+  await expectKeys(bench, 0, 40)
+})
+
 test('full files are followed by new ones, and the checkpoint says which are whole', async () => {
   const bench = await new StoreBench().open()
   await appendKeys(bench, 0, 150)

@@ -149,6 +149,7 @@ export class KeyIndex {
     this.#indexedTo = Math.min(this.#indexedTo, phyOffset)
     this.#target = Math.min(this.#target, phyOffset)
     this.#noted.forgetFrom(phyOffset)
+    this.#reader.forget()
   }
 
   /** Where messages with the key may lie; the newest countMax of them. */
@@ -266,7 +267,7 @@ export class KeyIndex {
     const { next, wasTaken, isLost } =
       first === from
         ? this.#noted.tell(this.#target, this.#take)
-        : this.#reader.read(from, Math.min(this.#target, first), this.#take)
+        : this.#reader.read(from, Math.min(this.#target, first), this.#take, this.#target)
     this.#indexedTo = next
     if (!wasTaken) throw this.#putFailure
     if (!isLost) return

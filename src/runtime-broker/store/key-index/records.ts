@@ -10,6 +10,8 @@ import type { CommitLog } from '../commit-log.ts'
 import { collectKeyHashes, type KeyTexts } from './keys.ts'
 
 const chunkBytes = 256 * 1024
+/** What is read of the log at least: records whose keys are noted lie between those that are wanted, and a read costs more than its bytes. */
+const readBytesMin = 16 * 1024
 /** Fixed fields of the longest head, with IPv6 hosts. */
 const headBytesMax = 112
 /** topic length, topic, properties length, properties. */
@@ -26,22 +28,41 @@ export class KeyReader {
   readonly #log: CommitLog
   readonly #chunk = Buffer.allocUnsafeSlow(chunkBytes)
   readonly #hashes: number[] = []
+  #chunkAt = 0 // phyOffset of what the chunk holds
+  #heldBytes = 0
 
   constructor(log: CommitLog) {
     this.#log = log
   }
 
   /**
-   * Reads one chunk from phyOffset, where a record begins, and tells the keys of the records in it that end at or before
-   * end.
+   * Tells the keys of the records from phyOffset, where one begins, that end at or before end and lie in one chunk.
+   * @param readableTo how far the log may be read, end or more: it is read in larger pieces than is asked for
    * @returns where the next record begins, and whether the taker was content; isLost: there is no record here
    */
-  read(phyOffset: number, end: number, take: KeyTaker): { next: number; wasTaken: boolean; isLost: boolean } {
+  read(
+    phyOffset: number,
+    end: number,
+    take: KeyTaker,
+    readableTo = end,
+  ): { next: number; wasTaken: boolean; isLost: boolean } {
     const { segments } = this.#log
     const segmentEnd = segments.startOf(phyOffset) + segments.segmentBytes
-    const length = Math.min(chunkBytes, end - phyOffset, segmentEnd - phyOffset)
-    const chunk = this.#chunk.subarray(0, this.#log.read(this.#chunk.subarray(0, length), phyOffset))
+    const wanted = Math.min(end, segmentEnd)
+    if (phyOffset < this.#chunkAt || wanted > this.#chunkAt + this.#heldBytes) {
+      const bytes = Math.max(wanted - phyOffset, Math.min(readBytesMin, readableTo - phyOffset, segmentEnd - phyOffset))
+      this.#heldBytes = 0 // of another place, should the read fail
+      this.#heldBytes = this.#log.read(this.#chunk.subarray(0, Math.min(chunkBytes, bytes)), phyOffset)
+      this.#chunkAt = phyOffset
+    }
+    const at = phyOffset - this.#chunkAt
+    const chunk = this.#chunk.subarray(at, Math.min(this.#heldBytes, at + wanted - phyOffset))
     return this.#tell(chunk, phyOffset, segmentEnd, take)
+  }
+
+  /** What was read is no longer what the log holds. */
+  forget(): void {
+    this.#heldBytes = 0
   }
 
   /** Brings the bytes that the next read needs into memory without holding up the turn: the log may be cold there. */
