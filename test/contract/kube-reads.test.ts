@@ -279,6 +279,12 @@ test(
       kind: 'StatefulSet',
       version: 'v1',
     })
+
+    for (const at of ['@', '.']) {
+      const type = `application/com.github.proto-openapi.spec.v2${at}v1.0+protobuf`
+      const { status, text } = await server.call('GET', '/openapi/v2', undefined, type)
+      expect([status, text.slice(0, 6)]).toEqual([200, '\n\u00032.0\u0012'])
+    }
   },
   caseMs,
 )
