@@ -180,10 +180,15 @@ function bootstrap(registry: Registry, manifests: readonly string[], now: string
   const ensure = (resource: Resource, object: object) =>
     registry.patch(resource, undefined, (object as KubeObject).metadata.name, 'apply', object, { manager, force: true })
   for (const name of ['default', 'kube-system']) ensure(kind('namespaces'), { metadata: { name } })
-  const node = { metadata: { name: nodeName, labels: { 'kubernetes.io/hostname': nodeName } } }
+  const { capacity, system } = machineOf()
+  const labels = {
+    'kubernetes.io/hostname': nodeName,
+    'kubernetes.io/os': system.operatingSystem,
+    'kubernetes.io/arch': system.architecture,
+  }
+  const node = { metadata: { name: nodeName, labels } }
   ensure(kind('nodes'), node)
   const since = { lastTransitionTime: now, lastHeartbeatTime: now }
-  const { capacity, system } = machineOf()
   const status = {
     conditions: [{ type: 'Ready', status: 'True', reason: 'KubeletReady', message: 'kubelet is ready', ...since }],
     capacity,
