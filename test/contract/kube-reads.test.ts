@@ -61,7 +61,8 @@ test.each([
 })
 
 test('a field is selected by where the kind allows it, and refused elsewhere', async () => {
-  await server.call('POST', `${core}/pods`, waiting('selected'))
+  // a real server takes no pod before the namespace has its service account
+  await server.eventually(async () => (await server.call('POST', `${core}/pods`, waiting('selected'))).status === 201)
   const names = async (kind: string, selector: string) => {
     const { items, code } = await get(`${core}/${kind}?fieldSelector=${encodeURIComponent(selector)}`)
     return items?.map(({ metadata }: Body) => metadata.name) ?? code
