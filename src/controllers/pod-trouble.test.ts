@@ -23,6 +23,8 @@ const crashing = (terminated: object, more: object = {}) =>
 
 const limited = { spec: { containers: [{ name: 'broker', resources: { limits: { memory: '256Mi' } } }] } }
 const refused = 'SETTING_INVALID: a setting has a value that does not fit (key=listenPort)'
+const logLine = (level: string, msg: string) => JSON.stringify({ level, component: 'broker', msg })
+const cutLine = logLine('info', 'registered').slice(20) // Kubernetes keeps the last 2,048 bytes
 const stack = `Error: boom
     at start (/app/src/main.ts:1:2)
     at async main (/app/src/main.ts:3:4) {
@@ -46,6 +48,11 @@ test.each<[string, Pod | undefined, string]>([
     'a line of the log',
     crashing({ message: '{"level":"fatal","err":{"message":"no space"},"msg":"the store cannot be flushed"}\n' }),
     'exit code 1: the store cannot be flushed: no space',
+  ],
+  [
+    'an error, and what was written after it',
+    crashing({ message: `${logLine('error', 'the disk is full')}\n${logLine('info', 'stopping')}\n` }),
+    'exit code 1: the disk is full',
   ],
   [
     'a heap that is full',
@@ -79,6 +86,12 @@ test.each<[string, Pod | undefined, string]>([
   ],
 ])('%s', (_, found, says) => {
   expect(podTrouble(found)).toContain(says)
+})
+
+test('what a process that was killed told of its work is not why it ended', () => {
+  const message = [cutLine, logLine('info', 'topic changed'), logLine('warn', 'the name does not resolve')].join('\n')
+
+  expect(podTrouble(crashing({ exitCode: 137, message }))).toBe('CrashLoopBackOff after exit code 137 (SIGKILL)')
 })
 
 test('of a container that crashes again and again no back-off time is told: each would be another message', () => {

@@ -6,7 +6,7 @@ const wordsLengthMax = 500
 /** Reasons of a container that waits for nothing but its turn. */
 const ordinary = ['ContainerCreating', 'PodInitializing']
 
-/** Why a pod does not run: what Kubernetes says of it, and how its container ended, with the last line that it wrote. */
+/** Why a pod does not run: what Kubernetes says of it, and how its container ended, with its last words. */
 export function podTrouble(pod: Pod | undefined): string {
   if (!pod) return 'the pod does not exist yet'
   const first = pod.status?.initContainerStatuses?.find(({ ready, state }) => !ready && state?.running === undefined)
@@ -57,21 +57,29 @@ function memoryRemedy({ spec }: Pod, name: string): string {
 /** Frames of a stack, and what Node writes around one: the line that says what happened stands before them. */
 const noise = /^(at |\d+: 0x|-{3,}|<-{2,}|Node\.js v|(errno|code|syscall|path|dest|address|port): |[\^{}[\]]+,?$)/
 
-/** The last line that says something. */
+/** A line of our log that Kubernetes cut in front: how bad it was is not known. */
+const cut = /"msg":"(?:[^"\\]|\\.)*"\}$/
+
+/** The last line that may say why it ended: of our log errors alone, since a process that is killed was at its usual work. */
 function lastWords(message: string): string {
   const lines = message.split('\n').map((line) => line.trim())
-  const words = plainOf(lines.findLast((line) => line !== '' && !noise.test(line)) ?? '')
+  const words =
+    lines
+      .filter((line) => line !== '' && !noise.test(line))
+      .flatMap(plainOf)
+      .at(-1) ?? ''
   return words.length > wordsLengthMax ? `${words.slice(0, wordsLengthMax)}…` : words
 }
 
-/** What a line of our log says; any other line as it is. */
-function plainOf(line: string): string {
+/** What a line of our log says if it is an error; any other line as it is. */
+function plainOf(line: string): string | [] {
   try {
-    const { msg, err } = JSON.parse(line)
+    const { level, msg, err } = JSON.parse(line)
     if (typeof msg !== 'string') return line
+    if (level !== 'error' && level !== 'fatal') return []
     const why = typeof err === 'string' ? err : err?.message
     return typeof why === 'string' ? `${msg}: ${why}` : msg
   } catch {
-    return line
+    return cut.test(line) ? [] : line
   }
 }

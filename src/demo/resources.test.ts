@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals'
-import { unreadiness } from './resources.ts'
+import type { BrokerSetStatus, ConsumerGroupStatus, NameServerStatus, TopicStatus } from '../crds/index.ts'
+import { describe, unreadiness } from './resources.ts'
 
 function object(generation: number, condition?: object) {
   const conditions =
@@ -17,4 +18,17 @@ test.each([
   ['readiness of this spec', object(2, { status: 'True', observedGeneration: 2 }), undefined],
 ])('%s', (_, found, words) => {
   expect(unreadiness(found)).toBe(words)
+})
+
+test('what is ready is described by the numbers of its status', () => {
+  const described = (kind: string, status: object) =>
+    describe({ apiVersion: 'v', kind, metadata: { name: 'n' }, status })
+  const brokers = { desired: 2, synced: 2 }
+
+  expect(described('NameServer', { replicas: 2, readyReplicas: 2 } satisfies NameServerStatus)).toBe('2 of 2 pods')
+  expect(described('BrokerSet', { groups: 2, readyGroups: 2 } satisfies BrokerSetStatus)).toBe(
+    '2 of 2 broker groups registered',
+  )
+  expect(described('Topic', { queues: { write: 8, read: 8 }, brokers } satisfies TopicStatus)).toBe('8 queues')
+  expect(described('ConsumerGroup', { brokers } satisfies ConsumerGroupStatus)).toBe('on 2 of 2 brokers')
 })

@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.ts'
 import { OperatingError } from '../base/errors.ts'
-import type { BrokerSetSpec, BrokerSetStatus, Condition } from '../crds/index.ts'
+import type { BrokerSetSpec, BrokerSetStatus, Condition, NameServerStatus, TopicStatus } from '../crds/index.ts'
 import type { KubeClient, KubeObject, Resource, ResourceType } from '../kube/index.ts'
 
 const pollMs = 100
@@ -18,6 +18,21 @@ export function unreadiness(object: Conditioned | undefined): string | undefined
   if (ready === undefined) return 'not seen by the operator yet'
   if (ready.observedGeneration !== object.metadata.generation) return 'a change is under way'
   return ready.status === 'True' ? undefined : `${ready.reason}: ${ready.message}`
+}
+
+/** The few numbers of a ready resource's status that say what there is. */
+export function describe({ kind, status = {} }: KubeObject & { status?: object }): string {
+  const numbers = status as NameServerStatus & BrokerSetStatus & Pick<TopicStatus, 'queues' | 'brokers'>
+  switch (kind) {
+    case 'NameServer':
+      return `${numbers.readyReplicas} of ${numbers.replicas} pods`
+    case 'BrokerSet':
+      return `${numbers.readyGroups} of ${numbers.groups} broker groups registered`
+    case 'Topic':
+      return `${numbers.queues?.write} queues`
+    default:
+      return `on ${numbers.brokers?.synced} of ${numbers.brokers?.desired} brokers`
+  }
 }
 
 /**

@@ -16,7 +16,7 @@ import {
 } from '../kube/index.ts'
 import { Messaging, type QueueRow } from './messages.ts'
 import { countText, Progress, tableLines } from './progress.ts'
-import { awaitFound, awaitReady, type BrokerSet } from './resources.ts'
+import { awaitFound, awaitReady, describe } from './resources.ts'
 
 const sample = 'deploy/samples/quickstart.yaml'
 const messageCount = 10_000
@@ -227,21 +227,6 @@ class Show {
   get #waiting() {
     return { timeoutMs: readyTimeoutMs, clock: this.#doors.clock, signal: this.#signal }
   }
-}
-
-/** The few numbers of a status that say what there is. */
-function describe(object: KubeObject): string {
-  const { status = {} } = object as BrokerSet & { status?: Record<string, unknown> }
-  const numbers = status as {
-    replicas?: number
-    readyReplicas?: number
-    groups?: number
-    readyGroups?: number
-    queues?: number
-  }
-  if (object.kind === 'BrokerSet') return `${numbers.readyGroups} of ${numbers.groups} broker groups registered`
-  if (object.kind === 'NameServer') return `${numbers.readyReplicas} of ${numbers.replicas} pods`
-  return `${numbers.queues} queues`
 }
 
 const whatNext = `What to try next

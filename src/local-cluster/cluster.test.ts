@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { get } from 'node:http'
-import { tmpdir } from 'node:os'
+import { availableParallelism, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { silentLog } from '../base/log.ts'
@@ -113,6 +113,17 @@ function applyWeb(): Service {
   })
   return apply('v1', 'Service', 'web', { spec: { selector: labels, ports } }) as Service
 }
+
+test('its node says how large the machine is, of which kubectl describe counts what pods request', async () => {
+  cluster = await start()
+
+  const { status } = cluster.registry.store.get('/nodes', undefined, 'local') as { status?: Record<string, unknown> }
+  expect(status?.allocatable).toEqual({
+    cpu: String(availableParallelism()),
+    memory: `${totalmem() / 1024}Ki`,
+    pods: '110',
+  })
+})
 
 test('a pod has an address, a name, its configuration and its volume, and comes back when it dies', async () => {
   cluster = await start()

@@ -13,6 +13,7 @@ import { makeCertificate } from './certificate.ts'
 import { addressesOf } from './kubelet/cluster-names.ts'
 import { startDnsServer } from './kubelet/dns-server.ts'
 import { nodeName, startKubelet } from './kubelet/kubelet.ts'
+import { machineOf } from './kubelet/machine.ts'
 import { startControllers } from './workloads/controllers.ts'
 import type { Pod, Service } from './workloads/objects.ts'
 import { clusterIpAdmission } from './workloads/services.ts'
@@ -179,12 +180,20 @@ function bootstrap(registry: Registry, manifests: readonly string[], now: string
   const ensure = (resource: Resource, object: object) =>
     registry.patch(resource, undefined, (object as KubeObject).metadata.name, 'apply', object, { manager, force: true })
   for (const name of ['default', 'kube-system']) ensure(kind('namespaces'), { metadata: { name } })
-  const node = { metadata: { name: nodeName, labels: { 'kubernetes.io/hostname': nodeName } } }
+  const { capacity, system } = machineOf()
+  const labels = {
+    'kubernetes.io/hostname': nodeName,
+    'kubernetes.io/os': system.operatingSystem,
+    'kubernetes.io/arch': system.architecture,
+  }
+  const node = { metadata: { name: nodeName, labels } }
   ensure(kind('nodes'), node)
-  const conditions = [{ type: 'Ready', status: 'True', reason: 'KubeletReady', message: '', lastTransitionTime: now }]
+  const since = { lastTransitionTime: now, lastHeartbeatTime: now }
   const status = {
-    conditions,
-    nodeInfo: { kubeletVersion: 'v1.34.0+rocketmq-local' },
+    conditions: [{ type: 'Ready', status: 'True', reason: 'KubeletReady', message: 'kubelet is ready', ...since }],
+    capacity,
+    allocatable: capacity,
+    nodeInfo: { ...system, kubeletVersion: 'v1.34.0+rocketmq-local' },
     addresses: [{ type: 'Hostname', address: nodeName }],
   }
   registry.patch(kind('nodes'), undefined, nodeName, 'merge', { status }, { manager, subresource: 'status' })

@@ -2,6 +2,7 @@ import { homedir, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Clock } from '../base/clock.ts'
 import { OperatingError } from '../base/errors.ts'
+import { nearest } from '../base/nearest.ts'
 import {
   createHttpClient,
   createLog,
@@ -66,8 +67,13 @@ export async function run(args: string[]): Promise<number> {
       say(usage.trimEnd())
       return 0
     default:
-      throw new UsageError(command === undefined ? 'no command named' : `unknown command ${command}`)
+      throw new UsageError(command === undefined ? 'no command given' : unknownCommand(command))
   }
+}
+
+function unknownCommand(command: string): string {
+  const meant = nearest(command, ['up', 'status', 'down', 'run', 'demo'])
+  return `unknown command ${command}${meant ? `; did you mean ${meant}?` : ''}`
 }
 
 function say(line: string): void {
@@ -90,6 +96,7 @@ function readFlags(args: string[]) {
       help: { type: 'boolean', short: 'h', default: false },
     },
   })
+  if (values.delete && positionals[0] !== 'down') throw new UsageError('--delete goes with down')
   if (positionals.length > 1) throw new UsageError(`one command at a time: ${positionals.join(' ')}`)
   const port = Number(values.port)
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
@@ -100,6 +107,24 @@ function readFlags(args: string[]) {
     port,
     isDelete: values.delete,
   }
+}
+
+/** What a cluster keeps in its folder; what is half written has a suffix. */
+const kept = ['cluster.log', 'kubeconfig', 'lock', 'node', 'objects.json', 'pid', 'token']
+
+/** @throws UsageError: the folder has something else; it is neither used nor deleted */
+function refuseForeign(folder: string): void {
+  if (!nodeFiles.exists(folder)) return
+  const foreign = nodeFiles
+    .list(folder)
+    .find(({ name }) => !kept.some((one) => name === one || name.startsWith(`${one}.`)))
+  if (foreign !== undefined)
+    throw new UsageError(`${folder} has ${foreign.name}, which is no local cluster's: name another folder with --dir`)
+}
+
+/** A command for this folder's cluster, as it is typed. */
+function commandFor(folder: string, command: string): string {
+  return `npm run local -- ${command}${folder === defaultFolder() ? '' : ` --dir ${folder}`}`
 }
 
 /** Starts the cluster of a folder in this process, with the operator in it. */
@@ -137,6 +162,7 @@ function pidOf(folder: string): number | undefined {
 }
 
 async function runHere(folder: string, port: number): Promise<number> {
+  refuseForeign(folder)
   const cluster = await start(folder, port)
   say(`export KUBECONFIG=${cluster.kubeconfig}`)
   await signalled()
@@ -159,6 +185,7 @@ function signalled(): Promise<NodeJS.Signals> {
 }
 
 async function up(folder: string, port: number): Promise<number> {
+  refuseForeign(folder)
   makePrivateFolder(folder)
   const logPath = join(folder, 'cluster.log')
   const wasRunning = pidOf(folder) !== undefined
@@ -192,7 +219,7 @@ async function up(folder: string, port: number): Promise<number> {
   kubectl get nameservers,brokersets,topics
   kubectl scale brokerset/mq-brokers --replicas=3
   kubectl logs -f mq-brokers-0-0
-  npm run local -- down
+  ${commandFor(folder, 'down')}
 `)
   return 0
 }
@@ -238,7 +265,7 @@ async function getJson(folder: string, path: string): Promise<unknown> {
 async function status(folder: string): Promise<number> {
   const pid = pidOf(folder)
   if (pid === undefined) {
-    say(`No cluster runs in ${folder}. Start it: npm run local -- up`)
+    say(`No cluster runs in ${folder}. Start it: ${commandFor(folder, 'up')}`)
     return 1
   }
   const pods = (await getJson(folder, '/api/v1/pods')) as
@@ -254,6 +281,7 @@ async function status(folder: string): Promise<number> {
 }
 
 async function down(folder: string, isDelete: boolean): Promise<number> {
+  if (isDelete) refuseForeign(folder)
   const pid = pidOf(folder)
   if (pid !== undefined) {
     signalProcess(pid, 'SIGTERM')
@@ -266,7 +294,8 @@ async function down(folder: string, isDelete: boolean): Promise<number> {
   if (isDelete) {
     nodeFiles.remove(folder)
     say(`${folder} is deleted.`)
-  } else if (nodeFiles.exists(folder)) say(`Its objects and volumes are kept in ${folder}; down --delete deletes them.`)
+  } else if (nodeFiles.exists(folder))
+    say(`Its objects and volumes are kept in ${folder}; ${commandFor(folder, 'down --delete')} deletes them.`)
   return 0
 }
 

@@ -61,7 +61,8 @@ test.each([
 })
 
 test('a field is selected by where the kind allows it, and refused elsewhere', async () => {
-  await server.call('POST', `${core}/pods`, waiting('selected'))
+  // a real server takes no pod before the namespace has its service account
+  await server.eventually(async () => (await server.call('POST', `${core}/pods`, waiting('selected'))).status === 201)
   const names = async (kind: string, selector: string) => {
     const { items, code } = await get(`${core}/${kind}?fieldSelector=${encodeURIComponent(selector)}`)
     return items?.map(({ metadata }: Body) => metadata.name) ?? code
@@ -279,6 +280,12 @@ test(
       kind: 'StatefulSet',
       version: 'v1',
     })
+
+    for (const at of ['@', '.']) {
+      const type = `application/com.github.proto-openapi.spec.v2${at}v1.0+protobuf`
+      const { status, text } = await server.call('GET', '/openapi/v2', undefined, type)
+      expect([status, text.slice(0, 6)]).toEqual([200, '\n\u00032.0\u0012'])
+    }
   },
   caseMs,
 )

@@ -37,6 +37,9 @@ const crd = {
           openAPIV3Schema: {
             type: 'object',
             required: ['spec'],
+            'x-kubernetes-validations': [
+              { rule: "self.metadata.name != 'forbidden'", message: 'a name that nobody may have' },
+            ],
             properties: {
               spec: {
                 type: 'object',
@@ -262,6 +265,9 @@ test('CEL rules hold, those about changes too', async () => {
   const taken = await server.patch('merge-patch+json', `${widgets}/owned`, { spec: { owner: 'you' } })
   expect(taken.status).toBe(422)
   expect(taken.body.message).toContain('owner cannot be changed')
+  const { body } = await server.call('POST', widgets, widget('forbidden', { owner: 'me' }))
+  expect(body.details.causes).toMatchObject([{ reason: 'FieldValueInvalid', field: '<nil>' }]) // the object itself
+  expect(body.message).toContain('is invalid: <nil>: Invalid value: "object": a name that nobody may have')
 })
 
 test('status is written apart from spec, and only a change of spec counts up the generation', async () => {

@@ -1,6 +1,6 @@
 // `npm run local -- up`, `down` and `up` again, as its user runs them: what was there is there.
 import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
@@ -44,6 +44,28 @@ async function up(): Promise<KubeServer> {
   expect(code).toBe(0)
   return startKubeServer(join(folder, 'kubeconfig'))
 }
+
+test('a folder of something else is neither used nor deleted', async () => {
+  mkdirSync(folder)
+  const letter = join(folder, 'letter.txt')
+  writeFileSync(letter, 'dear')
+
+  for (const args of [['up'], ['run'], ['down', '--delete']]) {
+    const said = expect.stringContaining(`has letter.txt, which is no local cluster's: name another folder with --dir`)
+    expect(await local(...args)).toEqual({ code: 2, said })
+  }
+  expect(readdirSync(folder)).toEqual(['letter.txt'])
+  rmSync(letter)
+})
+
+test('what is typed wrong is refused with what would be right', async () => {
+  expect(await local('upp')).toMatchObject({ code: 2, said: expect.stringContaining('did you mean up?') })
+  expect(await local('up', '--delete')).toMatchObject({
+    code: 2,
+    said: expect.stringContaining('--delete goes with down'),
+  })
+  expect(await local('status')).toMatchObject({ code: 1, said: expect.stringContaining(`-- up --dir ${folder}\n`) })
+})
 
 const ours = '/apis/rocketmq.alt/v1alpha1/namespaces/default'
 const resources = [

@@ -131,7 +131,7 @@ function checkInto(
 }
 
 function broken(rule: ValidationRule, context: Context, value: unknown, path: string): Cause[] {
-  const field = `${path}${rule.fieldPath ?? ''}`
+  const field = `${path}${rule.fieldPath ?? ''}`.replace(/^\./, '') || '<nil>' // as the real one calls the object itself
   const kind = Array.isArray(value) ? 'array' : typeof value
   const shown = typeof value === 'object' ? `"${kind}"` : JSON.stringify(value)
   try {

@@ -92,6 +92,14 @@ export function openApiV2Of(catalog: Catalog): object {
   }
 }
 
+export const openApiV2Protobuf = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf'
+
+/**
+ * OpenAPI v2 as protobuf, with a version and a title alone: kubectl asks for it when v3 does not have the kind, and must get one to
+ * go on to its own words, that there is no such kind. Source: gnostic, openapiv2.Document.
+ */
+export const emptyOpenApiV2 = '\n\u00032.0\u0012\u0010\n\u000aKubernetes\u0012\u0002v1'
+
 function pathOf(resource: Resource): string {
   const root = resource.group === '' ? '/api' : '/apis'
   const namespace = resource.namespaced ? '/namespaces/{namespace}' : ''

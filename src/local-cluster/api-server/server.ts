@@ -18,7 +18,7 @@ import {
   writeToken,
 } from './exchange.ts'
 import { type JsonObject, jsonOf, type KubeObject, objectAt, refusal } from './object.ts'
-import { openApiIndex, openApiOf, openApiV2Of } from './openapi.ts'
+import { emptyOpenApiV2, openApiIndex, openApiOf, openApiV2Of, openApiV2Protobuf } from './openapi.ts'
 import { patchedBy, type Registry } from './registry.ts'
 import { groupVersionOf, type Resource } from './resource.ts'
 import { type Route, routeOf } from './route.ts'
@@ -105,10 +105,12 @@ export function createApiHandler(
     return undefined
   }
 
-  function openApiV2(accept: string): { body: unknown } {
+  function openApiV2(accept: string): { body: unknown; contentType?: string } {
     const isAny = accept === '' || /application\/json|\*\/\*/.test(accept)
     if (isAny) return { body: openApiV2Of(catalog) }
-    throw refusal(406, 'NotAcceptable', 'only the following media types are accepted: application/json')
+    if (/spec\.v2[@.]v1\.0\+protobuf/.test(accept)) return { body: emptyOpenApiV2, contentType: openApiV2Protobuf }
+    const known = `application/json, ${openApiV2Protobuf}`
+    throw refusal(406, 'NotAcceptable', `only the following media types are accepted: ${known}`)
   }
 
   async function serve(route: Route, exchange: Exchange): Promise<void> {

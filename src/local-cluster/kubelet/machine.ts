@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import * as fs from 'node:fs'
+import * as os from 'node:os'
 import { makeDirectory } from '../../base/node/index.ts'
 
 const logBytesMax = 8 * 1024 * 1024 // at a start; what was there before is kept once
@@ -56,4 +57,15 @@ export function isRunning(pid: number): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
+}
+
+/** What a Node's status says of the machine: quantities of Kubernetes, and its system. */
+export function machineOf() {
+  const capacity = {
+    cpu: String(os.availableParallelism()),
+    memory: `${Math.floor(os.totalmem() / 1024)}Ki`,
+    pods: '110', // as a kubelet says that is not told otherwise
+  }
+  const system = { operatingSystem: os.platform(), architecture: os.arch() === 'x64' ? 'amd64' : os.arch() }
+  return { capacity, system: { ...system, kernelVersion: os.release(), osImage: os.version() } }
 }

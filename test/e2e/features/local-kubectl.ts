@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { CommandError, Kubectl } from '../harness/kubectl.ts'
 import { openLocal } from '../harness/local.ts'
 import type { Case } from '../harness/stage.ts'
@@ -62,6 +62,10 @@ async function use(run: Run, file: string): Promise<void> {
   await says(/orders unchanged/, 'apply', '-f', file)
   await says(/orders serverside-applied/, 'apply', '--server-side', '-f', file)
   assert.equal(await run('diff', '--server-side', '-f', file), '')
+
+  const misspelt = join(dirname(file), 'misspelt.yaml')
+  writeFileSync(misspelt, manifest.replace('kind: Topic', 'kind: Topics'))
+  await refuses(/no matches for kind "Topics" in version "rocketmq.alt\/v1alpha1"/, 'apply', '-f', misspelt)
 
   await says(/FIELD: groups <integer>/, 'explain', 'brokerset.spec.groups')
   await says(/FIELD: spec <Object>/, 'explain', 'pod.spec')

@@ -29,6 +29,7 @@ export const many: PortableCase[] = [
       )
       await eventually(`${scene.manyCount} clusters are Ready`, 300_000, async () => {
         const all = (await Promise.all(spaces(scene).map((kube) => kube.list(kinds)))).flat()
+        if (all.length !== each * orderCount * kinds.split(',').length) return `there are ${all.length} resources`
         const waiting = all.filter((object) => readiness(object) !== true)
         const [first] = waiting
         const why = first && `${first.kind} ${first.metadata.namespace}/${first.metadata.name}: ${readiness(first)}`
@@ -54,6 +55,7 @@ export const many: PortableCase[] = [
     async run(scene) {
       const kube = spaces(scene)[3]!
       const objects = await kube.list(kinds)
+      check(objects.length > 0, 'there is something to delete')
       await Promise.all(
         objects.map(({ kind, metadata }) => kube.remove(`${kind.toLowerCase()}s`, metadata.name, { isForced: false })),
       )

@@ -1,4 +1,4 @@
-import { check, conditionOf, eventually, isReady, type Kube, podUids } from '../harness/kube.ts'
+import { check, conditionOf, eventually, isReady, type Kube, madeAt, podUids, readySince } from '../harness/kube.ts'
 import { clusterOf } from '../harness/manifests.ts'
 import type { PortableCase } from '../harness/stage.ts'
 
@@ -74,11 +74,14 @@ export const nameServers: PortableCase[] = [
       await eventually('both pods are new', 180_000, async () => {
         const pods = await kube.list('pods', nameServer)
         for (const { metadata } of pods) seen.get(metadata.name)?.add(metadata.uid)
-        const serving = pods.filter((pod) => conditionOf(pod, 'Ready')?.status === 'True').length
+        const ours = pods.filter(({ metadata }) => seen.has(metadata.name)) // not the one that may be there still
+        const serving = ours.filter((pod) => conditionOf(pod, 'Ready')?.status === 'True').length
         fewest = Math.min(fewest, serving)
         return [...seen.values()].every((uids) => uids.size > 1) || `${serving} of ${seen.size} are ready`
       })
       check(fewest >= 1, 'one of two NameServers answered all the time')
+      const [first, second] = [await kube.find('pods', 'mq-1'), await kube.find('pods', 'mq-0')]
+      check(readySince(first) <= madeAt(second), 'the last one went first, and was ready before the other one went')
       await isReady(kube, 'brokersets', 'mq-brokers', 120_000)
       same(before, await podUids(kube, brokers))
     },

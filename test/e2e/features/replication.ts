@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { eventually, isGone } from '../harness/kube.ts'
+import { eventually, isGone, madeAt, readySince } from '../harness/kube.ts'
 import { type Case, check, type Stage } from '../harness/stage.ts'
 
 const replicated = join(import.meta.dirname, '../../../deploy/samples/replicated.yaml')
@@ -78,9 +78,8 @@ export const replication: Case[] = [
       await kube.ready(brokerSet, 240_000)
       await sending
       check((await uidOf(kube, master)) !== before[1], 'the master is replaced too')
-      const slaveReady = await readySince(kube, slave)
-      const masterMade = Date.parse((await kube.get('pod', master)).metadata.creationTimestamp)
-      check(slaveReady <= masterMade, 'the master was replaced when the slave was ready')
+      const [first, second] = [await kube.get('pod', slave), await kube.get('pod', master)]
+      check(readySince(first) <= madeAt(second), 'the master was replaced when the slave was ready')
       await receiveAll(stage, 'reader-of-rolls')
     },
   },
@@ -131,10 +130,4 @@ async function receiveAll(stage: Stage, group: string): Promise<void> {
 async function uidOf(kube: Stage['kube'], name: string): Promise<string | undefined> {
   const { items } = await kube.get('pods', '--field-selector', `metadata.name=${name}`)
   return items[0]?.metadata.uid
-}
-
-async function readySince(kube: Stage['kube'], name: string): Promise<number> {
-  const { status } = await kube.get('pod', name)
-  const ready = status.conditions.find(({ type }: { type: string }) => type === 'Ready')
-  return Date.parse(ready.lastTransitionTime)
 }

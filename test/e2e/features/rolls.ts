@@ -1,5 +1,5 @@
-import { check, eventually, type Item, isReady, type Kube, podUids } from '../harness/kube.ts'
-import type { PortableCase } from '../harness/stage.ts'
+import { check, eventually, type Item, isReady, type Kube, madeAt, podUids, readySince } from '../harness/kube.ts'
+import type { PortableCase, Scene } from '../harness/stage.ts'
 
 const selector = 'rocketmq.alt/broker-set=mq-brokers'
 const [master, slave] = ['mq-brokers-0-0', 'mq-brokers-0-1']
@@ -10,8 +10,10 @@ const anotherImage = 'localhost/rocketmq-operator:another' // on the local clust
 export const rolls: PortableCase[] = [
   {
     name: 'a live setting changes on the running brokers: nobody restarts',
-    async run({ kube }) {
+    async run(scene) {
+      const { kube } = scene
       const before = await podUids(kube, selector)
+      check((await settingOf(scene, 'fileReservedTime')) !== '49', 'it has another value yet')
       await patchSpec(kube, { config: { slaveReadEnable: 'true', fileReservedTime: '49' } })
       await eventually('the brokers took it', 60_000, async () => {
         const events = await kube.list('events')
@@ -20,6 +22,8 @@ export const rolls: PortableCase[] = [
         })
       })
       await isReady(kube, 'brokersets', 'mq-brokers', 60_000)
+      const hours = await settingOf(scene, 'fileReservedTime')
+      check(hours === '49', `the broker runs with it, saw ${hours}`)
       check(text(before) === text(await podUids(kube, selector)), 'the same pods run')
     },
   },
@@ -39,9 +43,6 @@ export const rolls: PortableCase[] = [
       imagePullSecrets: [{ name: pullSecret.metadata.name }],
       terminationGracePeriodSeconds: 30,
     }
-    const [node] = await kube.list('nodes')
-    // the local cluster's node says nothing of its system
-    if (node.metadata.labels['kubernetes.io/os'] === undefined) podTemplate.nodeSelector = {} as never
     await kube.apply(pullSecret) // a kubelet that misses one writes an event about it every minute
     await patchSpec(kube, { podTemplate })
     return ({ metadata, spec }) =>
@@ -54,9 +55,9 @@ export const rolls: PortableCase[] = [
       spec.imagePullSecrets[0].name === pullSecret.metadata.name &&
       spec.terminationGracePeriodSeconds === 30
   }),
-  rolled('a setting that is not live', async (kube) => {
+  rolled('a setting that is not live', async (kube, scene) => {
     await patchSpec(kube, { config: { slaveReadEnable: 'true', fileReservedTime: '49', maxMessageSize: '2000000' } })
-    return () => true // that pods are new is all that Kubernetes shows of it
+    return async () => (await settingOf(scene, 'maxMessageSize')) === '2000000'
   }),
   rolled('the annotation restart-at', async (kube) => {
     await kube.patch('brokersets', 'mq-brokers', { metadata: { annotations: { 'rocketmq.alt/restart-at': 'now' } } })
@@ -80,13 +81,17 @@ const pullSecret = {
 }
 
 /** @param change makes it, and returns what a pod made after it must hold */
-function rolled(what: string, change: (kube: Kube) => Promise<(pod: Item) => boolean>): PortableCase {
+function rolled(
+  what: string,
+  change: (kube: Kube, scene: Scene) => Promise<(pod: Item) => boolean | Promise<boolean>>,
+): PortableCase {
   return {
     name: `a roll by ${what}: the slave, then the master, each once`,
-    async run({ kube }) {
+    async run(scene) {
+      const { kube } = scene
       const before = await podUids(kube, selector)
       const seen = new Map([...before].map(([pod, uid]) => [pod, new Set([uid])]))
-      const holds = await change(kube)
+      const holds = await change(kube, scene)
       await eventually('both pods are new', rollMs, async () => {
         for (const [pod, uid] of await podUids(kube, selector)) seen.get(pod)?.add(uid)
         return [...seen.values()].every((uids) => uids.size > 1) || text(await podUids(kube, selector))
@@ -95,12 +100,19 @@ function rolled(what: string, change: (kube: Kube) => Promise<(pod: Item) => boo
       for (const [pod, uid] of await podUids(kube, selector)) {
         seen.get(pod)?.add(uid)
         check(seen.get(pod)?.size === 2, `${pod} was restarted once, saw ${seen.get(pod)?.size} pods of that name`)
-        check(holds(await kube.find('pods', pod)), `${pod} has what was changed`)
+        check(await holds(await kube.find('pods', pod)), `${pod} has what was changed`)
       }
-      const made = async (pod: string) => Date.parse((await kube.find('pods', pod)).metadata.creationTimestamp)
-      check((await made(slave)) <= (await made(master)), 'the slave went first')
+      const [first, second] = [await kube.find('pods', slave), await kube.find('pods', master)]
+      check(readySince(first) <= madeAt(second), 'the slave went first, and was ready before the master went')
     },
   }
+}
+
+/** What the master says that a setting of it is. */
+async function settingOf(scene: Scene, name: string): Promise<string | undefined> {
+  const { status } = await scene.kube.find('brokersets', 'mq-brokers')
+  const settings = await scene.asked((admin) => admin.brokerConfig(status.groupStatuses[0].address))
+  return settings.get(name)
 }
 
 function patchSpec(kube: Kube, spec: object): Promise<void> {

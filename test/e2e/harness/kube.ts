@@ -90,6 +90,16 @@ export async function podUids(kube: Kube, selector: string): Promise<Map<string,
   return new Map(pods.map(({ metadata }): [string, string] => [metadata.name, metadata.uid]).sort())
 }
 
+/** When a pod was made, in milliseconds since 1970; Kubernetes writes whole seconds. */
+export function madeAt({ metadata }: Item): number {
+  return Date.parse(metadata.creationTimestamp)
+}
+
+/** Since when a pod has been ready, as madeAt. */
+export function readySince(pod: Item): number {
+  return Date.parse(conditionOf(pod, 'Ready').lastTransitionTime)
+}
+
 /** Progress; in jest it would only hide what jest says. */
 export function say(text: string): void {
   if (process.env.JEST_WORKER_ID !== undefined) return
