@@ -118,6 +118,10 @@ export function clientAdmin(doors: Doors, tls?: ClientTls): MqAdmin {
       at(brokerAddr).updateBrokerConfig(brokerAddr, { brokerPermission: String(permission) }),
     unread: (brokerAddr, peerAddrs, isPartial, signal) => unreadAt(brokerAddr, peerAddrs, isPartial, until(signal)),
     uptimeMs: (brokerAddr) => uptimeMsAt(brokerAddr, at),
+    async diskUsedRatio(brokerAddr) {
+      const ratio = Number((await at(brokerAddr).brokerRuntimeInfo(brokerAddr)).get('commitLogDiskRatio') ?? Number.NaN)
+      return ratio >= 0 && ratio <= 1 ? ratio : undefined // Apache's broker says -1 where it cannot tell
+    },
     unclaimed: (brokerAddr, signal) => unclaimedAt(brokerAddr, until(signal)),
     topicUnread: (brokerAddr, topic, firstQueue, peerAddrs, signal) =>
       topicUnreadAt(brokerAddr, { topic, firstQueue }, peerAddrs, until(signal)),

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { nodeClock } from '../base/node/index.ts'
+import { ManualClock } from '../base/testing/clock.ts'
 import { brokerSetSpec } from '../crds/index.ts'
 import { type Pod, type StatefulSet, statefulSets } from '../kube/index.ts'
 import { observe } from './brokerset/observe.ts'
@@ -295,6 +296,28 @@ test('of two Topics that speak for one topic the other takes it over, messages a
   await cluster.eventually(() => get(speaker as string) === undefined && isReady(get(heir as string)))
 
   expect(deleted).toEqual([])
+})
+
+test('a volume that is too full is told, once, and until there is room, also while the set is paused', async () => {
+  await cluster.stop()
+  const clock = new ManualClock()
+  cluster = await startCluster({ clock })
+  let ratio = 0.95
+  cluster.admin.diskUsedRatio = async () => ratio
+  await createAll(1)
+  const pressure = () => brokerSet()?.status?.conditions?.find(({ type }) => type === 'DiskPressure')
+  const events = () => (cluster.list('/events') as unknown as { reason: string }[]).map(({ reason }) => reason)
+  const told = () => events().filter((reason) => reason === 'DiskPressure').length
+  await cluster.eventually(() => pressure()?.reason === 'SendsRefused' && told() === 1)
+  expect(brokerSet()?.status?.groupStatuses?.[0]?.members?.[0]).toMatchObject({ pod: 'b-0-0', disk: 'SendsRefused' })
+
+  await cluster.change('brokersets', 'b', { spec: { paused: true } })
+  ratio = 0.5
+  await clock.advance(60_000)
+  await cluster.eventually(() => pressure()?.status === 'False')
+  ratio = 0.87
+  await clock.advance(60_000)
+  await cluster.eventually(() => pressure()?.reason === 'OldestRemoved' && told() === 2)
 })
 
 test('a Topic that takes nothing over leaves what is there, also when it is deleted', async () => {

@@ -203,12 +203,23 @@ export type BrokerSetSpec = z.infer<typeof brokerSetSpec>
 export const groupStates = ['Creating', 'Registering', 'Serving', 'Degraded', 'Draining', 'Hibernated'] as const
 export type GroupState = (typeof groupStates)[number]
 
+/** What a broker's store does about a volume that is too full, the worst last. */
+export const diskPressures = ['AboveRetention', 'OldestRemoved', 'SendsRefused'] as const
+export type DiskPressure = (typeof diskPressures)[number]
+
 const memberStatus = z.object({
   pod: z.string().max(63).describe('Name of the pod, and of the Service that gives its address.'),
   role: z.enum(['Master', 'Slave']).describe('Master: it takes messages. Slave: it copies them.'),
   ready: z.boolean().describe('Whether it runs and is registered at every NameServer.'),
   inSync: z.boolean().describe('A slave: whether it has what its master has.').optional(),
   lag: z.string().max(32).describe('A slave not in sync: bytes that it lacks at least, in powers of two.').optional(),
+  disk: z
+    .enum(diskPressures)
+    .describe(
+      'Set while its volume is too full. AboveRetention: though expired messages are removed at any hour. ' +
+        'OldestRemoved: messages go before their time. SendsRefused: it takes no messages.',
+    )
+    .optional(),
 })
 export type MemberStatus = z.infer<typeof memberStatus>
 

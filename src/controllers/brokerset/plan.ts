@@ -17,6 +17,7 @@ import { downMsOf, podHashOf, readyMsOf } from '../pods.ts'
 import type { BrokerSet } from '../resources.ts'
 import { hasTemplate, type PodRevision, restartText } from '../revision.ts'
 import { nextToRestart, type RollGroup, type RollMember } from '../roll.ts'
+import { diskNotes, diskPressureOf, diskVerdict } from './disk-pressure.ts'
 import { isInSync, isWhole, lagText, registrationMissing, verdictsOf } from './judge.ts'
 import {
   clusterNameOf,
@@ -130,6 +131,7 @@ export function plan(asked: BrokerSet, observed: Observed, runtimeImage: string,
       notes.push(note('GroupServing', `broker group ${name} is registered everywhere`))
     }
   }
+  notes.push(...diskNotes(asked, statuses))
   const rolling = groups.map((group) => rollOf(desired, group, nameServers.expected, revision, nowMs))
   const next = nameServers.isUsable && !isAsleep ? nextToRestart(rolling) : undefined // without them nobody is ready, whoever works
   const restarting = groups.find(({ index }) => index === next?.index)
@@ -195,6 +197,7 @@ export function plan(asked: BrokerSet, observed: Observed, runtimeImage: string,
       scaleInVerdict(asked, scaleIn),
       sleepVerdict(sleep),
       volumes.verdict,
+      diskVerdict(asked, statuses),
     ],
     notes,
     recheckAfterMs: Math.min(
@@ -440,7 +443,7 @@ function groupStatusOf(
 ): GroupStatus {
   const [master] = group.members
   const address = addressOf(master.service)
-  const members = wantedMembers(desired, group).map((member) => memberStatusOf(member, nameServers))
+  const members = wantedMembers(desired, group).map((member) => memberStatusOf(desired, member, nameServers))
   const said = { name: group.brokerName, ...(address !== undefined && { address }), members }
   if (draining) return { ...said, state: 'Draining', draining }
   if (desired.spec.hibernate) return { ...said, state: 'Hibernated' }
@@ -452,13 +455,15 @@ function groupStatusOf(
   return { ...said, state: master.pod?.status?.phase === 'Running' ? 'Registering' : 'Creating' }
 }
 
-function memberStatusOf(member: ObservedMember, nameServers: number): MemberStatus {
+function memberStatusOf(desired: BrokerSet, member: ObservedMember, nameServers: number): MemberStatus {
   const { ordinal, name, isPodReady, registeredCount, sync } = member
   const ready = isPodReady && nameServers > 0 && registeredCount >= nameServers
-  if (ordinal === 0) return { pod: name, role: 'Master', ready }
+  const pressure = diskPressureOf(desired, member)
+  const disk = pressure && { disk: pressure }
+  if (ordinal === 0) return { pod: name, role: 'Master', ready, ...disk }
   const inSync = isInSync(member)
   const lag = !inSync && sync && 'lagBytes' in sync ? lagText(sync.lagBytes) : undefined
-  return { pod: name, role: 'Slave', ready, inSync, ...(lag !== undefined && { lag }) }
+  return { pod: name, role: 'Slave', ready, inSync, ...(lag !== undefined && { lag }), ...disk }
 }
 
 function rollOf(
