@@ -12,6 +12,7 @@ import {
 import type { BrokerGroup, BrokerTopic } from '../admin.ts'
 import { timeText } from '../conditions.ts'
 import { asleepVerdicts, type Sleep, sleepNotes, sleepVerdict } from '../hibernation.ts'
+import { versionInUse, versionOf } from '../image-version.ts'
 import type { KubeStep, Report } from '../perform.ts'
 import { downMsOf, podHashOf, readyMsOf } from '../pods.ts'
 import type { BrokerSet } from '../resources.ts'
@@ -165,6 +166,7 @@ export function plan(asked: BrokerSet, observed: Observed, runtimeImage: string,
   notes.push(...rolloutNotes)
   const countOf = (...states: GroupState[]) => statuses.filter(({ state }) => states.includes(state)).length
   const isUpdated = ({ isPresent, isOutdated }: RollMember) => isPresent && !isOutdated
+  const isMasterWhole = ({ members: [master] }: ObservedGroup) => isWhole(master, nameServers.expected)
   const isWholeGroup = (group: ObservedGroup) =>
     wantedMembers(desired, group).every((member) => isWhole(member, nameServers.expected))
   return {
@@ -175,7 +177,10 @@ export function plan(asked: BrokerSet, observed: Observed, runtimeImage: string,
       clusterName: clusterNameOf(desired),
       groups: countOf('Serving', 'Degraded'), // a short absence must not make an autoscaler add one
       readyGroups: isAsleep ? 0 : staying.filter(isWholeGroup).length,
+      readyMasters: isAsleep ? 0 : staying.filter(isMasterWhole).length,
+      ...podsOf(asked, observed, runtimeImage),
       updatedReplicas: isAsleep ? 0 : rolled.flatMap(({ roll }) => roll.members).filter(isUpdated).length,
+      ...(!asked.spec.storage.ephemeral && { storageSize: String(asked.spec.storage.size) }),
       ...(nameServers.address !== undefined && { nameServers: nameServers.address }),
       ...(rollout && { rollout }),
       groupStatuses: statuses,
@@ -204,6 +209,21 @@ export function plan(asked: BrokerSet, observed: Observed, runtimeImage: string,
       leaving ? drainPollMs : recheckAfterMs(desired, observed.nameServers, staying),
       volumes.verdict.reason === 'Resizing' ? resizePollMs : steadyPollMs,
     ),
+  }
+}
+
+/** How many pods there are and what they run. */
+function podsOf({ spec, status }: BrokerSet, { groups }: Observed, runtimeImage: string) {
+  const members = groups.flatMap((group) => group.members)
+  const pods = members.flatMap(({ pod }) => pod ?? [])
+  const targetVersion = versionOf(spec.image ?? runtimeImage)
+  // all may be away for a moment
+  const currentVersion = versionInUse(pods, targetVersion) ?? (spec.hibernate ? undefined : status?.currentVersion)
+  return {
+    replicas: pods.length,
+    readyReplicas: members.filter(({ isPodReady }) => isPodReady).length,
+    ...(currentVersion !== undefined && { currentVersion }),
+    targetVersion,
   }
 }
 
