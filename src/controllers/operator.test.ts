@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { OperatingError } from '../base/errors.ts'
 import { nodeClock } from '../base/node/index.ts'
 import { ManualClock } from '../base/testing/clock.ts'
 import { brokerSetSpec } from '../crds/index.ts'
@@ -296,6 +297,20 @@ test('of two Topics that speak for one topic the other takes it over, messages a
   await cluster.eventually(() => get(speaker as string) === undefined && isReady(get(heir as string)))
 
   expect(deleted).toEqual([])
+})
+
+test('an operator that may not list storage classes looks after brokers all the same', async () => {
+  const { client } = cluster
+  const listPage = client.listPage.bind(client)
+  client.listPage = async (selection, ...more) => {
+    if (selection.type.plural === 'storageclasses')
+      throw new OperatingError('KUBE_REFUSED', { status: 403, causes: [] })
+    return listPage(selection, ...more) as never
+  }
+
+  await createAll(1)
+
+  expect(isReady(brokerSet())).toBe(true)
 })
 
 test('a volume that is too full is told, once, and until there is room, also while the set is paused', async () => {
