@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import { annotation, label, operatorName, type PodTemplate } from '../crds/index.ts'
 import type { KubeObject, OwnerReference, Pod, PodSpec, StatefulSet } from '../kube/index.ts'
+import { versionLabel } from './image-version.ts'
 import { healthPort } from './resources.ts'
 
 const user = 10001 // of the image; its group owns the volumes
@@ -37,7 +38,7 @@ export function podOf(role: Role) {
   const probe = { timeoutSeconds: 3, periodSeconds: 2 }
   return {
     metadata: {
-      labels: { ...labels, ...role.labels },
+      labels: { [label.version]: versionLabel(role.image), ...labels, ...role.labels },
       annotations: { ...annotations, [annotation.podHash]: role.podHash, [annotation.madeOf]: role.madeOf },
     },
     spec: {

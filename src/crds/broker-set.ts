@@ -211,6 +211,7 @@ const memberStatus = z.object({
   pod: z.string().max(63).describe('Name of the pod, and of the Service that gives its address.'),
   role: z.enum(['Master', 'Slave']).describe('Master: it takes messages. Slave: it copies them.'),
   ready: z.boolean().describe('Whether it runs and is registered at every NameServer.'),
+  node: z.string().max(253).describe('The node that it is on.').optional(),
   inSync: z.boolean().describe('A slave: whether it has what its master has.').optional(),
   lag: z.string().max(32).describe('A slave not in sync: bytes that it lacks at least, in powers of two.').optional(),
   disk: z

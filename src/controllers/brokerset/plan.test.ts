@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import type { BrokerSetStatus } from '../../crds/index.ts'
+import { type BrokerSetStatus, label } from '../../crds/index.ts'
 import type { Pod, StatefulSet } from '../../kube/index.ts'
 import type { BrokerGroup, BrokerTopic } from '../admin.ts'
 import { timeText } from '../conditions.ts'
@@ -68,6 +68,18 @@ test('being let go restarts no broker', () => {
 
   expect(made(false).config).not.toEqual(made(true).config)
   expect(made(false).statefulSet.spec).toEqual(made(true).statefulSet.spec)
+})
+
+test('pods are labelled with their version, unless their template says another one', () => {
+  const labelOf = (podTemplate?: object) => {
+    const { statefulSet } = groupObjects(brokerSet(podTemplate && { podTemplate }), 0, facts(0))
+    return (statefulSet.spec.template as { metadata: { labels: Record<string, string> } }).metadata.labels[
+      label.version
+    ]
+  }
+
+  expect(labelOf()).toBe('1')
+  expect(labelOf({ labels: { [label.version]: 'ours' } })).toBe('ours')
 })
 
 test('an operator with another default image changes no template, and new groups get the image of the others', () => {
@@ -146,6 +158,15 @@ test('the version that brokers run is theirs until the last has the other; what 
   expect(away).toMatchObject({ currentVersion: '0', replicas: 0 })
   const asleep = look(brokerSet({ hibernate: true }, { currentVersion: '0' }), [missing(0)]).status
   expect(asleep.currentVersion).toBeUndefined()
+})
+
+test('where a broker is, is told', () => {
+  const { pod } = member(0, 0, brokerSet())
+  const { status } = look(brokerSet(), [
+    group(0, brokerSet(), { pod: { ...pod, spec: { nodeName: 'n1', containers: [] } } as Pod }),
+  ])
+
+  expect(status.groupStatuses?.[0]?.members).toEqual([{ pod: 'b-0-0', role: 'Master', ready: true, node: 'n1' }])
 })
 
 test('the size of volumes is told, whether the spec says it or not', () => {

@@ -478,12 +478,13 @@ function groupStatusOf(
 function memberStatusOf(desired: BrokerSet, member: ObservedMember, nameServers: number): MemberStatus {
   const { ordinal, name, isPodReady, registeredCount, sync } = member
   const ready = isPodReady && nameServers > 0 && registeredCount >= nameServers
-  const pressure = diskPressureOf(desired, member)
-  const disk = pressure && { disk: pressure }
-  if (ordinal === 0) return { pod: name, role: 'Master', ready, ...disk }
+  const node = member.pod?.spec?.nodeName
+  const disk = diskPressureOf(desired, member)
+  const place = { ...(node !== undefined && { node }), ...(disk && { disk }) }
+  if (ordinal === 0) return { pod: name, role: 'Master', ready, ...place }
   const inSync = isInSync(member)
   const lag = !inSync && sync && 'lagBytes' in sync ? lagText(sync.lagBytes) : undefined
-  return { pod: name, role: 'Slave', ready, inSync, ...(lag !== undefined && { lag }), ...disk }
+  return { pod: name, role: 'Slave', ready, inSync, ...(lag !== undefined && { lag }), ...place }
 }
 
 function rollOf(
