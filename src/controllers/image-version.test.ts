@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 import type { Pod } from '../kube/index.ts'
-import { versionInUse, versionLabel, versionOf } from './image-version.ts'
+import { versionInUse, versionOf } from './image-version.ts'
 
 test.each([
   ['rocketmq-operator:0.1.0', '0.1.0'],
@@ -10,14 +10,6 @@ test.each([
   ['localhost:5000/rocketmq-operator@sha256:0123456789abcdef', 'sha256:0123456789ab'],
 ])('the version of %s is %s', (image, version) => {
   expect(versionOf(image)).toBe(version)
-})
-
-test.each([
-  ['mq:0.1.0', '0.1.0'],
-  ['mq@sha256:0123456789abcdef', 'sha256-0123456789ab'],
-  [`mq:_${'1234567890'.repeat(6)}-_rest`, '1234567890'.repeat(6)],
-])('the label of %s is %s', (image, version) => {
-  expect(versionLabel(image)).toBe(version)
 })
 
 test('pods run the former version until the last of them has the one that is wanted', () => {

@@ -1,7 +1,6 @@
 import type { Pod } from '../kube/index.ts'
 
 const digestShown = 'sha256:'.length + 12
-const labelLengthMax = 63
 const lengthMax = 128 // of a tag; a digest is cut
 
 /** What tells an image from others of its name: its tag, else the first digits of its digest. Without either it is `latest`. */
@@ -9,14 +8,6 @@ export function versionOf(image: string): string {
   const [named = '', digest] = image.split('@')
   const tag = named.slice(named.lastIndexOf('/') + 1).split(':')[1] // a registry may have a port
   return (tag || digest?.slice(0, digestShown) || 'latest').slice(0, lengthMax)
-}
-
-/** The same as a label may have it: letters and digits around what else there is. */
-export function versionLabel(image: string): string {
-  const text = versionOf(image)
-    .replace(/[^A-Za-z0-9._-]/g, '-')
-    .slice(0, labelLengthMax)
-  return text.replace(/^[^A-Za-z0-9]+|[^A-Za-z0-9]+$/g, '')
 }
 
 /**
