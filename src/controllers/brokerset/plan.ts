@@ -166,21 +166,21 @@ export function plan(asked: BrokerSet, observed: Observed, runtimeImage: string,
   notes.push(...rolloutNotes)
   const countOf = (...states: GroupState[]) => statuses.filter(({ state }) => states.includes(state)).length
   const isUpdated = ({ isPresent, isOutdated }: RollMember) => isPresent && !isOutdated
-  const isMasterWhole = ({ members: [master] }: ObservedGroup) => isWhole(master, nameServers.expected)
   const isWholeGroup = (group: ObservedGroup) =>
     wantedMembers(desired, group).every((member) => isWhole(member, nameServers.expected))
+  const isMasterWhole = ({ members: [master] }: ObservedGroup) => isWhole(master, nameServers.expected)
   return {
     steps,
     settled,
     status: {
       selector: `${label.brokerSet}=${desired.metadata.name},${label.role}=master`,
       clusterName: clusterNameOf(desired),
+      ...podsOf(asked, observed, runtimeImage),
+      ...(!asked.spec.storage.ephemeral && { storageSize: String(asked.spec.storage.size) }),
+      readyMasters: isAsleep ? 0 : staying.filter(isMasterWhole).length,
       groups: countOf('Serving', 'Degraded'), // a short absence must not make an autoscaler add one
       readyGroups: isAsleep ? 0 : staying.filter(isWholeGroup).length,
-      readyMasters: isAsleep ? 0 : staying.filter(isMasterWhole).length,
-      ...podsOf(asked, observed, runtimeImage),
       updatedReplicas: isAsleep ? 0 : rolled.flatMap(({ roll }) => roll.members).filter(isUpdated).length,
-      ...(!asked.spec.storage.ephemeral && { storageSize: String(asked.spec.storage.size) }),
       ...(nameServers.address !== undefined && { nameServers: nameServers.address }),
       ...(rollout && { rollout }),
       groupStatuses: statuses,
