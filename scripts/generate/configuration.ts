@@ -21,7 +21,7 @@ key that is not read that it changes nothing (\`ConfigIgnored\`): [lifecycle.md]
 - A key that nobody knows warns with the nearest known one, and is ignored.
 - In paths, \`$HOME\`, \`\${HOME}\`, \`\${user.home}\` and a leading \`~\` are the user's home directory.
 - *Live* settings change while the process runs: \`mqadmin updateBrokerConfig\`, \`mqadmin updateNamesrvConfig\`. All others
-  are refused there, as they would take effect at the next start only. What was changed is kept in the file of \`-c\`
+  are refused there, as they would take effect at the next start only; so are those without effect here. What was changed is kept in the file of \`-c\`
   (\`brokerConfigPath\`, \`configStorePath\`), where that can be written; in a mounted ConfigMap it cannot.
 
 \`npm run -s role -- broker -c FILE -p\` prints what a file comes to, defaults included.

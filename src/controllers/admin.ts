@@ -100,6 +100,8 @@ export interface MqAdmin {
   unread(brokerAddr: string, peerAddrs: readonly string[], isPartial: boolean, signal: AbortSignal): Promise<Unread[]>
   /** How long a broker has been running, ms; Infinity: it does not say. */
   uptimeMs(brokerAddr: string): Promise<number>
+  /** How full the volume of a broker's store is, 0 to 1; undefined: it does not say. */
+  diskUsedRatio(brokerAddr: string): Promise<number | undefined>
   /** Topics there with messages that no consumer group has to read, dead letters among them; those with most messages first. */
   unclaimed(brokerAddr: string, signal: AbortSignal): Promise<Unclaimed[]>
   /**

@@ -13,7 +13,8 @@ const { signal } = new AbortController()
 let broker: TestBroker
 let admin: MqAdmin
 beforeAll(async () => {
-  broker = await startTestBroker({ autoCreateSubscriptionGroup: false })
+  const files = { ...nodeFiles, diskSpace: () => ({ totalBytes: 100, freeBytes: 36 }) }
+  broker = await startTestBroker({ autoCreateSubscriptionGroup: false }, undefined, files)
   admin = clientAdmin({
     clock: nodeClock,
     files: nodeFiles,
@@ -155,4 +156,8 @@ test('no further request is sent when the time is over', async () => {
 
   await expect(admin.unread(brokerAddr, [], false, over)).rejects.toThrow('DEADLINE_EXCEEDED')
   await expect(admin.topicUnread(brokerAddr, 'parts', 0, [], over)).rejects.toThrow('DEADLINE_EXCEEDED')
+})
+
+test('a broker says how full its volume is', async () => {
+  expect(await admin.diskUsedRatio(brokerAddr)).toBe(0.64)
 })

@@ -3,7 +3,7 @@ import { Admin, type ClientTls, isRefusal, ResponseCode, subscriptionGroupConfig
 import type { BrokerGroup, BrokerPlace, BrokerTopic, MqAdmin } from './admin.ts'
 import { SharedRequests } from './shared-requests.ts'
 import { SharedTables } from './shared-tables.ts'
-import { topicUnreadAt, unclaimedAt, unreadAt, uptimeMsAt } from './unread.ts'
+import { topicUnreadAt, unclaimedAt, unreadAt, uptimeMsOf } from './unread.ts'
 
 const requestTimeoutMs = 3000
 const connectTimeoutMs = 2000
@@ -117,7 +117,11 @@ export function clientAdmin(doors: Doors, tls?: ClientTls): MqAdmin {
     setPermission: (brokerAddr, permission) =>
       at(brokerAddr).updateBrokerConfig(brokerAddr, { brokerPermission: String(permission) }),
     unread: (brokerAddr, peerAddrs, isPartial, signal) => unreadAt(brokerAddr, peerAddrs, isPartial, until(signal)),
-    uptimeMs: (brokerAddr) => uptimeMsAt(brokerAddr, at),
+    uptimeMs: async (brokerAddr) => uptimeMsOf(await at(brokerAddr).brokerRuntimeInfo(brokerAddr)),
+    async diskUsedRatio(brokerAddr) {
+      const ratio = Number((await at(brokerAddr).brokerRuntimeInfo(brokerAddr)).get('commitLogDiskRatio') ?? Number.NaN)
+      return ratio >= 0 && ratio <= 1 ? ratio : undefined // Apache's broker says -1 where it cannot tell
+    },
     unclaimed: (brokerAddr, signal) => unclaimedAt(brokerAddr, until(signal)),
     topicUnread: (brokerAddr, topic, firstQueue, peerAddrs, signal) =>
       topicUnreadAt(brokerAddr, { topic, firstQueue }, peerAddrs, until(signal)),

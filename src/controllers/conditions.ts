@@ -11,6 +11,7 @@ const conditionTypes = [
   'RoutesConsistent',
   'ScaleInBlocked',
   'VolumesResized',
+  'DiskPressure',
   'Draining',
   'DeletionDeferred',
   'OffsetReset',

@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { OperatingError } from '../base/errors.ts'
 import { nodeClock } from '../base/node/index.ts'
+import { ManualClock } from '../base/testing/clock.ts'
 import { brokerSetSpec } from '../crds/index.ts'
 import { type Pod, type StatefulSet, statefulSets } from '../kube/index.ts'
 import { observe } from './brokerset/observe.ts'
@@ -295,6 +297,42 @@ test('of two Topics that speak for one topic the other takes it over, messages a
   await cluster.eventually(() => get(speaker as string) === undefined && isReady(get(heir as string)))
 
   expect(deleted).toEqual([])
+})
+
+test('an operator that may not list storage classes looks after brokers all the same', async () => {
+  const { client } = cluster
+  const listPage = client.listPage.bind(client)
+  client.listPage = async (selection, ...more) => {
+    if (selection.type.plural === 'storageclasses')
+      throw new OperatingError('KUBE_REFUSED', { status: 403, causes: [] })
+    return listPage(selection, ...more) as never
+  }
+
+  await createAll(1)
+
+  expect(isReady(brokerSet())).toBe(true)
+})
+
+test('a volume that is too full is told, once, and until there is room, also while the set is paused', async () => {
+  await cluster.stop()
+  const clock = new ManualClock()
+  cluster = await startCluster({ clock })
+  let ratio = 0.95
+  cluster.admin.diskUsedRatio = async () => ratio
+  await createAll(1)
+  const pressure = () => brokerSet()?.status?.conditions?.find(({ type }) => type === 'DiskPressure')
+  const events = () => (cluster.list('/events') as unknown as { reason: string }[]).map(({ reason }) => reason)
+  const told = () => events().filter((reason) => reason === 'DiskPressure').length
+  await cluster.eventually(() => pressure()?.reason === 'SendsRefused' && told() === 1)
+  expect(brokerSet()?.status?.groupStatuses?.[0]?.members?.[0]).toMatchObject({ pod: 'b-0-0', disk: 'SendsRefused' })
+
+  await cluster.change('brokersets', 'b', { spec: { paused: true } })
+  ratio = 0.5
+  await clock.advance(60_000)
+  await cluster.eventually(() => pressure()?.status === 'False')
+  ratio = 0.87
+  await clock.advance(60_000)
+  await cluster.eventually(() => pressure()?.reason === 'OldestRemoved' && told() === 2)
 })
 
 test('a Topic that takes nothing over leaves what is there, also when it is deleted', async () => {

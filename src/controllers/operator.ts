@@ -24,6 +24,7 @@ import {
   WorkQueue,
 } from '../kube/index.ts'
 import type { MqAdmin } from './admin.ts'
+import { DiskUse } from './brokerset/disk-use.ts'
 import { reconcileBrokerSet } from './brokerset/reconcile.ts'
 import { SettledBrokers } from './brokerset/settled.ts'
 import { readiness } from './conditions.ts'
@@ -73,6 +74,7 @@ export class Operator {
   readonly #recorder: EventRecorder
   readonly #resets = new Resets()
   readonly #settledBrokers: SettledBrokers
+  readonly #diskUse: DiskUse
   readonly #queues: Record<'nameServers' | 'brokerSets' | 'topics' | 'consumerGroups', WorkQueue>
   readonly #stop = new AbortController()
   #running: Promise<unknown> = Promise.resolve()
@@ -84,6 +86,7 @@ export class Operator {
     this.#doors = doors
     this.#world = new World(options.client, options.namespaces, doors, options.readsNamespaces)
     this.#settledBrokers = new SettledBrokers(doors.clock)
+    this.#diskUse = new DiskUse(options.admin, doors)
     this.#recorder = new EventRecorder(options.client, operatorName, doors)
     const world = this.#world
     this.#queues = {
@@ -191,6 +194,7 @@ export class Operator {
       recorder: this.#recorder,
       resets: this.#resets,
       settledBrokers: this.#settledBrokers,
+      diskUse: this.#diskUse,
       clock: this.#doors.clock,
       log,
       runtimeImage,

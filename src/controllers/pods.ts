@@ -1,10 +1,12 @@
 import { hash } from 'node:crypto'
 import { annotation, label, operatorName, type PodTemplate } from '../crds/index.ts'
 import type { KubeObject, OwnerReference, Pod, PodSpec, StatefulSet } from '../kube/index.ts'
+import { versionOf } from './image-version.ts'
 import { healthPort } from './resources.ts'
 
 const user = 10001 // of the image; its group owns the volumes
 const terminationMessagePolicy = 'FallbackToLogsOnError' // why a container ended is in the pod's status, and from there in ours
+const labelLengthMax = 63
 const startupSecondsMax = 600 // a broker reads its log again after a crash
 
 export interface Role {
@@ -37,7 +39,7 @@ export function podOf(role: Role) {
   const probe = { timeoutSeconds: 3, periodSeconds: 2 }
   return {
     metadata: {
-      labels: { ...labels, ...role.labels },
+      labels: { [label.version]: versionLabel(role.image), ...labels, ...role.labels },
       annotations: { ...annotations, [annotation.podHash]: role.podHash, [annotation.madeOf]: role.madeOf },
     },
     spec: {
@@ -86,6 +88,14 @@ export function podOf(role: Role) {
       volumes: role.volumes,
     },
   }
+}
+
+/** The version of an image as a label may have it: letters and digits around what else there is. */
+export function versionLabel(image: string): string {
+  const text = versionOf(image)
+    .replace(/[^A-Za-z0-9._-]/g, '-')
+    .slice(0, labelLengthMax)
+  return text.replace(/^[^A-Za-z0-9]+|[^A-Za-z0-9]+$/g, '')
 }
 
 const handOverName = 'hand-over-volume'

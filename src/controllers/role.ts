@@ -15,17 +15,10 @@ import {
 import { parseFlags, UsageError } from '../base/usage.ts'
 import { openTls } from '../client/index.ts'
 import { definitions, operatorName, releaseImage, resourceType } from '../crds/index.ts'
-import {
-  Election,
-  EventRecorder,
-  findAccess,
-  isRefused,
-  KubeClient,
-  type KubeObject,
-  namespaces as namespaceType,
-} from '../kube/index.ts'
+import { Election, EventRecorder, findAccess, isRefused, KubeClient, type KubeObject } from '../kube/index.ts'
 import { clientAdmin } from './client-admin.ts'
 import { sayOutdated } from './definitions.ts'
+import { disabledFeatures, sayDisabled } from './features.ts'
 import { OperatorMetrics } from './metrics.ts'
 import { Operator } from './operator.ts'
 import { readTlsOptions } from './tls-options.ts'
@@ -75,7 +68,8 @@ export async function run(args: string[]): Promise<number> {
     : undefined
   const admin = clientAdmin(doors, tls)
   const { namespaces, runtimeImage } = flags
-  const readsNamespaces = namespaces.length === 0 && (await mayReadNamespaces(client, log))
+  const disabled = await disabledFeatures(client, namespaces)
+  const readsNamespaces = namespaces.length === 0 && !disabled.includes('namespaceSelectors')
   const operator = new Operator({ client, admin, namespaces, readsNamespaces, runtimeImage, metrics }, doors)
   const identity = `${process.env.POD_NAME ?? process.env.HOSTNAME ?? operatorName}_${doors.random.uuid()}`
   const election = flags.lease && new Election(client, { ...flags.lease, identity }, doors)
@@ -112,7 +106,9 @@ export async function run(args: string[]): Promise<number> {
       operator.lead()
       log.info({}, 'at work')
       // by the one that writes, and when it is at work already
-      void sayOutdated(definitions, client, new EventRecorder(client, operatorName, doors), ownPod(process.env), log)
+      const recorder = new EventRecorder(client, operatorName, doors)
+      sayDisabled(disabled, recorder, ownPod(process.env), log)
+      void sayOutdated(definitions, client, recorder, ownPod(process.env), log)
     })
   const ended = Promise.race([stopped, lost.promise])
   await Promise.race([working.then(() => ended), ended])
@@ -182,19 +178,6 @@ function parse(args: string[]) {
       'log-level': { type: 'string', default: 'info' },
     },
   })
-}
-
-/** A role of an earlier release does not let the operator read them; all but selectors of namespaces works without. */
-async function mayReadNamespaces(client: KubeClient, log: Log): Promise<boolean> {
-  try {
-    await client.listPage({ type: namespaceType }, { limit: 1 })
-    return true
-  } catch (error) {
-    if (!isRefused(error, 403)) throw error
-    const remedy = 'apply deploy/install.yaml again, or upgrade the release of the chart'
-    log.warn({ remedy }, 'may not read Namespaces: allowedNamespaces with a selector lets nobody in')
-    return false
-  }
 }
 
 /** Waits until the API server knows every custom resource. */

@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import type { EventRecorder, KubeClient } from '../kube/index.ts'
 import type { MqAdmin } from './admin.ts'
+import type { DiskUse } from './brokerset/disk-use.ts'
 import type { SettledBrokers } from './brokerset/settled.ts'
 import type { Resets } from './consumergroup/reset.ts'
 import type { World } from './world.ts'
@@ -15,6 +16,7 @@ export interface Shell {
   /** Offset resets of this process that are not over. */
   resets: Resets
   settledBrokers: SettledBrokers
+  diskUse: DiskUse
   clock: Clock
   log: Log
   /** Image of the pods of resources that name none. */

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 import { OperatingError, ResponseCode } from '../client/index.ts'
-import { type LagSource, type TopicLagSource, topicUnreadAt, unclaimedAt, unreadAt, uptimeMsAt } from './unread.ts'
+import { type LagSource, type TopicLagSource, topicUnreadAt, unclaimedAt, unreadAt, uptimeMsOf } from './unread.ts'
 
 interface Broker {
   /** By group and topic, of its one queue: [maxOffset, consumerOffset]. */
@@ -224,6 +224,8 @@ interface TopicBroker {
   half?: number
 }
 
+let infosAsked = 0
+
 function topicUnread(brokers: Record<string, TopicBroker>, firstQueue: number) {
   const [asked, ...peers] = Object.keys(brokers) as [string, ...string[]]
   const source: TopicLagSource = {
@@ -246,7 +248,10 @@ function topicUnread(brokers: Record<string, TopicBroker>, firstQueue: number) {
       const offsetTable = queues.map(([minOffset, maxOffset], queueId) => [{ queueId }, { minOffset, maxOffset }])
       return { offsetTable } as never
     },
-    brokerRuntimeInfo: async (address) => new Map(Object.entries(brokers[address]!.info ?? {})),
+    async brokerRuntimeInfo(address) {
+      infosAsked++
+      return new Map(Object.entries(brokers[address]!.info ?? {}))
+    },
     brokerConfig: async () => new Map([['messageDelayLevel', '1s 5s 10m 2h']]),
   }
   return topicUnreadAt(asked, { topic: 'orders', firstQueue }, peers, () => source)
@@ -302,14 +307,22 @@ test('a broker that began a moment ago is told, where something lies in the queu
   expect(await isFresh(here('[ 0 days, 0 hours, 0 minutes, 59 seconds ]', 0))).toBeUndefined()
 })
 
-test('how long a broker has been running is read as Apache writes it', async () => {
-  const uptime = (info: Record<string, string>) =>
-    uptimeMsAt('here', () => ({ brokerRuntimeInfo: async () => new Map(Object.entries(info)) }))
+test('how long a broker has been running is read as Apache writes it', () => {
+  const uptime = (info: Record<string, string>) => uptimeMsOf(new Map(Object.entries(info)))
 
-  expect(await uptime({ runtime: '[ 1 days, 2 hours, 3 minutes, 4 seconds ]' })).toBe(93_784_000)
-  expect(await uptime({ runtime: '[ 0 days, 0 hours, 0 minutes, -5 seconds ]' })).toBe(-5_000)
-  expect(await uptime({ runtime: 'for ages' })).toBe(Number.POSITIVE_INFINITY)
-  expect(await uptime({})).toBe(Number.POSITIVE_INFINITY)
+  expect(uptime({ runtime: '[ 1 days, 2 hours, 3 minutes, 4 seconds ]' })).toBe(93_784_000)
+  expect(uptime({ runtime: '[ 0 days, 0 hours, 0 minutes, -5 seconds ]' })).toBe(-5_000)
+  expect(uptime({ runtime: 'for ages' })).toBe(Number.POSITIVE_INFINITY)
+  expect(uptime({})).toBe(Number.POSITIVE_INFINITY)
+})
+
+test('a broker is asked for its runtime info once', async () => {
+  infosAsked = 0
+  await topicUnread(
+    { here: { groups: {}, queues: [[0, 3]], info: { runtime: '[ 0 days, 0 hours, 0 minutes, 5 seconds ]' } } },
+    0,
+  )
+  expect(infosAsked).toBe(1)
 })
 
 test('the longest delay of messages that wait, with the time that a transaction may take', async () => {

@@ -161,21 +161,20 @@ async function together<Item, Answer>(items: readonly Item[], ask: (item: Item) 
 }
 
 async function delayedAt(brokerAddr: string, at: (brokerAddr: string) => DelaySource): Promise<number> {
-  return [...(await delayedByLevel(brokerAddr, at)).values()].reduce((sum, count) => sum + count, 0)
+  const info = await at(brokerAddr).brokerRuntimeInfo(brokerAddr)
+  return [...delayedByLevel(info).values()].reduce((sum, count) => sum + count, 0)
 }
 
 type DelaySource = Pick<Admin, 'brokerRuntimeInfo'>
 
 const levelPrefix = 'scheduleMessageOffset_'
 
+type RuntimeInfo = ReadonlyMap<string, string>
+
 /** How many messages wait for their time, by delay level. */
-async function delayedByLevel(
-  brokerAddr: string,
-  at: (brokerAddr: string) => DelaySource,
-): Promise<ReadonlyMap<number, number>> {
-  const info = [...(await at(brokerAddr).brokerRuntimeInfo(brokerAddr))]
+function delayedByLevel(info: RuntimeInfo): ReadonlyMap<number, number> {
   return new Map(
-    info
+    [...info]
       .filter(([name]) => name.startsWith(levelPrefix))
       .map(([name, offsets]): [number, number] => {
         const [delivered = 0, stored = 0] = offsets.split(',').map(Number)
@@ -237,8 +236,9 @@ export async function topicUnreadAt(
     }
   }
   if (elsewhere.size > 0 && (await isStored(brokerAddr, queues, at))) groups.push(...elsewhere)
-  const isFresh = (await uptimeMsAt(brokerAddr, at)) < consumersBackMs && (await isStored(brokerAddr, queues, at))
-  return { groups, delayedMs: await longestDelayAt(brokerAddr, at), ...(isFresh && { isFresh }) }
+  const info = await at(brokerAddr).brokerRuntimeInfo(brokerAddr) // last: one that began anew in the meantime is fresh
+  const isFresh = uptimeMsOf(info) < consumersBackMs && (await isStored(brokerAddr, queues, at))
+  return { groups, delayedMs: await longestDelayAt(brokerAddr, info, at), ...(isFresh && { isFresh }) }
 }
 
 async function isBroadcasting(
@@ -285,8 +285,8 @@ export const consumersBackMs = 60_000
 export const freshText = `the broker began less than ${consumersBackMs / 1000} s ago: consumers may not be back yet`
 
 /** How long a broker has been running, less than 0 where its clock was set back since; Infinity: it does not say. Source: Apache RocketMQ 5, StoreStatsService#getFormatRuntime. */
-export async function uptimeMsAt(brokerAddr: string, at: (brokerAddr: string) => DelaySource): Promise<number> {
-  const runtime = (await at(brokerAddr).brokerRuntimeInfo(brokerAddr)).get('runtime') ?? ''
+export function uptimeMsOf(info: RuntimeInfo): number {
+  const runtime = info.get('runtime') ?? ''
   const parts = /(-?\d+) days, (-?\d+) hours, (-?\d+) minutes, (-?\d+) seconds/.exec(runtime)?.slice(1).map(Number)
   if (!parts) return Number.POSITIVE_INFINITY
   const [days = 0, hours = 0, minutes = 0, seconds = 0] = parts
@@ -300,8 +300,12 @@ const halfTopic = 'RMQ_SYS_TRANS_HALF_TOPIC'
 const transactionGroup = 'CID_RMQ_SYS_TRANS'
 
 /** How long it may take until the last message that waits is where it belongs: its delay, its transaction, or both. */
-async function longestDelayAt(brokerAddr: string, at: (brokerAddr: string) => TopicLagSource): Promise<number> {
-  const levels = [...(await delayedByLevel(brokerAddr, at))].flatMap(([level, count]) => (count > 0 ? [level] : []))
+async function longestDelayAt(
+  brokerAddr: string,
+  info: RuntimeInfo,
+  at: (brokerAddr: string) => TopicLagSource,
+): Promise<number> {
+  const levels = [...delayedByLevel(info)].flatMap(([level, count]) => (count > 0 ? [level] : []))
   const { offsetTable } = await at(brokerAddr).consumeStats(brokerAddr, transactionGroup, halfTopic)
   const hasHalf = [...offsetTable].some(([, { brokerOffset, consumerOffset }]) => brokerOffset > consumerOffset)
   if (levels.length === 0 && !hasHalf) return 0

@@ -203,12 +203,24 @@ export type BrokerSetSpec = z.infer<typeof brokerSetSpec>
 export const groupStates = ['Creating', 'Registering', 'Serving', 'Degraded', 'Draining', 'Hibernated'] as const
 export type GroupState = (typeof groupStates)[number]
 
+/** What a broker's store does about a volume that is too full, the worst last. */
+export const diskPressures = ['AboveRetention', 'OldestRemoved', 'SendsRefused'] as const
+export type DiskPressure = (typeof diskPressures)[number]
+
 const memberStatus = z.object({
   pod: z.string().max(63).describe('Name of the pod, and of the Service that gives its address.'),
   role: z.enum(['Master', 'Slave']).describe('Master: it takes messages. Slave: it copies them.'),
   ready: z.boolean().describe('Whether it runs and is registered at every NameServer.'),
+  node: z.string().max(253).describe('The node that it is on.').optional(),
   inSync: z.boolean().describe('A slave: whether it has what its master has.').optional(),
   lag: z.string().max(32).describe('A slave not in sync: bytes that it lacks at least, in powers of two.').optional(),
+  disk: z
+    .enum(diskPressures)
+    .describe(
+      'Set while its volume is too full. AboveRetention: though expired messages are removed at any hour. ' +
+        'OldestRemoved: messages go before their time. SendsRefused: it takes no messages.',
+    )
+    .optional(),
 })
 export type MemberStatus = z.infer<typeof memberStatus>
 
@@ -265,9 +277,33 @@ export const brokerSetStatus = z.object({
     .int32()
     .describe('Groups whose members are all registered at every NameServer, the slaves in sync.')
     .optional(),
+  readyMasters: z.int32().describe('Groups that stay whose master is registered at every NameServer.').optional(),
+  replicas: z.int32().describe('Pods that exist, of all groups.').optional(),
+  readyReplicas: z.int32().describe('Pods of them that answer.').optional(),
   updatedReplicas: z
     .int32()
     .describe('Brokers of the groups that stay that run as the resource says; 0 while they hibernate.')
+    .optional(),
+  currentVersion: z
+    .string()
+    .max(128)
+    .describe(
+      'What the brokers run, by the tag of their image, else its digest; during a roll the former one, until the last broker ' +
+        'has the other. Absent while they hibernate.',
+    )
+    .optional(),
+  targetVersion: z
+    .string()
+    .max(128)
+    .describe(
+      "What they run when all of them have been restarted: that of spec.image, else the operator's own. An operator of another " +
+        'version restarts none of them.',
+    )
+    .optional(),
+  storageSize: z
+    .string()
+    .max(32)
+    .describe('Size that the volume of each broker is to have; absent with storage.ephemeral.')
     .optional(),
   nameServers: z.string().max(4096).describe('namesrvAddr of the brokers.').optional(),
   rollout: rollout.describe('While brokers are restarted one at a time.').optional(),
@@ -305,6 +341,13 @@ export const brokerSetDefinition: Definition = {
       describes: 'Groups registered everywhere, in sync',
     },
     {
+      name: 'Masters-Ready',
+      type: 'integer',
+      jsonPath: '.status.readyMasters',
+      describes: 'Groups whose master is registered everywhere',
+    },
+    { name: 'Version', type: 'string', jsonPath: '.status.currentVersion', describes: 'What the brokers run' },
+    {
       name: 'Available',
       type: 'string',
       jsonPath: '.status.conditions[?(@.type=="Available")].status',
@@ -323,6 +366,20 @@ export const brokerSetDefinition: Definition = {
       jsonPath: '.status.nameServers',
       wide: true,
       describes: 'namesrvAddr in use',
+    },
+    {
+      name: 'Disk',
+      type: 'string',
+      jsonPath: '.status.storageSize',
+      wide: true,
+      describes: 'Size of the volume of each broker',
+    },
+    {
+      name: 'Draining',
+      type: 'string',
+      jsonPath: '.status.groupStatuses[?(@.state=="Draining")].name',
+      wide: true,
+      describes: 'The group that leaves',
     },
     {
       name: 'Updated',

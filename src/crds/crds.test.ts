@@ -50,6 +50,35 @@ test.each(crds.map((crd): [string, (typeof crds)[number]] => [crd.metadata.name,
   },
 )
 
+test('a column, and the scale subresource, shows a field that there is, and looks for values that it may have', () => {
+  const paths = crds.flatMap(({ spec }) =>
+    spec.versions.flatMap(({ schema, additionalPrinterColumns, subresources }) => {
+      const { specReplicasPath, statusReplicasPath } = (subresources as { scale?: Record<string, string> }).scale ?? {}
+      const columns = additionalPrinterColumns.map(({ jsonPath }) => jsonPath)
+      return [...columns, ...[specReplicasPath, statusReplicasPath].flatMap((path) => path ?? [])].map(
+        (path) => [path, schema.openAPIV3Schema as unknown as Schema] as const,
+      )
+    }),
+  )
+  const wrong = paths
+    .filter(([path]) => !path.startsWith('.metadata.'))
+    .filter(([path, schema]) => !leads(path, schema))
+  expect(wrong.map(([path]) => path)).toEqual([])
+})
+
+/** Whether a path of names and of one choice in a list, as in `.a[?(@.b=="c")].d`, leads to a field. */
+function leads(path: string, schema: Schema): boolean {
+  let at: Schema | undefined = schema
+  for (const [, name, key, value] of path.matchAll(/\.(\w+)|\[\?\(@\.(\w+)=="(\w+)"\)\]/g)) {
+    if (name !== undefined) at = at?.properties?.[name]
+    else {
+      const chosen: Schema | undefined = at?.items?.properties?.[key ?? '']
+      at = chosen && (chosen.enum?.includes(value) ?? true) ? at?.items : undefined
+    }
+  }
+  return at !== undefined
+}
+
 test('every field is explained', () => {
   const silent: string[] = []
   const visit = (schema: Record<string, unknown>, path: string) => {

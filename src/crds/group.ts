@@ -17,6 +17,7 @@ export const label = {
   component: 'app.kubernetes.io/component',
   partOf: 'app.kubernetes.io/part-of',
   managedBy: 'app.kubernetes.io/managed-by',
+  version: 'app.kubernetes.io/version', // of a pod: that of its image
 } as const
 
 export const annotation = {

@@ -1,5 +1,8 @@
 import {
+  type BrokerSettings,
   brokerSchema,
+  type DiskLimits,
+  diskLimitsOf,
   type InertKeys,
   meaningOf,
   namesrvSchema,
@@ -36,6 +39,31 @@ export function liveBrokerSettings(configuration: Readonly<Record<string, string
       return [key, given === undefined ? textOf(field?.preset) : textOf(field?.read(given.trim()) ?? given)]
     }),
   )
+}
+
+/** What brokers with this configuration keep messages by: how long, and how full their volumes may be. */
+export interface Retention {
+  /** Messages older than that may go. */
+  hours: number
+  limits: DiskLimits
+  /** Whether messages go before that when the volume is full. */
+  isOldestRemoved: boolean
+}
+
+export function retentionOf(configuration: Readonly<Record<string, string>>): Retention {
+  const of = <K extends keyof BrokerSettings & keyof typeof brokerSchema.shape>(key: K): BrokerSettings[K] => {
+    const field = brokerSchema.shape[key]
+    return (field.read((configuration[key] ?? '').trim()) ?? field.preset) as BrokerSettings[K]
+  }
+  return {
+    hours: of('fileReservedTime'),
+    limits: diskLimitsOf({
+      diskMaxUsedSpaceRatio: of('diskMaxUsedSpaceRatio'),
+      diskSpaceCleanForciblyRatio: of('diskSpaceCleanForciblyRatio'),
+      diskSpaceWarningLevelRatio: of('diskSpaceWarningLevelRatio'),
+    }),
+    isOldestRemoved: of('cleanFileForciblyEnable'),
+  }
 }
 
 /** A setting whose value the pods would not start with, and what fits; undefined: there is none, as far as this version knows. */

@@ -9,6 +9,7 @@ export {
   settingsText,
   usageOf,
 } from './command-line.ts'
+export { type DiskLimits, diskLimitsOf } from './disk-limits.ts'
 export { type Machine, thisMachine } from './machine.ts'
 export { type NamesrvSettings, namesrvSchema, namesrvSettingsOf } from './namesrv.ts'
 export { brokerProgram, namesrvProgram } from './programs.ts'

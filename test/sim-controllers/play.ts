@@ -17,7 +17,7 @@ import { namespace, Stage } from './stage.ts'
 const settleMs = 1_200_000 // in which all must be as asked
 const quietMs = 90_000 // in which nothing is written any more
 const newsMs = 10_000 // until an operator knows what was asked for last, which nothing may tell
-const lastPassMs = 35_000 // until everything has been looked at once more
+const lastPassMs = 65_000 // until everything has been looked at once more, and volumes twice
 const deletionMs = 240_000 // in which what is deleted must be gone
 const graceMs = 100_000 // a deletion that took longer may have left what brokers have: they were given their time
 const tickMs = 500

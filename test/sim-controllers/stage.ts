@@ -251,6 +251,7 @@ export class Stage {
         const beganMs = this.clock.monotonicMs()
         const uptimeMs = { configurable: true, get: () => this.clock.monotonicMs() - beganMs }
         if (broker) Object.defineProperty(broker, 'uptimeMs', uptimeMs)
+        if (broker) broker.diskUsedRatio = (crc32(uid) % 101) / 100
         const isSlave = metadata.labels?.[label.group] !== undefined && !name.endsWith('-0')
         if (broker && isSlave) {
           broker.isFollowing = false

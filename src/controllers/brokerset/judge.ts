@@ -1,6 +1,7 @@
 import type { GroupStatus } from '../../crds/index.ts'
 import { type Readiness, readiness, type Verdict, verdict } from '../conditions.ts'
 import { podTrouble } from '../pod-trouble.ts'
+import { ofOne } from '../words.ts'
 import { addressOf, type ObservedMember, type ObservedNameServers, registrationKey } from './observe.ts'
 
 /**
@@ -70,7 +71,7 @@ export function verdictsOf(evidence: Evidence): Verdict[] {
   const inSync = slaves.length - behind.length
   return [
     ...readiness(judged),
-    verdict('Available', known > 0, judged.reason, `${known} brokers take messages`),
+    verdict('Available', known > 0, judged.reason, `${known} ${ofOne(known, 'broker takes', 'brokers take')} messages`),
     verdict(
       'Registered',
       unregistered.length === 0,
@@ -108,7 +109,7 @@ function judge({ wanted, nameServers, statuses, outdated, staying, surplus, unse
     return {
       status: 'False',
       reason: 'RollingOut',
-      message: `${outdated} brokers have yet to restart with new settings`,
+      message: `${outdated} ${ofOne(outdated, 'broker has', 'brokers have')} yet to restart with new settings`,
     }
   }
   const draining = statuses.find(({ state }) => state === 'Draining')
@@ -122,11 +123,16 @@ function judge({ wanted, nameServers, statuses, outdated, staying, surplus, unse
   }
   if (surplus.length > 0) {
     const names = surplus.map(({ name, pod }) => (pod ? name : `${name}, known to a NameServer still,`))
-    return { status: 'False', reason: 'ScalingIn', message: `${names.join(', ')} is leaving` }
+    return {
+      status: 'False',
+      reason: 'ScalingIn',
+      message: `${names.join(', ')} ${ofOne(names.length, 'is', 'are')} leaving`,
+    }
   }
   if (unsettled.length > 0) {
     const names = unsettled.slice(0, namedMax).map(({ name }) => name)
-    return { status: 'False', reason: 'SettingsDiffer', message: `${names.join(', ')} run with other settings` }
+    const message = `${names.join(', ')} ${ofOne(names.length, 'runs', 'run')} with other settings`
+    return { status: 'False', reason: 'SettingsDiffer', message }
   }
   if (stall) return stall
   return { status: 'True', reason: 'AllServing', message: `${wanted} of ${wanted} groups serve` }

@@ -70,5 +70,5 @@ test('a paused set whose brokers run with other live settings is not ready', () 
 
   const { ready } = look(desired, [group(0, desired, runningWith(old))])
 
-  expect(ready).toMatchObject({ status: 'False', reason: 'SettingsDiffer', message: 'b-0-0 run with other settings' })
+  expect(ready).toMatchObject({ status: 'False', reason: 'SettingsDiffer', message: 'b-0-0 runs with other settings' })
 })

@@ -63,6 +63,8 @@ export interface ObservedMember {
   sync: Sync | undefined
   /** What it runs with; undefined: it was not asked, since it had what it should lately, or does not answer. */
   settings: ReadonlyMap<string, string> | undefined
+  /** How full its volume is, 0 to 1; undefined: nobody knows. */
+  diskUsedRatio: number | undefined
 }
 
 export interface ObservedGroup {
@@ -150,9 +152,10 @@ export async function observe(desired: BrokerSet, shell: Shell): Promise<Observe
       const address = addressOf(master.service)
       const { registeredCount, pod } = master
       const isHoldable = address !== undefined && registeredCount === 0 && pod?.status?.phase === 'Running'
-      const [syncs, settings, held, drain] = await Promise.all([
+      const [syncs, settings, disks, held, drain] = await Promise.all([
         observeSync(master, slaves, shell),
         Promise.all(found.map((member) => observeSettings(desired, member, drainingSince !== undefined, shell))),
+        Promise.all(found.map((member) => observeDisk(member, shell))),
         isHoldable ? observeHeld(brokerName, address, desired, shell) : undefined,
         retires && address !== undefined
           ? observeDrain(
@@ -168,8 +171,13 @@ export async function observe(desired: BrokerSet, shell: Shell): Promise<Observe
         brokerName,
         statefulSet,
         members: [
-          { ...master, settings: settings[0] },
-          ...slaves.map((slave, at) => ({ ...slave, sync: syncs[at], settings: settings[at + 1] })),
+          { ...master, settings: settings[0], diskUsedRatio: disks[0] },
+          ...slaves.map((slave, at) => ({
+            ...slave,
+            sync: syncs[at],
+            settings: settings[at + 1],
+            diskUsedRatio: disks[at + 1],
+          })),
         ],
         drainingSince,
         isAdmitted: registeredCount > 0 || statefulSet?.metadata.annotations?.[annotation.admitted] === 'true',
@@ -214,6 +222,7 @@ function observeMember(
     registeredCount: knowing.length,
     sync: undefined,
     settings: undefined,
+    diskUsedRatio: undefined,
   }
 }
 
@@ -234,6 +243,11 @@ async function observeSettings(
     shell.log.debug({ brokerAddr: address, err: messageOf(error) }, 'the broker does not say its settings')
     return undefined
   }
+}
+
+async function observeDisk({ service, isPodReady }: ObservedMember, shell: Shell): Promise<number | undefined> {
+  const address = addressOf(service)
+  return address === undefined || !isPodReady ? undefined : shell.diskUse.of(address)
 }
 
 /** Asks the master first: what a slave has when it is asked later may be more, and never counts as less than it was. */
@@ -319,6 +333,7 @@ async function listStorageClasses(shell: Shell): Promise<StorageClass[]> {
     return (await shell.client.listPage<StorageClass>({ type: storageClasses }, { limit: 500 }, shell.signal)).items
   } catch (error) {
     if (isRefused(error, 404)) return [] // an API server without storage classes
+    if (isRefused(error, 403)) return [] // a set is none the worse for that: what is not done then is told when the operator starts
     throw error
   }
 }

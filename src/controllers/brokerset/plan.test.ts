@@ -1,10 +1,12 @@
 import { expect, test } from '@jest/globals'
-import type { BrokerSetStatus } from '../../crds/index.ts'
-import type { StatefulSet } from '../../kube/index.ts'
+import { type BrokerSetStatus, label } from '../../crds/index.ts'
+import type { Pod, StatefulSet } from '../../kube/index.ts'
 import type { BrokerGroup, BrokerTopic } from '../admin.ts'
-import { facts, group, hashOf, ip, labelled, look, missing, nowMs } from '../testing/broker-set.ts'
+import { timeText } from '../conditions.ts'
+import { facts, group, hashOf, ip, labelled, look, member, missing, nowMs } from '../testing/broker-set.ts'
 import { brokerSet, pod, service, statefulSet } from '../testing/resources.ts'
 import { groupObjects } from './objects.ts'
+import type { ObservedMember } from './observe.ts'
 
 test('a group starts when its address is known and a NameServer answers', () => {
   const desired = brokerSet({ groups: 1 })
@@ -68,6 +70,18 @@ test('being let go restarts no broker', () => {
   expect(made(false).statefulSet.spec).toEqual(made(true).statefulSet.spec)
 })
 
+test('pods are labelled with their version, unless their template says another one', () => {
+  const labelOf = (podTemplate?: object) => {
+    const { statefulSet } = groupObjects(brokerSet(podTemplate && { podTemplate }), 0, facts(0))
+    return (statefulSet.spec.template as { metadata: { labels: Record<string, string> } }).metadata.labels[
+      label.version
+    ]
+  }
+
+  expect(labelOf()).toBe('1')
+  expect(labelOf({ labels: { [label.version]: 'ours' } })).toBe('ours')
+})
+
 test('an operator with another default image changes no template, and new groups get the image of the others', () => {
   const { steps, ready } = look(brokerSet({ groups: 2 }), [
     group(0, brokerSet(), { statefulSet: statefulSet('b-0', hashOf(brokerSet()), { image: 'localhost/mq:0' }) }),
@@ -108,6 +122,59 @@ test('is ready when every group is registered at every NameServer', () => {
   const half = look(desired, [group(0), group(1)], { expected: 2 })
   expect(half.ready).toMatchObject({ status: 'False', reason: 'NotRegistered' })
   expect(half.verdicts).toContainEqual(expect.objectContaining({ type: 'Available', status: 'True' }))
+})
+
+test('pods, ready ones and masters are counted, those of a group that leaves too', () => {
+  const leaving = group(1, brokerSet(), {
+    drainingSince: timeText(nowMs),
+    drain: { permission: 4, unread: [{ consumerGroup: 'billing', topic: 'orders', count: 1 }], isPartial: false },
+    isPodReady: false,
+  })
+  const desired = brokerSet({ slavesPerGroup: 1 })
+  const count = (slave: Partial<ObservedMember>, given = {}) =>
+    look(desired, [group(0, desired, { slaves: [slave], ...given }), leaving]).status
+
+  expect(count({})).toMatchObject({ replicas: 3, readyReplicas: 2, readyMasters: 1, readyGroups: 1 })
+  expect(count({ isPodReady: false })).toMatchObject({ replicas: 3, readyReplicas: 1, readyMasters: 1, readyGroups: 0 })
+  expect(count({ pod: undefined, isPodReady: false })).toMatchObject({ replicas: 2, readyReplicas: 1 })
+  expect(count({}, { registeredCount: 0 })).toMatchObject({ readyReplicas: 2, readyMasters: 0 })
+})
+
+test('the version that brokers run is theirs until the last has the other; what they are to run is that of the spec, or of the operator', () => {
+  const running = (index: number, ran: string) => {
+    const { pod } = member(index, 0, brokerSet())
+    return group(index, brokerSet(), { pod: { ...pod, spec: { containers: [{ image: ran }] } } as Pod })
+  }
+  const versions = (images: string[], spec: object = {}, before?: BrokerSetStatus) => {
+    const groups = images.map((ran, index) => running(index, ran))
+    const { currentVersion, targetVersion } = look(brokerSet({ groups: images.length, ...spec }, before), groups).status
+    return [currentVersion, targetVersion]
+  }
+
+  expect(versions(['mq:0', 'mq:0'])).toEqual(['0', '1']) // that of the operator
+  expect(versions(['mq:0', 'mq:2'], { image: 'mq:2' })).toEqual(['0', '2'])
+  expect(versions(['mq:2', 'mq:2'], { image: 'mq:2' })).toEqual(['2', '2'])
+  const away = look(brokerSet({}, { currentVersion: '0' }), [missing(0)]).status
+  expect(away).toMatchObject({ currentVersion: '0', replicas: 0 })
+  const asleep = look(brokerSet({ hibernate: true }, { currentVersion: '0' }), [missing(0)]).status
+  expect(asleep.currentVersion).toBeUndefined()
+})
+
+test('where a broker is, is told', () => {
+  const { pod } = member(0, 0, brokerSet())
+  const { status } = look(brokerSet(), [
+    group(0, brokerSet(), { pod: { ...pod, spec: { nodeName: 'n1', containers: [] } } as Pod }),
+  ])
+
+  expect(status.groupStatuses?.[0]?.members).toEqual([{ pod: 'b-0-0', role: 'Master', ready: true, node: 'n1' }])
+})
+
+test('the size of volumes is told, whether the spec says it or not', () => {
+  const sizeOf = (storage: object) => look(brokerSet({ storage }), [group(0)]).status.storageSize
+
+  expect(sizeOf({})).toBe('20Gi')
+  expect(sizeOf({ size: '40Gi' })).toBe('40Gi')
+  expect(sizeOf({ ephemeral: true })).toBeUndefined()
 })
 
 test('a broker that is ready and does not register is told after a minute, once', () => {

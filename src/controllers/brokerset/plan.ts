@@ -12,11 +12,13 @@ import {
 import type { BrokerGroup, BrokerTopic } from '../admin.ts'
 import { timeText } from '../conditions.ts'
 import { asleepVerdicts, type Sleep, sleepNotes, sleepVerdict } from '../hibernation.ts'
+import { versionInUse, versionOf } from '../image-version.ts'
 import type { KubeStep, Report } from '../perform.ts'
 import { downMsOf, podHashOf, readyMsOf } from '../pods.ts'
 import type { BrokerSet } from '../resources.ts'
 import { hasTemplate, type PodRevision, restartText } from '../revision.ts'
 import { nextToRestart, type RollGroup, type RollMember } from '../roll.ts'
+import { diskNotes, diskPressureOf, diskVerdict } from './disk-pressure.ts'
 import { isInSync, isWhole, lagText, registrationMissing, verdictsOf } from './judge.ts'
 import {
   clusterNameOf,
@@ -130,6 +132,7 @@ export function plan(asked: BrokerSet, observed: Observed, runtimeImage: string,
       notes.push(note('GroupServing', `broker group ${name} is registered everywhere`))
     }
   }
+  notes.push(...diskNotes(asked, statuses))
   const rolling = groups.map((group) => rollOf(desired, group, nameServers.expected, revision, nowMs))
   const next = nameServers.isUsable && !isAsleep ? nextToRestart(rolling) : undefined // without them nobody is ready, whoever works
   const restarting = groups.find(({ index }) => index === next?.index)
@@ -165,12 +168,16 @@ export function plan(asked: BrokerSet, observed: Observed, runtimeImage: string,
   const isUpdated = ({ isPresent, isOutdated }: RollMember) => isPresent && !isOutdated
   const isWholeGroup = (group: ObservedGroup) =>
     wantedMembers(desired, group).every((member) => isWhole(member, nameServers.expected))
+  const isMasterWhole = ({ members: [master] }: ObservedGroup) => isWhole(master, nameServers.expected)
   return {
     steps,
     settled,
     status: {
       selector: `${label.brokerSet}=${desired.metadata.name},${label.role}=master`,
       clusterName: clusterNameOf(desired),
+      ...podsOf(asked, observed, runtimeImage),
+      ...(!asked.spec.storage.ephemeral && { storageSize: String(asked.spec.storage.size) }),
+      readyMasters: isAsleep ? 0 : staying.filter(isMasterWhole).length,
       groups: countOf('Serving', 'Degraded'), // a short absence must not make an autoscaler add one
       readyGroups: isAsleep ? 0 : staying.filter(isWholeGroup).length,
       updatedReplicas: isAsleep ? 0 : rolled.flatMap(({ roll }) => roll.members).filter(isUpdated).length,
@@ -195,12 +202,28 @@ export function plan(asked: BrokerSet, observed: Observed, runtimeImage: string,
       scaleInVerdict(asked, scaleIn),
       sleepVerdict(sleep),
       volumes.verdict,
+      diskVerdict(asked, statuses),
     ],
     notes,
     recheckAfterMs: Math.min(
       leaving ? drainPollMs : recheckAfterMs(desired, observed.nameServers, staying),
       volumes.verdict.reason === 'Resizing' ? resizePollMs : steadyPollMs,
     ),
+  }
+}
+
+/** How many pods there are and what they run. */
+function podsOf({ spec, status }: BrokerSet, { groups }: Observed, runtimeImage: string) {
+  const members = groups.flatMap((group) => group.members)
+  const pods = members.flatMap(({ pod }) => pod ?? [])
+  const targetVersion = versionOf(spec.image ?? runtimeImage)
+  // all may be away for a moment
+  const currentVersion = versionInUse(pods, targetVersion) ?? (spec.hibernate ? undefined : status?.currentVersion)
+  return {
+    replicas: pods.length,
+    readyReplicas: members.filter(({ isPodReady }) => isPodReady).length,
+    ...(currentVersion !== undefined && { currentVersion }),
+    targetVersion,
   }
 }
 
@@ -440,7 +463,7 @@ function groupStatusOf(
 ): GroupStatus {
   const [master] = group.members
   const address = addressOf(master.service)
-  const members = wantedMembers(desired, group).map((member) => memberStatusOf(member, nameServers))
+  const members = wantedMembers(desired, group).map((member) => memberStatusOf(desired, member, nameServers))
   const said = { name: group.brokerName, ...(address !== undefined && { address }), members }
   if (draining) return { ...said, state: 'Draining', draining }
   if (desired.spec.hibernate) return { ...said, state: 'Hibernated' }
@@ -452,13 +475,16 @@ function groupStatusOf(
   return { ...said, state: master.pod?.status?.phase === 'Running' ? 'Registering' : 'Creating' }
 }
 
-function memberStatusOf(member: ObservedMember, nameServers: number): MemberStatus {
+function memberStatusOf(desired: BrokerSet, member: ObservedMember, nameServers: number): MemberStatus {
   const { ordinal, name, isPodReady, registeredCount, sync } = member
   const ready = isPodReady && nameServers > 0 && registeredCount >= nameServers
-  if (ordinal === 0) return { pod: name, role: 'Master', ready }
+  const node = member.pod?.spec?.nodeName
+  const disk = diskPressureOf(desired, member)
+  const place = { ...(node !== undefined && { node }), ...(disk && { disk }) }
+  if (ordinal === 0) return { pod: name, role: 'Master', ready, ...place }
   const inSync = isInSync(member)
   const lag = !inSync && sync && 'lagBytes' in sync ? lagText(sync.lagBytes) : undefined
-  return { pod: name, role: 'Slave', ready, inSync, ...(lag !== undefined && { lag }) }
+  return { pod: name, role: 'Slave', ready, inSync, ...(lag !== undefined && { lag }), ...place }
 }
 
 function rollOf(

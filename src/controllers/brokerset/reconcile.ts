@@ -1,5 +1,5 @@
 import { ignoredOf, label, misfitOf } from '../../crds/index.ts'
-import { isRefused, keyOf, persistentVolumeClaims, pods } from '../../kube/index.ts'
+import { isRefused, keyOf, type Note, persistentVolumeClaims, pods } from '../../kube/index.ts'
 import { pausable, type Verdict } from '../conditions.ts'
 import { corrected, invalidSetting, verdictsAfter } from '../failure.ts'
 import { ignoredReport } from '../ignored-config.ts'
@@ -9,6 +9,7 @@ import { follow, targetKey } from '../references.ts'
 import { type BrokerSet, brokerSets } from '../resources.ts'
 import type { Reconcile, Shell } from '../shell.ts'
 import type { World } from '../world.ts'
+import { diskPressure } from './disk-pressure.ts'
 import { observe } from './observe.ts'
 import { plan, type Step } from './plan.ts'
 import type { ResizeStep } from './volumes.ts'
@@ -33,10 +34,15 @@ export const reconcileBrokerSet: Reconcile<BrokerSet> = async (desired, shell) =
   const found = faultOf(misfit, refusal, failure, verdicts)
   const ignored = ignoredReport(ignoredOf('BrokerSet', config), desired.status?.conditions)
   const said = [...pausable(paused, found), ...ignored.verdicts]
-  const told = [...ignored.notes, ...(isHalted ? notes.filter(({ reason }) => reason.startsWith('Rollout')) : notes)]
+  const told = [...ignored.notes, ...(isHalted ? notes.filter(tellsWhatIs) : notes)]
   await writeStatus(brokerSets, desired, { status, verdicts: said, notes: told }, shell)
   if (failure) throw failure
   return { recheckAfterMs }
+}
+
+/** Whether a note is true also where nothing is done. */
+function tellsWhatIs({ reason }: Note): boolean {
+  return reason.startsWith('Rollout') || reason === diskPressure
 }
 
 function faultOf(

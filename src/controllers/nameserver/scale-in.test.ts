@@ -60,6 +60,7 @@ function look(replicas: number, seen: Seen = {}) {
     replicas: applied.spec?.replicas,
     mark: applied.metadata.annotations?.[annotation.leavingSince],
     ready: planned.verdicts.find(({ type }) => type === 'Ready'),
+    messages: planned.notes.filter(({ reason }) => reason.startsWith('ScaleIn')).map(({ message }) => message),
     events: planned.notes.map(({ reason }) => reason).filter((reason) => reason.startsWith('ScaleIn')),
   }
 }
@@ -85,6 +86,17 @@ test('says who goes when, and how to keep it', () => {
   expect(verdicts.find(({ type }) => type === 'Stalled')?.status).toBe('False')
   expect(status.members?.map(({ leavesAt }) => leavesAt)).toEqual([undefined, undefined, '2026-01-01T00:00:20Z'])
   expect(recheckAfterMs).toBe(20_000)
+})
+
+test('says it of several, too', () => {
+  expect(look(1, { mark: since(100_000, 1) }).ready?.message).toBe(
+    'mq-1, mq-2 go at 2026-01-01T00:00:20Z: until then clients learn the list without them, and a higher spec.replicas keeps them',
+  )
+  expect(look(1, { published: 3 }).ready?.message).toContain('mq-1, mq-2 will go: the list without them is')
+  const told = ['mq-1', 'mq-2']
+  expect(look(3, { told }).messages).toEqual(['mq-1, mq-2 stay, and are in the list for clients again'])
+  expect(look(3, { told: ['mq-2'] }).messages).toEqual(['mq-2 stays, and is in the list for clients again'])
+  expect(look(1, { told, live: 1 }).messages).toEqual(['mq-1, mq-2 go: clients know the list without them'])
 })
 
 test('goes when clients have had the time to learn it, and not a moment sooner', () => {

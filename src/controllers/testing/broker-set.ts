@@ -49,6 +49,7 @@ export function member(
     registeredCount: 1,
     sync: ordinal === 0 ? undefined : { lagBytes: 0 },
     settings: undefined,
+    diskUsedRatio: undefined,
     ...given,
   }
 }

@@ -29,6 +29,7 @@ export interface PretendedBroker {
   isFollowing: boolean
   lagBytes: number
   uptimeMs: number
+  diskUsedRatio: number
 }
 
 const logBytes = 2 ** 40
@@ -132,6 +133,7 @@ export function pretendBrokers(store: ObjectStore) {
     },
     unread: async (brokerAddr) => ofAddress(brokerAddr).unread,
     uptimeMs: async (brokerAddr) => ofAddress(brokerAddr).uptimeMs,
+    diskUsedRatio: async (brokerAddr) => ofAddress(brokerAddr).diskUsedRatio,
     unclaimed: async (brokerAddr) => ofAddress(brokerAddr).unclaimed,
     topicUnread: async (brokerAddr, topic, firstQueue) => {
       const { unread, delayedMs, uptimeMs } = ofAddress(brokerAddr)
@@ -167,6 +169,7 @@ export function pretendBrokers(store: ObjectStore) {
         isFollowing: true,
         lagBytes: 0,
         uptimeMs: Number.POSITIVE_INFINITY,
+        diskUsedRatio: 0.5,
       })
     }
     const broker = brokers.get(brokerKey(pod))

@@ -16,6 +16,7 @@ import { createApiHandler } from '../../local-cluster/api-server/server.ts'
 import { ObjectStore } from '../../local-cluster/api-server/store.ts'
 import { startControllers } from '../../local-cluster/workloads/controllers.ts'
 import { clusterIpAdmission } from '../../local-cluster/workloads/services.ts'
+import { DiskUse } from '../brokerset/disk-use.ts'
 import { SettledBrokers } from '../brokerset/settled.ts'
 import { Resets } from '../consumergroup/reset.ts'
 import { OperatorMetrics } from '../metrics.ts'
@@ -130,6 +131,7 @@ export async function startCluster({
         recorder: new EventRecorder(client, 'test', doors),
         resets: new Resets(),
         settledBrokers: new SettledBrokers(nodeClock),
+        diskUse: new DiskUse(admin, doors),
         clock: nodeClock,
         log: silentLog,
         runtimeImage: 'localhost/mq:1',

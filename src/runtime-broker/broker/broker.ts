@@ -9,7 +9,7 @@ import { ResponseCode } from '../../remoting/codes.ts'
 import { encodeHost, uniqKeys } from '../../remoting/message/index.ts'
 import { type Handler, type Server, startServer } from '../../remoting/server.ts'
 import { ourVersionDescription } from '../../remoting/version.ts'
-import { type BrokerSettings, saveChangedSettings } from '../../tunables/index.ts'
+import { type BrokerSettings, diskLimitsOf, saveChangedSettings } from '../../tunables/index.ts'
 import { openStore, type StoreSettings } from '../store/index.ts'
 import { openClientTls, openTls, type ServerTls } from '../tls.ts'
 import { Clients } from './clients.ts'
@@ -220,25 +220,23 @@ function storeSettings(settings: BrokerSettings, { delaysMs }: DelayLevels): Sto
     flushIntervalCommitLogMs: settings.flushIntervalCommitLog,
     flushIntervalConsumeQueueMs: settings.flushIntervalConsumeQueue,
     syncFlushTimeoutMs: settings.syncFlushTimeout,
-    diskSpaceWarningLevelRatio: settings.diskSpaceWarningLevelRatio / 100,
+    diskSpaceWarningLevelRatio: diskLimitsOf(settings).sendsRefused / 100,
     checkCrcOnRecover: settings.checkCRCOnRecover,
     index: settings.messageIndexEnable
       ? { slotCount: settings.maxHashSlotNum, entryCountMax: settings.maxIndexNum }
       : undefined,
-    retention: () => ({
-      fileReservedHours: settings.fileReservedTime,
-      deleteWhen: settings.deleteWhen,
-      diskMaxUsedSpaceRatio: clamped(settings.diskMaxUsedSpaceRatio, 10, 95),
-      diskSpaceCleanForciblyRatio: clamped(settings.diskSpaceCleanForciblyRatio, 30, 85),
-      cleanFileForciblyEnable: settings.cleanFileForciblyEnable,
-      deleteFileBatchMax: settings.deleteFileBatchMax,
-    }),
+    retention: () => {
+      const { expiredGo, oldestGo } = diskLimitsOf(settings)
+      return {
+        fileReservedHours: settings.fileReservedTime,
+        deleteWhen: settings.deleteWhen,
+        diskMaxUsedSpaceRatio: expiredGo / 100,
+        diskSpaceCleanForciblyRatio: oldestGo / 100,
+        cleanFileForciblyEnable: settings.cleanFileForciblyEnable,
+        deleteFileBatchMax: settings.deleteFileBatchMax,
+      }
+    },
     delayLevelsMs: delaysMs,
     isCopy: settings.brokerRole === 'SLAVE',
   }
-}
-
-/** As Apache's broker does with these ratios; percent become 0..1. */
-function clamped(percent: number, min: number, max: number): number {
-  return Math.min(Math.max(percent, min), max) / 100
 }

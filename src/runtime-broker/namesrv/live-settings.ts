@@ -1,4 +1,3 @@
-import { dirname } from 'node:path'
 import { messageOf, OperatingError } from '../../base/errors.ts'
 import type { Files } from '../../base/files.ts'
 import type { Log } from '../../base/log.ts'
@@ -6,11 +5,12 @@ import {
   meaningOf,
   type NamesrvSettings,
   namesrvSchema,
+  otherNamesrvKeys,
   type Properties,
   parseSetting,
-  readProperties,
+  saveChangedSettings,
   settingsText,
-  writeProperties,
+  whyIgnored,
 } from '../../tunables/index.ts'
 
 const alwaysProtected = ['configBlackList', 'configStorePath', 'kvConfigPath', 'rocketmqHome']
@@ -42,36 +42,28 @@ export class LiveSettings {
   /**
    * Applies changes at once, all or none, and writes them to configStorePath. Where that file cannot be written, as in a
    * mounted ConfigMap, they hold until the process ends; the log says so.
-   * @throws OperatingError SETTING_INVALID: unknown, takes effect at start only, or no such value
+   * @throws OperatingError SETTING_INVALID: unknown, without effect here, takes effect at start only, or no such value
    */
   update(changes: Properties): void {
     const values: Record<string, unknown> = {}
     for (const [key, { value, from }] of changes) {
-      const field = Object.hasOwn(namesrvSchema.shape, key) ? namesrvSchema.shape[key as 'listenPort'] : undefined
-      if (field === undefined) throw new OperatingError('SETTING_INVALID', { key, fits: 'a key of this NameServer' })
-      if (!meaningOf(field).live)
+      const ignored = whyIgnored(namesrvSchema, otherNamesrvKeys, key)
+      if (ignored?.is === 'inert')
+        throw new OperatingError('SETTING_INVALID', { key, fits: 'nothing: it has no effect in this NameServer' })
+      if (ignored !== undefined) throw new OperatingError('SETTING_INVALID', { key, fits: 'a key of this NameServer' })
+      if (!meaningOf(namesrvSchema.shape[key as 'listenPort']).live)
         throw new OperatingError('SETTING_INVALID', { key, fits: 'only a value at the start' })
       values[key] = parseSetting(namesrvSchema, key, value, from)
     }
     this.#current = { ...this.#current, ...values }
     this.#log.info({ settings: values }, 'settings changed by an admin')
     try {
-      this.#save(changes)
+      saveChangedSettings(this.#current.configStorePath, changes, this.#files)
     } catch (error) {
       this.#log.warn(
         { path: this.#current.configStorePath, err: messageOf(error) },
         'changed settings could not be saved and end with this process',
       )
     }
-  }
-
-  /** The previous file stays beside it: comments are not carried over. */
-  #save(changes: Properties): void {
-    const path = this.#current.configStorePath
-    const before = this.#files.exists(path) ? this.#files.readText(path) : undefined
-    if (before !== undefined) this.#files.writeText(`${path}.bak`, before)
-    else this.#files.makeDirectory(dirname(path))
-    const merged = new Map([...readProperties(before ?? '', path), ...changes])
-    this.#files.writeText(path, writeProperties([...merged].map(([key, { value }]) => [key, value])))
   }
 }

@@ -406,6 +406,8 @@ test('settings change while it runs, all or none', async () => {
 
   expect((await update('enableTopicList=true\nlistenPort=1\n')).code).toBe(ResponseCode.INVALID_PARAMETER)
   expect((await update('enableTopicList=maybe\n')).remark).toContain('true or false')
+  expect((await update('enableTopicLists=true\n')).remark).toContain('a key of this NameServer')
+  expect((await update('serverWorkerThreads=8\n')).remark).toContain('it has no effect in this NameServer')
   expect((await update('rocketmqHome=x\n')).code).toBe(ResponseCode.NO_PERMISSION)
   expect(await update('kvConfigPath=x\n')).toMatchObject({
     code: ResponseCode.NO_PERMISSION,

@@ -1,6 +1,6 @@
 import type { Admin } from '../../../src/client/index.ts'
 import { apiVersion } from '../../../src/crds/group.ts'
-import { check, eventually, isReady, type Kube } from '../harness/kube.ts'
+import { check, conditionOf, eventually, isGone, isReady, type Kube } from '../harness/kube.ts'
 import type { PortableCase, Scene } from '../harness/stage.ts'
 
 const readyMs = 120_000 // queues that go wait until producers have noticed
@@ -65,7 +65,31 @@ export const effects: PortableCase[] = [
       await removed(kube, 'consumergroups')
     },
   },
+  {
+    name: 'a volume that is too full is told, with what the broker does about it and what helps',
+    async run({ kube }) {
+      const config = { diskSpaceWarningLevelRatio: '1' } // there is no disk that is emptier
+      const spec = { nameServerRef: { name: 'mq' }, storage: { ephemeral: true }, config }
+      await kube.apply({ apiVersion, kind: 'BrokerSet', metadata: { name: full }, spec })
+      await eventually('DiskPressure is told', readyMs, async () => {
+        const pressure = conditionOf(await kube.find('brokersets', full), 'DiskPressure')
+        const isTold =
+          pressure?.status === 'True' && pressure.message.includes(`${full}-0-0: the volume is more than 1 % full`)
+        return (isTold && pressure.reason === 'SendsRefused') || `${pressure?.reason}: ${pressure?.message}`
+      })
+      const { status } = await kube.find('brokersets', full)
+      check(status.groupStatuses[0].members[0].disk === 'SendsRefused', 'the broker is marked in the status')
+      await eventually('there is an event', readyMs, async () => {
+        const events = await kube.list('events')
+        return events.some(({ reason, involvedObject }) => reason === 'DiskPressure' && involvedObject.name === full)
+      })
+      await kube.remove('brokersets', full)
+      await isGone(kube, readyMs, full)
+    },
+  },
 ]
+
+const full = 'mq-full'
 
 function manifest(kind: string, spec: object): object {
   return { apiVersion, kind, metadata: { name: 'walked' }, spec: { brokerSetRef: { name: 'mq-brokers' }, ...spec } }

@@ -52,3 +52,12 @@ test('a file that cannot be written does not refuse the change', async () => {
   const { body } = await broker.client.call(RequestCode.GET_BROKER_CONFIG)
   expect(body.toString()).toContain('traceOn=false\n')
 })
+
+test('a setting of Apache that is not read here is refused for that, not as one that nobody knows', async () => {
+  broker = await startTestBroker({ brokerConfigPath })
+
+  expect(await update('traceOn=false\nsendMessageThreadPoolNums=8\n')).toMatchObject({
+    code: ResponseCode.INVALID_PARAMETER,
+    remark: 'the setting sendMessageThreadPoolNums has no effect in this broker',
+  })
+})

@@ -6,10 +6,12 @@ import { writeJson } from '../../../remoting/json.ts'
 import {
   brokerSchema,
   meaningOf,
+  otherBrokerKeys,
   type Properties,
   parseSetting,
   readProperties,
   settingsText,
+  whyIgnored,
 } from '../../../tunables/index.ts'
 import { bodyProcessor, done, type Response, refuse } from './processor.ts'
 
@@ -51,7 +53,11 @@ function checkedChanges(properties: Properties, configBlackList: string): Map<st
   for (const [key, { value, from }] of properties) {
     if (blackList.includes(key))
       return refuse(ResponseCode.NO_PERMISSION, `Can not update config in black list: ${key}`)
-    if (!Object.hasOwn(brokerSchema.shape, key)) {
+    const ignored = whyIgnored(brokerSchema, otherBrokerKeys, key)
+    if (ignored?.is === 'inert') {
+      return refuse(ResponseCode.INVALID_PARAMETER, `the setting ${key} has no effect in this broker`)
+    }
+    if (ignored !== undefined) {
       return refuse(ResponseCode.INVALID_PARAMETER, `this broker has no setting ${key}${hint(key)}`)
     }
     if (!meaningOf(brokerSchema.shape[key as 'brokerName']).live) {

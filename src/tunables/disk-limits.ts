@@ -1,0 +1,29 @@
+import type { BrokerSettings } from './broker.ts'
+
+/** How full a broker's volume may be, in percent, before its store does something about it. */
+export interface DiskLimits {
+  /** Above it expired segments go at any hour. */
+  expiredGo: number
+  /** Above it the oldest segments go, expired or not, where cleanFileForciblyEnable lets them. */
+  oldestGo: number
+  /** Above it a master takes no messages. */
+  sendsRefused: number
+}
+
+type DiskSettings = Pick<
+  BrokerSettings,
+  'diskMaxUsedSpaceRatio' | 'diskSpaceCleanForciblyRatio' | 'diskSpaceWarningLevelRatio'
+>
+
+/** What settings come to: the first two hold within bounds. Source: Apache RocketMQ 5, DefaultMessageStore.CleanCommitLogService. */
+export function diskLimitsOf(settings: DiskSettings): DiskLimits {
+  return {
+    expiredGo: clamped(settings.diskMaxUsedSpaceRatio, 10, 95),
+    oldestGo: clamped(settings.diskSpaceCleanForciblyRatio, 30, 85),
+    sendsRefused: settings.diskSpaceWarningLevelRatio,
+  }
+}
+
+function clamped(percent: number, min: number, max: number): number {
+  return Math.min(Math.max(percent, min), max)
+}
