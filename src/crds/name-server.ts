@@ -9,6 +9,7 @@ import {
   paused,
   podTemplate,
   resources,
+  rolloutStatus,
   scaleStatus,
 } from './fields.ts'
 
@@ -55,6 +56,7 @@ export const nameServerStatus = z.object({
     .max(4096)
     .describe('What clients take as namesrvAddr: every NameServer that stays, published once all of them exist.')
     .optional(),
+  rollout: rolloutStatus('NameServers', 'NameServer', 'RoutesDiffer').optional(),
   registered: z
     .object({
       brokerSets: z.int32().describe('BrokerSets that refer to it and are awake.'),

@@ -172,5 +172,5 @@ export function objectsOf(
     [statefulSets, statefulSet],
   ]
   const podHash = revision.podHashFor(live)
-  return { children, podHash, hasTemplate: hasTemplate(live, podHash) }
+  return { children, podHash, madeFor: revision.madeFor, hasTemplate: hasTemplate(live, podHash) }
 }

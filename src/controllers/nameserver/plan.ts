@@ -8,9 +8,10 @@ import { downMsOf, podHashOf } from '../pods.ts'
 import type { NameServer } from '../resources.ts'
 import { restartText } from '../revision.ts'
 import { nextToRestart } from '../roll.ts'
+import { countUpdated, rolloutOf } from '../rollout.ts'
 import { addressOf, objectsOf } from './objects.ts'
 import { type Observed, type ObservedMember, ordinalOf } from './observe.ts'
-import { isSettled, knowsAll, routesReport } from './routes.ts'
+import { isLate, isSettled, knowsAll, routesReport } from './routes.ts'
 import { planScaleIn } from './scale-in.ts'
 
 export interface Plan {
@@ -52,13 +53,18 @@ export function plan(desired: NameServer, observed: Observed, runtimeImage: stri
   }
   const scaleIn = planScaleIn(desired, isAsleep ? undefined : statefulSet, staying, nowMs)
   const replicas = isAsleep ? 0 : scaleIn.replicas
-  const { children, podHash, hasTemplate } = objectsOf(desired, statefulSet, runtimeImage, replicas, scaleIn.mark)
+  const made = objectsOf(desired, statefulSet, runtimeImage, replicas, scaleIn.mark)
+  const { children, podHash, hasTemplate } = made
 
   const wasReady = before?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false
   const routes = routesReport(members, before, nowMs)
   const judged = judge(spec.replicas, wanted, members, podHash, sleep, routes.verdict, scaleIn.readiness)
   const rolling = wanted.map((member, ordinal) => ({
     ordinal,
+    name: `${name}-${ordinal}`,
+    pod: member?.pod,
+    statefulSet,
+    hasTemplate,
     isPresent: member !== undefined,
     isReady: member?.isReady ?? false,
     isWhole: member !== undefined && isWhole(member),
@@ -75,6 +81,18 @@ export function plan(desired: NameServer, observed: Observed, runtimeImage: stri
   const group = { index: 0, members: rolling, isLeaving: false, hasTemplate }
   const next = isAsleep || spec.paused ? undefined : (nextToRestart([group]) ?? nextMute())
   const restart = next && wanted[next.ordinal]?.pod
+  // one that began a moment ago has its time, also where a difference is old
+  const isIgnorant = wanted.some((member) => member?.isReady && !isWhole(member) && isLate(member, nowMs))
+  const { rollout, notes: rolloutNotes } = isAsleep
+    ? { rollout: undefined, notes: [] }
+    : rolloutOf({
+        kind: 'NameServer',
+        before: before?.rollout,
+        revision: made.madeFor,
+        members: rolling,
+        trouble: isIgnorant ? routes.wait : undefined,
+        paused: spec.paused,
+      })
   const isMoving =
     members.length > 0 &&
     rolling.some(({ isReady, isWhole, isOutdated }) => (isOutdated && !spec.paused) || (isReady && !isWhole))
@@ -90,9 +108,10 @@ export function plan(desired: NameServer, observed: Observed, runtimeImage: stri
     status: {
       replicas: members.length,
       readyReplicas: ready.length,
-      updatedReplicas: isAsleep ? 0 : rolling.filter(({ isPresent, isOutdated }) => isPresent && !isOutdated).length,
+      updatedReplicas: isAsleep ? 0 : countUpdated(rolling),
       selector: `${label.nameServer}=${name}`,
       ...(address !== undefined && { address }),
+      ...(rollout && { rollout }),
       registered: { brokerSets: users.length, brokers: known.size },
       members: members.map(({ pod, isReady, brokers }) => ({
         pod: pod.metadata.name,
@@ -120,6 +139,7 @@ export function plan(desired: NameServer, observed: Observed, runtimeImage: stri
       ...sleepNotes(sleep, before?.conditions),
       ...(isAsleep ? [] : [...routes.notes, ...scaleIn.notes]),
       ...(judged.status === 'True' && !wasReady && !isAsleep ? [note('NameServersReady', judged.message)] : []),
+      ...rolloutNotes,
       ...(restart ? [note('NameServerRestarted', restartText(restart, statefulSet))] : []),
     ],
     recheckAfterMs: isAsleep ? undefined : isMoving ? movingPollMs : Math.min(steadyPollMs, leaveInMs),
