@@ -51,6 +51,14 @@ export const nameServerStatus = z.object({
     .int32()
     .describe('Pods of those wanted that run as the resource says; 0 while it hibernates.')
     .optional(),
+  version: z
+    .string()
+    .max(128)
+    .describe(
+      'What the pods run, by the tag of their image, else its digest; during a roll the former one, until the last pod has the other. ' +
+        'Absent while it hibernates.',
+    )
+    .optional(),
   address: z
     .string()
     .max(4096)
@@ -114,6 +122,7 @@ export const nameServerDefinition: Definition = {
       jsonPath: '.status.conditions[?(@.type=="Available")].status',
       describes: 'Whether one answers',
     },
+    { name: 'Version', type: 'string', jsonPath: '.status.version', describes: 'What the NameServers run' },
     {
       name: 'Reason',
       type: 'string',

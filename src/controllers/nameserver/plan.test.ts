@@ -104,6 +104,22 @@ test('how many have the new settings is counted, and none that is away is', () =
   expect(updated(current('mq-0'), current('mq-1'), current('mq-2'))).toBe(2) // one too many
 })
 
+test('the version is what pods run: the former one until the last has the other, and none of those that sleep', () => {
+  const running = (name: string, image: string) => ({ ...current(name), spec: { containers: [{ image } as never] } })
+  const version = (images: string[], spec: object = {}, known?: string) =>
+    plan(
+      nameServer({ image: 'mq:2', ...spec }, known === undefined ? undefined : { version: known }),
+      images.map((image, at) => member(running(`mq-${at}`, image))),
+    ).status.version
+
+  expect(version(['mq:1', 'mq:1'])).toBe('1')
+  expect(version(['mq:1', 'mq:2'])).toBe('1')
+  expect(version(['mq:2', 'mq:2'])).toBe('2')
+  expect(version([])).toBeUndefined()
+  expect(version([], {}, '1')).toBe('1') // all are away for a moment
+  expect(version(['mq:2'], { hibernate: true }, '2')).toBeUndefined()
+})
+
 test('one that knows all brokers stays until the others know them too', () => {
   const knows = (brokers: string[] | undefined) => [member(old('mq-0')), member(current('mq-1'), brokers)]
 

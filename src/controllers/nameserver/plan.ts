@@ -2,6 +2,7 @@ import { label, type NameServerStatus } from '../../crds/index.ts'
 import { type Note, pods as podType } from '../../kube/index.ts'
 import { type Readiness, readiness, timeText, type Verdict, verdict } from '../conditions.ts'
 import { asleepVerdicts, type Sleep, sleepNotes, sleepVerdict } from '../hibernation.ts'
+import { versionInUse, versionOf } from '../image-version.ts'
 import type { KubeStep } from '../perform.ts'
 import { podTrouble } from '../pod-trouble.ts'
 import { downMsOf, podHashOf } from '../pods.ts'
@@ -99,6 +100,9 @@ export function plan(desired: NameServer, observed: Observed, runtimeImage: stri
   const isLeft = scaleIn.leaving.length === 0 || spec.paused
   const leaveInMs = isLeft ? steadyPollMs : Math.max(movingPollMs, (scaleIn.dueMs ?? nowMs) - nowMs)
   const leavesAt = scaleIn.dueMs === undefined ? undefined : timeText(scaleIn.dueMs)
+  const running = members.map(({ pod }) => pod)
+  // one of one is away while it restarts: what it ran is what is known
+  const version = isAsleep ? undefined : (versionInUse(running, versionOf(made.image)) ?? before?.version)
   const known = new Set(members.flatMap(({ brokers }) => [...(brokers ?? [])]))
   return {
     steps: [
@@ -110,6 +114,7 @@ export function plan(desired: NameServer, observed: Observed, runtimeImage: stri
       readyReplicas: ready.length,
       updatedReplicas: isAsleep ? 0 : countUpdated(rolling),
       selector: `${label.nameServer}=${name}`,
+      ...(version !== undefined && { version }),
       ...(address !== undefined && { address }),
       ...(rollout && { rollout }),
       registered: { brokerSets: users.length, brokers: known.size },

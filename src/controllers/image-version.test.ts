@@ -1,0 +1,23 @@
+import { expect, test } from '@jest/globals'
+import type { Pod } from '../kube/index.ts'
+import { versionInUse, versionOf } from './image-version.ts'
+
+test.each([
+  ['rocketmq-operator:0.1.0', '0.1.0'],
+  ['localhost:5000/mq/rocketmq-operator:0.1.0', '0.1.0'],
+  ['localhost:5000/mq/rocketmq-operator', 'latest'],
+  ['registry/rocketmq-operator:0.1.0@sha256:0123456789abcdef', '0.1.0'],
+  ['localhost:5000/rocketmq-operator@sha256:0123456789abcdef', 'sha256:0123456789ab'],
+])('the version of %s is %s', (image, version) => {
+  expect(versionOf(image)).toBe(version)
+})
+
+test('pods run the former version until the last of them has the one that is wanted', () => {
+  const pods = (...tags: string[]) => tags.map((tag) => ({ spec: { containers: [{ image: `mq:${tag}` }] } }) as Pod)
+
+  expect(versionInUse(pods(), '2')).toBeUndefined()
+  expect(versionInUse(pods('1', '1'), '2')).toBe('1')
+  expect(versionInUse(pods('2', '1'), '2')).toBe('1')
+  expect(versionInUse(pods('1', '2'), '2')).toBe('1')
+  expect(versionInUse(pods('2', '2'), '2')).toBe('2')
+})
