@@ -86,7 +86,7 @@ export const nameServerStatus = z.object({
       }),
     )
     .max(16)
-    .describe('Each NameServer that runs.')
+    .describe('Each NameServer that runs, and each that is to go, until it is gone.')
     .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['pod'] })
     .optional(),
 })

@@ -13,7 +13,7 @@ import { countUpdated, rolloutOf } from '../rollout.ts'
 import { addressOf, objectsOf } from './objects.ts'
 import { type Observed, type ObservedMember, ordinalOf } from './observe.ts'
 import { isLate, isSettled, knowsAll, routesReport } from './routes.ts'
-import { planScaleIn } from './scale-in.ts'
+import { planScaleIn, type ScaleIn } from './scale-in.ts'
 
 export interface Plan {
   steps: KubeStep[]
@@ -99,7 +99,6 @@ export function plan(desired: NameServer, observed: Observed, runtimeImage: stri
     rolling.some(({ isReady, isWhole, isOutdated }) => (isOutdated && !spec.paused) || (isReady && !isWhole))
   const isLeft = scaleIn.leaving.length === 0 || spec.paused
   const leaveInMs = isLeft ? steadyPollMs : Math.max(movingPollMs, (scaleIn.dueMs ?? nowMs) - nowMs)
-  const leavesAt = scaleIn.dueMs === undefined ? undefined : timeText(scaleIn.dueMs)
   const running = members.map(({ pod }) => pod)
   // one of one is away while it restarts: what it ran is what is known
   const version = isAsleep ? undefined : (versionInUse(running, versionOf(made.image)) ?? before?.version)
@@ -118,12 +117,7 @@ export function plan(desired: NameServer, observed: Observed, runtimeImage: stri
       ...(address !== undefined && { address }),
       ...(rollout && { rollout }),
       registered: { brokerSets: users.length, brokers: known.size },
-      members: members.map(({ pod, isReady, brokers }) => ({
-        pod: pod.metadata.name,
-        ready: isReady,
-        ...(brokers && { brokers: brokers.size }),
-        ...(leavesAt !== undefined && scaleIn.leaving.includes(pod.metadata.name) && { leavesAt }),
-      })),
+      members: memberStatuses(members, scaleIn),
     },
     verdicts: [
       ...(sleep.is === 'asleep'
@@ -149,6 +143,23 @@ export function plan(desired: NameServer, observed: Observed, runtimeImage: stri
     ],
     recheckAfterMs: isAsleep ? undefined : isMoving ? movingPollMs : Math.min(steadyPollMs, leaveInMs),
   }
+}
+
+/** Of all that are there, and of those that leave also while their pod is replaced: of whom it was said is told by this. */
+function memberStatuses(
+  members: readonly ObservedMember[],
+  { leaving, dueMs }: ScaleIn,
+): NonNullable<NameServerStatus['members']> {
+  const leavesAt = dueMs === undefined ? undefined : timeText(dueMs)
+  const there = members.map(({ pod, isReady, brokers }) => ({
+    pod: pod.metadata.name,
+    ready: isReady,
+    ...(brokers && { brokers: brokers.size }),
+    ...(leavesAt !== undefined && leaving.includes(pod.metadata.name) && { leavesAt }),
+  }))
+  if (leavesAt === undefined) return there
+  const away = leaving.filter((name) => !there.some(({ pod }) => pod === name))
+  return [...there, ...away.map((pod) => ({ pod, ready: false, leavesAt }))]
 }
 
 function note(reason: string, message: string): Note {
