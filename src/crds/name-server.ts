@@ -78,6 +78,14 @@ export const nameServerStatus = z.object({
         pod: z.string().max(63).describe('Name of the pod.'),
         ready: z.boolean().describe('Whether it answers.'),
         brokers: z.int32().describe('Brokers that it knows; absent when it does not say.').optional(),
+        routeHash: z
+          .string()
+          .max(64)
+          .describe(
+            'Digest of the brokers that it knows and of their addresses: one whose digest is not that of the others sends clients ' +
+              'elsewhere. Topics do not count.',
+          )
+          .optional(),
         leavesAt: z
           .string()
           .describe('When it is stopped: it is not in address any more, and serves until clients have learned that.')

@@ -12,7 +12,7 @@ import { nextToRestart } from '../roll.ts'
 import { countUpdated, rolloutOf } from '../rollout.ts'
 import { addressOf, objectsOf } from './objects.ts'
 import { type Observed, type ObservedMember, ordinalOf } from './observe.ts'
-import { isLate, isSettled, knowsAll, routesReport } from './routes.ts'
+import { isLate, isSettled, knowsAll, routeHashOf, routesReport } from './routes.ts'
 import { planScaleIn, type ScaleIn } from './scale-in.ts'
 
 export interface Plan {
@@ -154,7 +154,7 @@ function memberStatuses(
   const there = members.map(({ pod, isReady, brokers }) => ({
     pod: pod.metadata.name,
     ready: isReady,
-    ...(brokers && { brokers: brokers.size }),
+    ...(brokers && { brokers: brokers.size, routeHash: routeHashOf(brokers) }),
     ...(leavesAt !== undefined && leaving.includes(pod.metadata.name) && { leavesAt }),
   }))
   if (leavesAt === undefined) return there

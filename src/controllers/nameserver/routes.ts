@@ -1,6 +1,7 @@
 import type { NameServerStatus } from '../../crds/index.ts'
 import type { Note } from '../../kube/index.ts'
 import { type Verdict, verdict } from '../conditions.ts'
+import { digest } from '../pods.ts'
 import type { RolloutWait } from '../rollout.ts'
 import type { ObservedMember } from './observe.ts'
 
@@ -29,6 +30,14 @@ function gapsOf(members: readonly ObservedMember[]): Gap[] {
     const lacks = [...known].filter((broker) => !brokers.has(broker))
     return lacks.length > 0 ? [{ member, lacks: lacks.sort() }] : []
   })
+}
+
+/**
+ * Tells NameServers that send clients to other brokers from each other. Topics are left out: they would have to be asked for one by
+ * one, and each that is made would have the status written.
+ */
+export function routeHashOf(brokers: ReadonlySet<string>): string {
+  return digest([...brokers].sort())
 }
 
 /** Whether it knows every broker that one of the others does, or had the time to. */
