@@ -12,6 +12,7 @@ import {
   quantity,
   reference,
   resources,
+  rolloutStatus,
   rules,
   scaleStatus,
 } from './fields.ts'
@@ -254,20 +255,6 @@ const groupStatus = z.object({
 })
 export type GroupStatus = z.infer<typeof groupStatus>
 
-const rollout = z.object({
-  revision: z.string().max(64).describe('What the brokers are to be: another one is another rollout.'),
-  updated: z.int32().describe('Brokers that are so.'),
-  total: z.int32().describe('Brokers of the groups that stay.'),
-  pausedReason: z
-    .string()
-    .max(64)
-    .describe(
-      'Why it does not go on: Paused; BrokerNotReady or RegistrationMissing, after a minute and until all brokers are well.',
-    )
-    .optional(),
-})
-export type RolloutStatus = z.infer<typeof rollout>
-
 export const brokerSetStatus = z.object({
   ...commonStatus,
   ...scaleStatus,
@@ -306,7 +293,7 @@ export const brokerSetStatus = z.object({
     .describe('Size that the volume of each broker is to have; absent with storage.ephemeral.')
     .optional(),
   nameServers: z.string().max(4096).describe('namesrvAddr of the brokers.').optional(),
-  rollout: rollout.describe('While brokers are restarted one at a time.').optional(),
+  rollout: rolloutStatus('brokers', 'Broker', 'RegistrationMissing').optional(),
   groupStatuses: z
     .array(groupStatus)
     .max(64)

@@ -184,6 +184,16 @@ test.each<[string, string, object, string]>([
   expect(problemsOf(withSpec(old, spec), old).join('\n')).toContain(says)
 })
 
+test.each(['Normal', 'FIFO', 'Unspecified'])(
+  'of %s messages a topic can be made one of all kinds, and no other',
+  (from) => {
+    const of = (messageType: string) => withSpec(sample('Topic'), { messageType })
+
+    for (const to of [from, 'Mixed', 'Unspecified']) expect(problemsOf(of(to), of(from))).toEqual([])
+    expect(problemsOf(of('Delay'), of(from)).join('\n')).toContain('messageType can be changed to Mixed or Unspecified')
+  },
+)
+
 test.each(['2Gi', '3Gi', '3000M'])('storage of 2Gi may become %s', (size) => {
   const old = sample('BrokerSet')
 

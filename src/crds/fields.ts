@@ -205,3 +205,26 @@ export const commonStatus = {
 export const scaleStatus = {
   selector: z.string().max(1024).describe('Label selector of the pods, for the scale subresource.').optional(),
 }
+
+/**
+ * How far a rollout is.
+ * @param things what is restarted @param one how the reason of one that is not ready begins
+ * @param trouble the other reason why it does not go on
+ */
+export function rolloutStatus(things: string, one: string, trouble: string) {
+  return z
+    .object({
+      revision: z.string().max(64).describe(`What the ${things} are to be: another one is another rollout.`),
+      updated: z.int32().describe(`Those of the ${things} that are so.`),
+      total: z.int32().describe(`All ${things} that stay.`),
+      pausedReason: z
+        .string()
+        .max(64)
+        .describe(
+          `Why it does not go on: Paused; ${one}NotReady or ${trouble}, after a minute and until all ${things} are well.`,
+        )
+        .optional(),
+    })
+    .describe(`While ${things} are restarted one at a time.`)
+}
+export type RolloutStatus = z.infer<ReturnType<typeof rolloutStatus>>

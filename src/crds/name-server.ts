@@ -9,6 +9,7 @@ import {
   paused,
   podTemplate,
   resources,
+  rolloutStatus,
   scaleStatus,
 } from './fields.ts'
 
@@ -50,11 +51,20 @@ export const nameServerStatus = z.object({
     .int32()
     .describe('Pods of those wanted that run as the resource says; 0 while it hibernates.')
     .optional(),
+  version: z
+    .string()
+    .max(128)
+    .describe(
+      'What the pods run, by the tag of their image, else its digest; during a roll the former one, until the last pod has the other. ' +
+        'Absent while it hibernates.',
+    )
+    .optional(),
   address: z
     .string()
     .max(4096)
     .describe('What clients take as namesrvAddr: every NameServer that stays, published once all of them exist.')
     .optional(),
+  rollout: rolloutStatus('NameServers', 'NameServer', 'RoutesDiffer').optional(),
   registered: z
     .object({
       brokerSets: z.int32().describe('BrokerSets that refer to it and are awake.'),
@@ -68,6 +78,14 @@ export const nameServerStatus = z.object({
         pod: z.string().max(63).describe('Name of the pod.'),
         ready: z.boolean().describe('Whether it answers.'),
         brokers: z.int32().describe('Brokers that it knows; absent when it does not say.').optional(),
+        routeHash: z
+          .string()
+          .max(64)
+          .describe(
+            'Digest of the brokers that it knows and of their addresses: one whose digest is not that of the others sends clients ' +
+              'elsewhere. Topics do not count.',
+          )
+          .optional(),
         leavesAt: z
           .string()
           .describe('When it is stopped: it is not in address any more, and serves until clients have learned that.')
@@ -76,7 +94,7 @@ export const nameServerStatus = z.object({
       }),
     )
     .max(16)
-    .describe('Each NameServer that runs.')
+    .describe('Each NameServer that runs, and each that is to go, until it is gone.')
     .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['pod'] })
     .optional(),
 })
@@ -112,6 +130,7 @@ export const nameServerDefinition: Definition = {
       jsonPath: '.status.conditions[?(@.type=="Available")].status',
       describes: 'Whether one answers',
     },
+    { name: 'Version', type: 'string', jsonPath: '.status.version', describes: 'What the NameServers run' },
     {
       name: 'Reason',
       type: 'string',

@@ -78,9 +78,19 @@ export const topicSpec = z
       .default('ReadWrite')
       .describe('What clients may do.'),
     messageType: z
-      .enum(['Normal', 'FIFO', 'Delay', 'Transaction', 'Unspecified'])
+      .enum(['Normal', 'FIFO', 'Delay', 'Transaction', 'Mixed', 'Unspecified'])
       .default('Normal')
-      .describe('Kind of messages, kept as the topic attribute message.type.'),
+      .describe(
+        'Kind of messages, kept as the topic attribute message.type. Mixed: all kinds, where the brokers have enableMixedMessageType in ' +
+          'spec.config. It can be changed to Mixed and Unspecified alone: what is in the topic is of the kind before.',
+      )
+      .meta(
+        rules({
+          rule: "self == oldSelf || self in ['Mixed', 'Unspecified']",
+          message:
+            'messageType can be changed to Mixed or Unspecified only; another kind of messages takes another topic',
+        }),
+      ),
     ordered: z
       .boolean()
       .describe('Whether a broker that takes no messages refuses those of this topic. Default: true for FIFO.')

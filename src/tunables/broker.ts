@@ -86,6 +86,11 @@ export const brokerSchema = z.object({
     z.boolean().default(true),
     'Sending to an unknown topic creates it. Turn off in production.',
   ),
+  enableMixedMessageType: setting(
+    z.boolean().default(false),
+    'Topics may take messages of every kind: MIXED, as their attribute message.type. Those that are there stay so.',
+    { live: true },
+  ),
   defaultTopicQueueNums: setting(z.int32().min(1).max(1024).default(8), 'Most queues of a topic created that way.'),
   autoCreateSubscriptionGroup: setting(
     z.boolean().default(true),

@@ -136,7 +136,7 @@ export const walks: Record<string, Record<string, Walk>> = {
     'placement.groups': { valid: [[0], [63, 2]], invalid: [[64], [1, 1]] },
     ordered: flag,
     permission: {},
-    messageType: {},
+    messageType: { valid: ['FIFO', 'Delay', 'Transaction', 'Mixed', 'Unspecified'], keeps: 'fixed' }, // to Normal, the default
   },
   ConsumerGroup: {
     ...onBrokers,

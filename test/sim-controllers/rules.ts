@@ -54,7 +54,7 @@ export class Rules {
   readonly #madeLateMs = new Map<string, number>() // by plural: when brokers got what no resource wants any more
   readonly #told = new Map<string, number>() // by what is said of what
   readonly #listedMs = new Map<string, number>() // by pod: when a NameServer was last in the list that clients are given
-  #nameServers: { uid: string | undefined; replicas: number } | undefined // as last seen
+  #nameServers: { uid: string | undefined; replicas: number; mayAllGo: boolean } | undefined // as last seen
   #placedMs = Number.NEGATIVE_INFINITY // when the topic was last for some groups only
 
   constructor(stage: Stage, clients: Clients, first: Omit<Asked, 'askedMs'>, violated: (rule: string) => void) {
@@ -207,12 +207,15 @@ export class Rules {
     const set = this.#stage.statefulSets().find(({ metadata }) => metadata.name === 'mq')
     const { uid, replicas = 0 } = { uid: set?.metadata.uid, replicas: set?.spec?.replicas ?? 0 }
     const before = this.#nameServers?.uid === uid ? this.#nameServers : undefined
-    for (let ordinal = replicas; replicas > 0 && ordinal < (before?.replicas ?? 0); ordinal++) {
+    const nameServer = this.#stage.resource<NameServer>('nameservers')
+    const mayAllGo = nameServer?.spec.hibernate === true // and some be back before the next look
+    const isWatched = replicas > 0 && !mayAllGo && before?.mayAllGo !== true
+    for (let ordinal = replicas; isWatched && ordinal < (before?.replicas ?? 0); ordinal++) {
       const ms = this.#nowMs - (this.#listedMs.get(`mq-${ordinal}`) ?? Number.NEGATIVE_INFINITY)
       if (ms < listMsMax) this.#violated(`mq-${ordinal} goes ${ms} ms after clients were told to ask it`)
     }
-    this.#nameServers = { uid, replicas }
-    const { address = '' } = this.#stage.resource<NameServer>('nameservers')?.status ?? {}
+    this.#nameServers = { uid, replicas, mayAllGo }
+    const { address = '' } = nameServer?.status ?? {}
     for (const place of address.split(';')) this.#listedMs.set(place.slice(0, place.indexOf('.')), this.#nowMs)
   }
 

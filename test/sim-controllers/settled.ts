@@ -25,6 +25,8 @@ function unready(stage: Stage): string[] {
     const isRefused = refusals.includes(ready?.reason ?? '') // as asked, too
     const isSeen = ready?.observedGeneration === resource?.metadata.generation
     if (!isSeen || (ready?.status !== 'True' && !isRefused)) not.push(`${plural}: ${ready?.reason}: ${ready?.message}`)
+    const rollout = resource?.status?.rollout
+    if (rollout) not.push(`${plural}: its rollout has not ended: ${JSON.stringify(rollout)}`)
   }
   const group = stage.resource<ConsumerGroup>('consumergroups')
   const { resetOffset } = group?.spec ?? {}

@@ -17,7 +17,8 @@ import type { KubeStep, Report } from '../perform.ts'
 import { downMsOf, podHashOf, readyMsOf } from '../pods.ts'
 import type { BrokerSet } from '../resources.ts'
 import { hasTemplate, type PodRevision, restartText } from '../revision.ts'
-import { nextToRestart, type RollGroup, type RollMember } from '../roll.ts'
+import { nextToRestart, type RollGroup } from '../roll.ts'
+import { countUpdated, type RolloutMember, rolloutOf } from '../rollout.ts'
 import { diskNotes, diskPressureOf, diskVerdict } from './disk-pressure.ts'
 import { isInSync, isWhole, lagText, registrationMissing, verdictsOf } from './judge.ts'
 import {
@@ -36,7 +37,6 @@ import {
   settingsState,
 } from './objects.ts'
 import { addressOf, type Observed, type ObservedGroup, type ObservedMember } from './observe.ts'
-import { rolloutOf } from './rollout.ts'
 import {
   abortMarkOf,
   drainProgress,
@@ -153,19 +153,21 @@ export function plan(asked: BrokerSet, observed: Observed, runtimeImage: string,
     const message = `for a minute not known to all NameServers that answer: ${missing.join(', ')}`
     notes.push({ type: 'Warning', reason: registrationMissing, message })
   }
-  const rolled = groups.flatMap((group, at) => (group === leaving ? [] : [{ group, roll: rolling[at] as RollGroup }]))
+  const rolled = groups.flatMap((group, at) =>
+    group === leaving ? [] : rolloutMembers(group, rolling[at] as RollGroup),
+  )
   const { rollout, notes: rolloutNotes } = isAsleep
     ? { rollout: undefined, notes: [] }
     : rolloutOf({
+        kind: 'Broker',
         before: asked.status?.rollout,
         revision: revision.madeFor,
-        staying: rolled,
-        missing,
+        members: rolled,
+        trouble: registrationWait(missing),
         paused: asked.spec.paused,
       })
   notes.push(...rolloutNotes)
   const countOf = (...states: GroupState[]) => statuses.filter(({ state }) => states.includes(state)).length
-  const isUpdated = ({ isPresent, isOutdated }: RollMember) => isPresent && !isOutdated
   const isWholeGroup = (group: ObservedGroup) =>
     wantedMembers(desired, group).every((member) => isWhole(member, nameServers.expected))
   const isMasterWhole = ({ members: [master] }: ObservedGroup) => isWhole(master, nameServers.expected)
@@ -180,7 +182,7 @@ export function plan(asked: BrokerSet, observed: Observed, runtimeImage: string,
       readyMasters: isAsleep ? 0 : staying.filter(isMasterWhole).length,
       groups: countOf('Serving', 'Degraded'), // a short absence must not make an autoscaler add one
       readyGroups: isAsleep ? 0 : staying.filter(isWholeGroup).length,
-      updatedReplicas: isAsleep ? 0 : rolled.flatMap(({ roll }) => roll.members).filter(isUpdated).length,
+      updatedReplicas: isAsleep ? 0 : countUpdated(rolled),
       ...(nameServers.address !== undefined && { nameServers: nameServers.address }),
       ...(rollout && { rollout }),
       groupStatuses: statuses,
@@ -509,6 +511,23 @@ function rollOf(
       downMs: downMsOf(member.pod, nowMs),
     })),
   }
+}
+
+function rolloutMembers({ statefulSet, members }: ObservedGroup, { hasTemplate, ...roll }: RollGroup): RolloutMember[] {
+  return roll.members.flatMap((one) => {
+    const member = members.find(({ ordinal }) => ordinal === one.ordinal)
+    return member ? [{ ...one, name: member.name, pod: member.pod, statefulSet, hasTemplate }] : []
+  })
+}
+
+/** @param missing names of ready brokers that not all NameServers know, for long */
+function registrationWait(missing: readonly string[]) {
+  const [name] = missing
+  if (name === undefined) return undefined
+  const message =
+    `the others wait for ${name}, which does not register at every NameServer. ` +
+    `The condition Registered names those that do not know it, kubectl logs ${name} says why; kubectl delete pod ${name} starts it anew`
+  return { reason: registrationMissing, message }
 }
 
 function isOutdated({ statefulSet }: ObservedGroup, { pod, service }: ObservedMember, revision: PodRevision): boolean {

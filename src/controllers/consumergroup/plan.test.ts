@@ -49,6 +49,15 @@ test('what came back late is no drift: only what was there as wanted can have be
   expect(after(0)).toEqual(['ConsumerGroupUpdated'])
 })
 
+test('where no reset is asked for that is said from the first pass on, and no event tells it', () => {
+  const done: LastReset = { requestId: 'once', result: 'Done', message: 'went', time: '2026-01-01T00:00:00Z' }
+  for (const status of [{}, { lastReset: done }]) {
+    const { verdicts, notes } = ready(consumerGroup({}, status), observed([broker(0), broker(1)]))
+    expect(verdicts.find(({ type }) => type === 'OffsetReset')).toMatchObject({ status: 'False', reason: 'NotAsked' })
+    expect(notes).toEqual([])
+  }
+})
+
 test('what the resource does not speak of stays as it is on the broker', () => {
   const has = subscriptionGroupConfig('billing', { consumeEnable: false, consumeTimeoutMinute: 45 })
 

@@ -3,7 +3,7 @@ import { subscriptionGroupConfig } from '../../client/index.ts'
 import type { ConsumerGroupStatus, LastReset } from '../../crds/index.ts'
 import type { Note } from '../../kube/index.ts'
 import type { BrokerGroup, GroupUse } from '../admin.ts'
-import { pausable, readiness, type Verdict } from '../conditions.ts'
+import { pausable, readiness, type Verdict, verdict } from '../conditions.ts'
 import { type Ownership, ownershipOf } from '../on-brokers/ownership.ts'
 import {
   type Asked,
@@ -174,39 +174,35 @@ export function reportOf(
   }))
   const ownership = ownerOf(desired, observed)
   const { status, readiness: ready, notes } = report(desired, observed, ownership, done, failures, words)
-  const resetVerdicts = judgeReset(desired, reset, lastReset)
+  const resetSaid = judgeReset(desired, reset, lastReset)
   return {
     status: { groupName: nameOnBrokers(desired), ...status, ...(lastReset && { lastReset }) },
-    verdicts: pausable(desired.spec.paused, [...readiness(ready), ...resetVerdicts, notDeferred]),
-    notes: [...notes, ...resetVerdicts.flatMap((verdict) => resetNote(desired, verdict, lastReset))],
+    verdicts: pausable(desired.spec.paused, [...readiness(ready), resetSaid, notDeferred]),
+    notes: [...notes, ...resetNote(desired, resetSaid, lastReset)],
   }
 }
 
-function judgeReset({ spec }: ConsumerGroup, reset: ResetPlan, lastReset: LastReset | undefined): Verdict[] {
-  if (!spec.resetOffset) return []
+/** Reason of OffsetReset where the spec has none. */
+const notAsked = 'NotAsked'
+
+function judgeReset({ spec }: ConsumerGroup, reset: ResetPlan, lastReset: LastReset | undefined): Verdict {
   const type = 'OffsetReset'
-  if (reset.do === 'wait') return [{ type, status: 'False', reason: reset.reason, message: reset.message }]
+  if (!spec.resetOffset) return verdict(type, false, notAsked, '')
+  if (reset.do === 'wait') return verdict(type, false, reset.reason, reset.message)
   if (lastReset?.requestId !== spec.resetOffset.requestId && reset.do === 'giveUp') {
-    return [{ type, status: 'Unknown', reason: 'Interrupted', message: 'the reset before it is closed first' }]
+    return { type, status: 'Unknown', reason: 'Interrupted', message: 'the reset before it is closed first' }
   }
   if (lastReset?.requestId !== spec.resetOffset.requestId) {
-    return [{ type, status: 'Unknown', reason: 'ResourceConflict', message: 'another resource speaks for the group' }]
+    return { type, status: 'Unknown', reason: 'ResourceConflict', message: 'another resource speaks for the group' }
   }
-  return [
-    {
-      type,
-      status: lastReset.result === 'Done' ? 'True' : 'False',
-      reason: lastReset.result,
-      message: lastReset.message,
-    },
-  ]
+  return verdict(type, lastReset.result === 'Done', lastReset.result, lastReset.message)
 }
 
 /** Tells of a reset when there is news. */
 function resetNote(desired: ConsumerGroup, verdict: Verdict, lastReset: LastReset | undefined): Note[] {
   const before = desired.status?.conditions?.find(({ type }) => type === verdict.type)
   const isNews = before?.reason !== verdict.reason || desired.status?.lastReset?.requestId !== lastReset?.requestId
-  if (!isNews || verdict.reason === 'ClusterNotReady') return []
+  if (!isNews || verdict.reason === 'ClusterNotReady' || verdict.reason === notAsked) return []
   if (verdict.status === 'True') return [{ type: 'Normal', reason: 'OffsetReset', message: verdict.message }]
   const reason = lastReset?.requestId === desired.spec.resetOffset?.requestId ? 'OffsetResetFailed' : 'OffsetResetWaits'
   return [{ type: 'Warning', reason, message: verdict.message }]

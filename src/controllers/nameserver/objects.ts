@@ -172,5 +172,11 @@ export function objectsOf(
     [statefulSets, statefulSet],
   ]
   const podHash = revision.podHashFor(live)
-  return { children, podHash, hasTemplate: hasTemplate(live, podHash) }
+  return {
+    children,
+    podHash,
+    madeFor: revision.madeFor,
+    image: revision.image,
+    hasTemplate: hasTemplate(live, podHash),
+  }
 }

@@ -104,6 +104,37 @@ test('how many have the new settings is counted, and none that is away is', () =
   expect(updated(current('mq-0'), current('mq-1'), current('mq-2'))).toBe(2) // one too many
 })
 
+test('the digest of one that sends clients elsewhere differs, whatever the order in which brokers came', () => {
+  const hashes = (...known: (readonly string[])[]) => {
+    const members = known.map((brokers, at) => member(old(`mq-${at}`), brokers))
+    return plan(nameServer(), members).status.members?.map(({ routeHash }) => routeHash)
+  }
+
+  const [one, other] = hashes(both, both.toReversed()) ?? []
+  expect(one).toMatch(/^[0-9a-f]{16}$/)
+  expect(other).toBe(one)
+  const moved = both.map((broker) => broker.replace('10.1.0.2', '10.1.0.3'))
+  expect(hashes(both, moved)).toEqual([one, expect.not.stringMatching(one ?? '')])
+  const mute = [member(old('mq-0')), { ...member(old('mq-1')), brokers: undefined }]
+  expect(plan(nameServer(), mute).status.members?.[1]).toEqual({ pod: 'mq-1', ready: true })
+})
+
+test('the version is what pods run: the former one until the last has the other, and none of those that sleep', () => {
+  const running = (name: string, image: string) => ({ ...current(name), spec: { containers: [{ image } as never] } })
+  const version = (images: string[], spec: object = {}, known?: string) =>
+    plan(
+      nameServer({ image: 'mq:2', ...spec }, known === undefined ? undefined : { version: known }),
+      images.map((image, at) => member(running(`mq-${at}`, image))),
+    ).status.version
+
+  expect(version(['mq:1', 'mq:1'])).toBe('1')
+  expect(version(['mq:1', 'mq:2'])).toBe('1')
+  expect(version(['mq:2', 'mq:2'])).toBe('2')
+  expect(version([])).toBeUndefined()
+  expect(version([], {}, '1')).toBe('1') // all are away for a moment
+  expect(version(['mq:2'], { hibernate: true }, '2')).toBeUndefined()
+})
+
 test('one that knows all brokers stays until the others know them too', () => {
   const knows = (brokers: string[] | undefined) => [member(old('mq-0')), member(current('mq-1'), brokers)]
 
@@ -171,7 +202,7 @@ test('says who knows which brokers, and complains of a difference that stays', (
     )
 
   const first = plan(nameServer(), members)
-  expect(first.status.members).toEqual([
+  expect(first.status.members).toMatchObject([
     { pod: 'mq-0', ready: true, brokers: 2 },
     { pod: 'mq-1', ready: true, brokers: 1 },
   ])

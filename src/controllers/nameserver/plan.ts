@@ -2,16 +2,18 @@ import { label, type NameServerStatus } from '../../crds/index.ts'
 import { type Note, pods as podType } from '../../kube/index.ts'
 import { type Readiness, readiness, timeText, type Verdict, verdict } from '../conditions.ts'
 import { asleepVerdicts, type Sleep, sleepNotes, sleepVerdict } from '../hibernation.ts'
+import { versionInUse, versionOf } from '../image-version.ts'
 import type { KubeStep } from '../perform.ts'
 import { podTrouble } from '../pod-trouble.ts'
 import { downMsOf, podHashOf } from '../pods.ts'
 import type { NameServer } from '../resources.ts'
 import { restartText } from '../revision.ts'
 import { nextToRestart } from '../roll.ts'
+import { countUpdated, rolloutOf } from '../rollout.ts'
 import { addressOf, objectsOf } from './objects.ts'
 import { type Observed, type ObservedMember, ordinalOf } from './observe.ts'
-import { isSettled, knowsAll, routesReport } from './routes.ts'
-import { planScaleIn } from './scale-in.ts'
+import { isLate, isSettled, knowsAll, routeHashOf, routesReport } from './routes.ts'
+import { planScaleIn, type ScaleIn } from './scale-in.ts'
 
 export interface Plan {
   steps: KubeStep[]
@@ -52,13 +54,18 @@ export function plan(desired: NameServer, observed: Observed, runtimeImage: stri
   }
   const scaleIn = planScaleIn(desired, isAsleep ? undefined : statefulSet, staying, nowMs)
   const replicas = isAsleep ? 0 : scaleIn.replicas
-  const { children, podHash, hasTemplate } = objectsOf(desired, statefulSet, runtimeImage, replicas, scaleIn.mark)
+  const made = objectsOf(desired, statefulSet, runtimeImage, replicas, scaleIn.mark)
+  const { children, podHash, hasTemplate } = made
 
   const wasReady = before?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false
   const routes = routesReport(members, before, nowMs)
   const judged = judge(spec.replicas, wanted, members, podHash, sleep, routes.verdict, scaleIn.readiness)
   const rolling = wanted.map((member, ordinal) => ({
     ordinal,
+    name: `${name}-${ordinal}`,
+    pod: member?.pod,
+    statefulSet,
+    hasTemplate,
     isPresent: member !== undefined,
     isReady: member?.isReady ?? false,
     isWhole: member !== undefined && isWhole(member),
@@ -75,12 +82,26 @@ export function plan(desired: NameServer, observed: Observed, runtimeImage: stri
   const group = { index: 0, members: rolling, isLeaving: false, hasTemplate }
   const next = isAsleep || spec.paused ? undefined : (nextToRestart([group]) ?? nextMute())
   const restart = next && wanted[next.ordinal]?.pod
+  // one that began a moment ago has its time, also where a difference is old
+  const isIgnorant = wanted.some((member) => member?.isReady && !isWhole(member) && isLate(member, nowMs))
+  const { rollout, notes: rolloutNotes } = isAsleep
+    ? { rollout: undefined, notes: [] }
+    : rolloutOf({
+        kind: 'NameServer',
+        before: before?.rollout,
+        revision: made.madeFor,
+        members: rolling,
+        trouble: isIgnorant ? routes.wait : undefined,
+        paused: spec.paused,
+      })
   const isMoving =
     members.length > 0 &&
     rolling.some(({ isReady, isWhole, isOutdated }) => (isOutdated && !spec.paused) || (isReady && !isWhole))
   const isLeft = scaleIn.leaving.length === 0 || spec.paused
   const leaveInMs = isLeft ? steadyPollMs : Math.max(movingPollMs, (scaleIn.dueMs ?? nowMs) - nowMs)
-  const leavesAt = scaleIn.dueMs === undefined ? undefined : timeText(scaleIn.dueMs)
+  const running = members.map(({ pod }) => pod)
+  // one of one is away while it restarts: what it ran is what is known
+  const version = isAsleep ? undefined : (versionInUse(running, versionOf(made.image)) ?? before?.version)
   const known = new Set(members.flatMap(({ brokers }) => [...(brokers ?? [])]))
   return {
     steps: [
@@ -90,16 +111,13 @@ export function plan(desired: NameServer, observed: Observed, runtimeImage: stri
     status: {
       replicas: members.length,
       readyReplicas: ready.length,
-      updatedReplicas: isAsleep ? 0 : rolling.filter(({ isPresent, isOutdated }) => isPresent && !isOutdated).length,
+      updatedReplicas: isAsleep ? 0 : countUpdated(rolling),
       selector: `${label.nameServer}=${name}`,
+      ...(version !== undefined && { version }),
       ...(address !== undefined && { address }),
+      ...(rollout && { rollout }),
       registered: { brokerSets: users.length, brokers: known.size },
-      members: members.map(({ pod, isReady, brokers }) => ({
-        pod: pod.metadata.name,
-        ready: isReady,
-        ...(brokers && { brokers: brokers.size }),
-        ...(leavesAt !== undefined && scaleIn.leaving.includes(pod.metadata.name) && { leavesAt }),
-      })),
+      members: memberStatuses(members, scaleIn),
     },
     verdicts: [
       ...(sleep.is === 'asleep'
@@ -120,10 +138,28 @@ export function plan(desired: NameServer, observed: Observed, runtimeImage: stri
       ...sleepNotes(sleep, before?.conditions),
       ...(isAsleep ? [] : [...routes.notes, ...scaleIn.notes]),
       ...(judged.status === 'True' && !wasReady && !isAsleep ? [note('NameServersReady', judged.message)] : []),
+      ...rolloutNotes,
       ...(restart ? [note('NameServerRestarted', restartText(restart, statefulSet))] : []),
     ],
     recheckAfterMs: isAsleep ? undefined : isMoving ? movingPollMs : Math.min(steadyPollMs, leaveInMs),
   }
+}
+
+/** Of all that are there, and of those that leave also while their pod is replaced: of whom it was said is told by this. */
+function memberStatuses(
+  members: readonly ObservedMember[],
+  { leaving, dueMs }: ScaleIn,
+): NonNullable<NameServerStatus['members']> {
+  const leavesAt = dueMs === undefined ? undefined : timeText(dueMs)
+  const there = members.map(({ pod, isReady, brokers }) => ({
+    pod: pod.metadata.name,
+    ready: isReady,
+    ...(brokers && { brokers: brokers.size, routeHash: routeHashOf(brokers) }),
+    ...(leavesAt !== undefined && leaving.includes(pod.metadata.name) && { leavesAt }),
+  }))
+  if (leavesAt === undefined) return there
+  const away = leaving.filter((name) => !there.some(({ pod }) => pod === name))
+  return [...there, ...away.map((pod) => ({ pod, ready: false, leavesAt }))]
 }
 
 function note(reason: string, message: string): Note {

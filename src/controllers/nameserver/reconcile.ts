@@ -32,7 +32,10 @@ export const reconcileNameServer: Reconcile<NameServer> = async (desired, shell)
   const found = misfit === undefined ? verdictsAfter(failure, verdicts) : corrected(invalidSetting(misfit), verdicts)
   const ignored = ignoredReport(ignoredOf('NameServer', config), desired.status?.conditions)
   const said = [...pausable(paused, found), ...ignored.verdicts]
-  const told = [...ignored.notes, ...(misfit === undefined ? notes : [])]
+  const told = [
+    ...ignored.notes,
+    ...(misfit === undefined ? notes : notes.filter(({ reason }) => reason.startsWith('Rollout'))),
+  ]
   await writeStatus(nameServers, desired, { status, verdicts: said, notes: told }, shell)
   if (failure) throw failure
   return { recheckAfterMs }

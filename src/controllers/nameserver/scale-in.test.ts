@@ -20,6 +20,8 @@ interface Seen {
   isReady?: (ordinal: number) => boolean
   /** Of whom it was said that they go. */
   told?: string[]
+  /** Whose pods are being replaced, by ordinal. */
+  away?: number[]
   spec?: object
 }
 
@@ -32,6 +34,7 @@ function look(replicas: number, seen: Seen = {}) {
     knows = () => brokers,
     isReady = () => true,
     told = [],
+    away = [],
     spec = {},
   } = seen
   const desired = nameServer(
@@ -44,7 +47,8 @@ function look(replicas: number, seen: Seen = {}) {
   const hash = objectsOf(desired, undefined, image).podHash
   const found = statefulSet('mq', hash, { replicas: live })
   if (mark !== undefined) Object.assign(found.metadata.annotations ?? {}, { [annotation.leavingSince]: mark })
-  const members = Array.from({ length: live }, (_, ordinal) => {
+  const there = [...Array(live).keys()].filter((ordinal) => !away.includes(ordinal))
+  const members = there.map((ordinal) => {
     const ready = isReady(ordinal)
     return {
       pod: pod(`mq-${ordinal}`, { hash, ready }),
@@ -107,6 +111,22 @@ test('goes when clients have had the time to learn it, and not a moment sooner',
   expect(goes.status.members?.[2]?.leavesAt).toBeDefined() // so that it is told also when this pass is the operator's last
   expect(look(2, { told, live: 2 })).toMatchObject({ replicas: 2, events: ['ScaleInCompleted'] })
   expect(look(2, { live: 2 }).events).toEqual([])
+})
+
+test('one whose pod is replaced while it leaves is told of once, and its end is told', () => {
+  const away = [2]
+  const named = ({ status }: ReturnType<typeof look>) =>
+    (status.members ?? []).flatMap(({ pod, leavesAt }) => (leavesAt === undefined ? [] : [pod]))
+
+  const first = look(2, { away })
+  expect(first.events).toEqual(['ScaleInStarted'])
+  const replaced = look(2, { told: named(first), away, mark: since(60_000) })
+  expect(replaced.status.members?.at(-1)).toEqual({ pod: 'mq-2', ready: false, leavesAt: '2026-01-01T00:01:00Z' })
+  const again = look(2, { told: named(replaced), mark: since(60_000) })
+  expect([...replaced.events, ...again.events]).toEqual([])
+  const goes = look(2, { told: named(again), away, mark: since(leaveMs) })
+  expect(goes.replicas).toBe(2)
+  expect(look(2, { told: named(goes), live: 2 }).events).toEqual(['ScaleInCompleted'])
 })
 
 test('stays as long as the others cannot do without it', () => {

@@ -37,6 +37,7 @@ test.each([
   [{ permission: 'ReadOnly' }, { perm: 4 }],
   [{ messageType: 'FIFO' }, { order: true, attributes: { 'message.type': 'FIFO' } }],
   [{ messageType: 'FIFO', ordered: false }, { order: false }],
+  [{ messageType: 'Mixed' }, { order: false, attributes: { 'message.type': 'MIXED' } }],
   [{ ordered: true }, { order: true }],
   [{ topicName: 'Orders' }, { topicName: 'Orders' }],
 ])('%j is what the broker gets', (spec, has) => {

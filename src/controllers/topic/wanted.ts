@@ -12,6 +12,7 @@ const messageTypes = {
   FIFO: 'FIFO',
   Delay: 'DELAY',
   Transaction: 'TRANSACTION',
+  Mixed: 'MIXED',
   Unspecified: 'UNSPECIFIED',
 } as const satisfies Record<TopicSpec['messageType'], string>
 

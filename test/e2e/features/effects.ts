@@ -11,17 +11,18 @@ export const effects: PortableCase[] = [
     name: "a Topic's fields take effect on the broker, and go back",
     async run(scene) {
       const { kube } = scene
-      const preset = { queues: { perBroker: 4 }, permission: 'ReadWrite', messageType: 'Normal' }
-      const other = { queues: { perBroker: 5 }, permission: 'ReadOnly', messageType: 'FIFO' }
+      const preset = { queues: { perBroker: 4 }, permission: 'ReadWrite', messageType: 'FIFO' }
+      const other = { queues: { perBroker: 5 }, permission: 'ReadOnly', messageType: 'Unspecified' }
+      const back = { ...preset, messageType: other.messageType } // which can be changed to it alone
       await kube.apply(manifest('Topic', { ...preset, deletionPolicy: 'Delete' }))
       const seen = async (admin: Admin, broker: string) => {
         const { writeQueueNums, perm, attributes } = await admin.topicConfig(broker, 'walked')
         return { writeQueueNums, perm, type: attributes['message.type'] }
       }
       for (const [spec, wanted] of [
-        [preset, { writeQueueNums: 4, perm: 6, type: 'NORMAL' }],
-        [other, { writeQueueNums: 5, perm: 4, type: 'FIFO' }],
-        [preset, { writeQueueNums: 4, perm: 6, type: 'NORMAL' }],
+        [preset, { writeQueueNums: 4, perm: 6, type: 'FIFO' }],
+        [other, { writeQueueNums: 5, perm: 4, type: 'UNSPECIFIED' }],
+        [back, { writeQueueNums: 4, perm: 6, type: 'UNSPECIFIED' }],
       ] as const)
         await patchAndCompare(scene, 'topics', spec, wanted, seen)
       await removed(kube, 'topics')

@@ -82,6 +82,14 @@ export const nameServers: PortableCase[] = [
       check(fewest >= 1, 'one of two NameServers answered all the time')
       const [first, second] = [await kube.find('pods', 'mq-1'), await kube.find('pods', 'mq-0')]
       check(readySince(first) <= madeAt(second), 'the last one went first, and was ready before the other one went')
+      await eventually('it is told why they roll, and when all of them have', 60_000, async () => {
+        const told = (await kube.list('events')).filter(({ involvedObject }) => involvedObject.kind === 'NameServer')
+        const began = told.find(({ reason }) => reason === 'RolloutStarted')?.message
+        const isOver = told.some(({ reason }) => reason === 'RolloutCompleted')
+        return (isOver && began?.includes('StaticConfigChanged')) || `it is ${isOver ? '' : 'not '}over: ${began}`
+      })
+      const { status } = await kube.find('nameservers', 'mq')
+      check(!status.rollout && status.version, `the roll is over, and it is said what runs, saw ${status.version}`)
       await isReady(kube, 'brokersets', 'mq-brokers', 120_000)
       same(before, await podUids(kube, brokers))
     },

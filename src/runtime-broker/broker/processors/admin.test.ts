@@ -99,6 +99,26 @@ test('attributes change one by one, and only as far as this release honours them
   expect(config.attributes).toEqual({ 'message.type': 'FIFO' })
 })
 
+test('a topic of mixed messages is taken where the broker lets them be, and stays one', async () => {
+  const set = (topicName: string, readQueueNums: number) => {
+    const attributes = { '+message.type': 'MIXED' }
+    const topicConfigList = [{ topicName, readQueueNums, writeQueueNums: 1, attributes }]
+    return call(RequestCode.UPDATE_AND_CREATE_TOPIC_LIST, {}, JSON.stringify({ topicConfigList }))
+  }
+  const may = (isMixed: boolean) => call(RequestCode.UPDATE_BROKER_CONFIG, {}, `enableMixedMessageType=${isMixed}\n`)
+
+  const refused = await set('mixed', 1)
+  expect(refused).toMatchObject({ code: ResponseCode.SYSTEM_ERROR })
+  expect(refused.remark).toContain('enableMixedMessageType is false')
+  await may(true)
+  expect((await set('mixed', 1)).code).toBe(ResponseCode.SUCCESS)
+  await may(false)
+  expect((await set('mixed', 2)).code).toBe(ResponseCode.SUCCESS)
+  const config = JSON.parse((await call(RequestCode.GET_TOPIC_CONFIG, { topic: 'mixed' })).text)
+  expect(config).toMatchObject({ readQueueNums: 2, attributes: { 'message.type': 'MIXED' } })
+  expect((await set('mixed-too', 1)).code).toBe(ResponseCode.SYSTEM_ERROR)
+})
+
 test('many topics are created and changed at once, or none of them', async () => {
   const set = (...topicConfigList: object[]) =>
     call(RequestCode.UPDATE_AND_CREATE_TOPIC_LIST, {}, JSON.stringify({ topicConfigList }))

@@ -36,13 +36,16 @@ export const updateTopicList = bodyProcessor(RequestCode.UPDATE_AND_CREATE_TOPIC
   )
 })
 
+const mixedRefusal =
+  'MIXED message type is not supported: enableMixedMessageType is false. Set it to true, or give the topic another message.type'
+
 interface TopicChange {
   config: TopicConfig // its attributes count for nothing
   attributeChanges: string
 }
 
 async function putTopics(changes: readonly TopicChange[], broker: Broker): Promise<Response> {
-  const { topics, log, announceTopic } = broker
+  const { topics, log, settings, announceTopic } = broker
   const changed: TopicConfig[] = []
   for (const { config, attributeChanges } of changes) {
     const { topicName } = config
@@ -52,6 +55,8 @@ async function putTopics(changes: readonly TopicChange[], broker: Broker): Promi
     if (topics.isSystem(topicName)) return isSystem(topicName)
     const attributes = changedAttributes(known?.attributes ?? {}, attributeChanges, known === undefined)
     if (typeof attributes === 'string') return refuse(ResponseCode.SYSTEM_ERROR, attributes)
+    const isMixedAnew = attributes['message.type'] === 'MIXED' && known?.attributes['message.type'] !== 'MIXED'
+    if (isMixedAnew && !settings.enableMixedMessageType) return refuse(ResponseCode.SYSTEM_ERROR, mixedRefusal)
     const wanted = { ...config, attributes }
     if (known === undefined || !isSame(known, wanted)) changed.push(wanted)
   }
@@ -105,7 +110,7 @@ function countFault({ readQueueNums, writeQueueNums, perm }: TopicConfig): strin
 
 /** Values that an attribute may have, and whether it may change later. Source: Apache RocketMQ 5, TopicAttributes. */
 const attributeTable: Record<string, { values: readonly string[] | RegExp; isMutable: boolean }> = {
-  'message.type': { values: ['UNSPECIFIED', 'NORMAL', 'FIFO', 'DELAY', 'TRANSACTION'], isMutable: true },
+  'message.type': { values: ['UNSPECIFIED', 'NORMAL', 'FIFO', 'DELAY', 'TRANSACTION', 'MIXED'], isMutable: true },
   'queue.type': { values: ['SimpleCQ'], isMutable: false },
   'cleanup.policy': { values: ['DELETE'], isMutable: false },
   'reserve.time': { values: /^-?\d{1,15}$/, isMutable: true },

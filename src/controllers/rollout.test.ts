@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals'
-import { annotation, type RolloutStatus } from '../../crds/index.ts'
-import { type Given, group, hashOf, labelled, look, nowMs } from '../testing/broker-set.ts'
-import { brokerSet, pod, statefulSet } from '../testing/resources.ts'
+import { annotation, type RolloutStatus } from '../crds/index.ts'
+import { type Given, group, hashOf, labelled, look, nowMs } from './testing/broker-set.ts'
+import { brokerSet, pod, statefulSet } from './testing/resources.ts'
 
 const desired = brokerSet({ config: { maxMessageSize: '1024' } })
 const revision = hashOf(desired)
@@ -115,7 +115,10 @@ test('a broker that was restarted and does not come back holds up the others, wh
 
   const late = seen({ ...both, slaves: [down(60_000)] }, begun)
   expect(late).toMatchObject({ reasons: ['RolloutWaiting'], rollout: { pausedReason: 'BrokerNotReady' } })
-  expect(late.message).toBe('1 of 2 brokers have restarted; the others wait for b-0-1, which is not ready')
+  expect(late.message).toBe(
+    '1 of 2 brokers have restarted; the others wait for b-0-1, which is not ready: Running, not ready. ' +
+      'A corrected spec, or the one before, replaces it first; where the cause is another one, they go on when it is ready',
+  )
   expect(seen({ ...both, slaves: [down(90_000)] }, late.rollout).reasons).toEqual([])
   expect(seen({ ...both, slaves: [down(90_000, 'old')] }, begun).reasons).toEqual([]) // it is the next one
 })
