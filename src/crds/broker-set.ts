@@ -316,6 +316,14 @@ export const brokerSetDefinition: Definition = {
       rule: "self.metadata.name.size() <= 49 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
       message: 'the name becomes part of Service names: at most 49 of a-z, 0-9 and -, beginning with a letter',
     },
+    {
+      // a name of nothing would be what brokers go by when they next start
+      rule:
+        "!has(oldSelf.status) || !has(oldSelf.status.conditions) || !oldSelf.status.conditions.exists(c, c.type == 'Ready' && c.status == 'True') || " +
+        '!has(oldSelf.spec.nameServerRef) || !has(self.spec.nameServerRef) || self.spec.nameServerRef.name == oldSelf.spec.nameServerRef.name',
+      message:
+        'spec.nameServerRef.name cannot be changed while the BrokerSet is ready; brokers that are to move name both clusters of NameServers in externalNameServers first',
+    },
   ],
   scale: { spec: '.spec.groups', status: '.status.groups' },
   columns: [

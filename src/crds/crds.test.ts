@@ -38,6 +38,13 @@ function problemsOf(object: Sample, old?: Sample): string[] {
   return [...validate(schema, object), ...checkRules(schema, object, old)].map(({ message }) => message)
 }
 
+/** What its rules alone say, without the schema of what stands in it. */
+function checkedAgainst(object: Sample, old: Sample): string[] {
+  const crd = crds.find(({ spec }) => spec.names.kind === object.kind)
+  const schema = crd?.spec.versions[0]?.schema.openAPIV3Schema as unknown as Schema
+  return checkRules(schema, object, old).map(({ message }) => message)
+}
+
 function withSpec(object: Sample, spec: object): Sample {
   return { ...object, spec: { ...object.spec, ...spec } }
 }
@@ -182,6 +189,20 @@ test.each<[string, string, object, string]>([
 
   expect(problemsOf(old, old)).toEqual([])
   expect(problemsOf(withSpec(old, spec), old).join('\n')).toContain(says)
+})
+
+test('brokers that are ready keep their NameServer; a name that was wrong can be corrected', () => {
+  const ready = (status: string) => ({ ...sample('BrokerSet'), status: { conditions: [{ type: 'Ready', status }] } })
+  const problems = (old: Sample, spec: object) => checkedAgainst(withSpec(old, spec), old)
+  const other = { nameServerRef: { name: 'other' } }
+
+  expect(problems(ready('True'), other)).toEqual([
+    expect.stringContaining('nameServerRef.name cannot be changed while'),
+  ])
+  expect(problems(ready('True'), { groups: 3 })).toEqual([])
+  expect(problems(ready('True'), { nameServerRef: undefined, externalNameServers: ['a:9876'] })).toEqual([])
+  expect(problems(ready('False'), other)).toEqual([])
+  expect(problems(sample('BrokerSet'), other)).toEqual([])
 })
 
 test.each(['Normal', 'FIFO', 'Unspecified'])(
