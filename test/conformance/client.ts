@@ -32,6 +32,7 @@ interface Stage {
   readonly cluster: Cluster
   readonly topic: string
   readonly group: string
+  readonly admin: Admin
   producer(options?: Partial<ProducerOptions>): Producer
   push(
     options: Omit<PushConsumerOptions, 'namesrvAddr' | 'consumerGroup' | 'subscriptions'> &
@@ -255,6 +256,50 @@ const cases: Record<string, (stage: Stage) => Promise<void>> = {
       break
     }
   },
+
+  async 'admin: a cluster’s topics and groups, an exact offset, messages by key and id'(stage) {
+    const { admin, topic, group, cluster } = stage
+    const all = admin.cluster('DefaultCluster')
+    assert.deepEqual(
+      (await all.masters()).map(({ brokerAddr }) => brokerAddr),
+      [cluster.brokerAddr],
+    )
+    const own = `${topic}-own`
+    await all.createTopic({ topicName: own, readQueueNums: 1, writeQueueNums: 1 })
+    await all.createSubscriptionGroup({ groupName: group, retryMaxTimes: 3 })
+    assert.equal((await admin.subscriptionGroups(cluster.brokerAddr)).get(group)?.retryMaxTimes, 3)
+    const [route] = await eventually(async () => (await admin.topicRoute(own)).queueDatas, deliveryTimeoutMs)
+    const queue = { topic: own, brokerName: route!.brokerName, queueId: 0 }
+    const producer = stage.producer()
+    const sent = []
+    for (const body of numbers(3)) sent.push(await producer.send({ topic: own, body, keys: [`key-${body}`] }, queue))
+    const consumer = stage.lite({ subscriptions: { [own]: '*' }, autoCommit: false })
+    await consumer.start()
+    assert.equal((await pollSome(consumer, 3)).length, 3)
+    await consumer.commit()
+    await consumer.close()
+
+    await admin.resetOffset(cluster.brokerAddr, { consumerGroup: group, topic: own, queueId: 0, queueOffset: 1 })
+    assert.deepEqual(
+      (await admin.consumerLag(group, own)).map(({ lag }) => lag),
+      [2],
+    )
+    assert.deepEqual([...(await all.resetOffset({ consumerGroup: group, topic: own, timestampMs: 0 })).values()], [0])
+
+    const [found] = await eventually(async () => {
+      const messages = await admin.messagesByKey(own, 'key-1')
+      assert.equal(messages.length, 1)
+      return messages
+    }, deliveryTimeoutMs)
+    assert.deepEqual([text(found!), found!.queue, found!.queueOffset], ['1', queue, 1])
+    assert.deepEqual(await admin.messagesByKey(own, 'no-such-key'), [])
+    assert.deepEqual(await admin.messageByMsgId(own, sent[1]!.msgId), found)
+    assert.deepEqual(await admin.messageAt(sent[1]!.offsetMsgId), found)
+
+    await all.deleteSubscriptionGroup(group, true)
+    await all.deleteTopic(own)
+    await assert.rejects(admin.topicRoute(own), /TOPIC_NOT_EXIST|responseCode=17/)
+  },
 }
 
 const disturbances: Record<string, (stage: Stage) => Promise<void>> = {
@@ -373,6 +418,7 @@ async function withStage(
       cluster,
       topic,
       group,
+      admin,
       producer: (options) =>
         closed(new Producer({ namesrvAddr, producerGroup: 'producers', sendTimeoutMs: 10_000, ...options }, doors)),
       async push(options) {

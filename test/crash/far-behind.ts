@@ -31,7 +31,7 @@ const p99MsMax = 1_000
 const timesBefore = 10
 const longestMsMax = 6_000
 /** What the master may hold more of while it sends the log: pieces, and what the kernel has not taken yet. */
-const memoryMiBMax = 64
+const memoryMiBMax = 32
 
 interface Latencies {
   sendMs: number[]

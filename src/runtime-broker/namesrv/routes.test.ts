@@ -146,6 +146,27 @@ test('an address has one id in its group: roles may change', () => {
   expect(routes.membersOf('C', 'a').brokerAddrs).toEqual(new Map([[0, '10.0.0.1:10911']]))
 })
 
+test('a master that comes back as a slave, at its address, is no master any more', () => {
+  const { routes, brokers } = routesWith({})
+  register(brokers, registration({ brokerId: 1, brokerAddr: '10.0.0.0:10911' }))
+  expect(routes.membersOf('C', 'a').brokerAddrs).toEqual(new Map([[1, '10.0.0.0:10911']]))
+})
+
+test('a slave that leaves takes no write permission along', () => {
+  const { routes, brokers } = routesWith({ enableActingMaster: true }, { brokerId: 1, enableActingMaster: true })
+  brokers.unregister(registration({ brokerId: 1 }))
+  expect(permOf(routes, 'X')).toBe(Perm.READ | Perm.WRITE)
+})
+
+test('a topic that an admin added has its group’s next registration read', () => {
+  const { routes, brokers } = routesWith({})
+  const queues = { brokerName: 'a', readQueueNums: 1, writeQueueNums: 1, perm: 6, topicSysFlag: 0 }
+  const { dataVersion, print } = registration()
+
+  expect(routes.registerTopic('Z', [queues])).toBe(true)
+  expect(brokers.hasMerged(registration(), false, dataVersion, print)).toBe(false)
+})
+
 test('an id goes to a new address, but not back to an older state', () => {
   const { routes, brokers } = routesWith({ stateVersion: 5 })
 
@@ -155,6 +176,29 @@ test('an id goes to a new address, but not back to an older state', () => {
 
   register(brokers, registration({ brokerAddr: '10.0.0.8:10911', stateVersion: 5 }))
   expect(routes.membersOf('C', 'a').brokerAddrs.get(0)).toBe('10.0.0.8:10911')
+})
+
+test('an old master that comes back late is forgotten', () => {
+  const { brokers } = routesWith({ stateVersion: 4 }, { brokerAddr: '10.0.0.8:10911', stateVersion: 5 })
+  expect(brokers.count).toBe(2)
+
+  expect(register(brokers, registration({ stateVersion: 4 })).status).toBe('outdated')
+  expect(brokers.count).toBe(1)
+  expect(brokers.dataVersionOf(registration())).toBeUndefined()
+})
+
+test('a slave that becomes the master is taken at its word, though its version is the one it had', () => {
+  const { routes, brokers } = routesWith({ perm: 6 }, { brokerId: 1, perm: 4, version: 9 })
+  brokers.unregister(registration())
+  expect(permOf(routes, 'X')).toBe(6)
+
+  register(brokers, registration({ brokerId: 0, brokerAddr: '10.0.0.1:10911', perm: 4, version: 9 }))
+  expect(permOf(routes, 'X')).toBe(4)
+})
+
+test('filter servers that a broker no longer names are gone', () => {
+  const { routes } = routesWith({ filterServers: ['10.0.0.9:1'] }, { filterServers: [] })
+  expect(routes.routeOf('X')?.filterServerTable).toEqual(new Map())
 })
 
 test('the end of an old connection does not take the broker that came back', () => {
@@ -261,6 +305,8 @@ test('a registration that is the last one again needs no reading, unless topics 
 
   expect(again()).toBe(true)
   expect(again({ version: 2 })).toBe(false)
+  expect(again({ stateVersion: 1 })).toBe(false)
+  expect(brokers.hasMerged(registration(), false, { ...dataVersion, timestamp: 1 }, print)).toBe(false) // it was set back
   expect(again({ print: { crc32: 8, bytes: 100 } })).toBe(false)
   expect(again({ print: { crc32: 7, bytes: 101 } })).toBe(false)
   expect(again({ brokerName: 'b' })).toBe(false)
@@ -361,6 +407,28 @@ test('a group hears of its smallest id: of one that came, and with acting master
     brokerAddrs: ['10.0.0.3:10911'],
   })
   expect(brokers.unregister(registration({ brokerId: 3 }))).toBeUndefined()
+})
+
+test('what is deleted while a registration is merged comes back with the next one', () => {
+  const topics = Array.from({ length: 1000 }, (_, index) => `T${index}`)
+  const { routes, brokers } = routesWith()
+  const long = registration({ topics })
+  const steps = brokers.registering(long, link, 0)
+  steps.next()
+  routes.deleteTopic('T0')
+  while (!steps.next().done);
+
+  expect(routes.routeOf('T0')).toBeUndefined()
+  expect(brokers.hasMerged(long, false, long.dataVersion, long.print)).toBe(false)
+})
+
+test('a complete registration with static topics takes none away', () => {
+  const mapping = { bname: 'a', currIdMap: new Map(), dirty: false, epoch: 1, scope: '', topic: 'X', totalQueues: 1 }
+  const { routes, brokers } = routesWith({})
+
+  const next = registration({ topics: ['X'], mappings: new Map([['X', mapping]]), version: 2 })
+  register(brokers, next, link, 0, true)
+  expect(routes.topics()).toEqual(['X', 'Y'])
 })
 
 test('a static topic has the mappings of its groups in its route, until it is deleted', () => {

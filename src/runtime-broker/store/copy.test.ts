@@ -110,6 +110,7 @@ test('a copy of a log whose beginning is gone has queues that begin later, also 
   await slave.open()
   expect(slave.store.raw.minOffset).toBe(start)
   expect(bodies(await slave.readAll())).toEqual(texts(minOffset, 60))
+  expect(slave.warnings).toEqual([]) // the queues were believed, not built anew
 })
 
 test('bytes that are no record are found out, cut, and copied again', async () => {
@@ -131,6 +132,23 @@ test('bytes that are no record are found out, cut, and copied again', async () =
   expect(copyOf(slave).faultOffset).toBeUndefined()
   expect(bodies(await slave.readAll())).toEqual(texts(0, 6))
   expect(slave.files.list('/store/torn').map(({ name }) => name)).toEqual([String(fault).padStart(20, '0')])
+})
+
+test('the keys of what comes in the place of what was cut are found', async () => {
+  const { master, slave } = await benches()
+  const other = await new StoreBench().open()
+  for (const [bench, key] of [[master, 'old'] as const, [other, 'new'] as const]) {
+    for (const keys of ['both', key]) bench.append({ text: keys, properties: `KEYS\u0001${keys}\u0002` })
+    await bench.clock.turn()
+  }
+  await copy(master, slave)
+  expect(await slave.find('old')).toEqual(['old'])
+
+  await slave.turnUntil(copyOf(slave).cut(copyOf(slave).recordEndBefore(master.store.raw.maxOffset - 1)))
+  await copy(other, slave)
+
+  expect(await slave.find('both')).toEqual(['both'])
+  expect(await slave.find('new')).toEqual(['new'])
 })
 
 test.each(['SYNC', 'ASYNC'] as const)(

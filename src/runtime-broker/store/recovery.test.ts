@@ -315,6 +315,37 @@ test('a log that begins in its middle, as after retention, gives queues that do 
   await bench.reopen()
   expect(bench.store.minOffset('orders', 0)).toBe(minOffset)
   expect(await bench.texts()).toEqual(texts.slice(minOffset))
+  expect(bench.warnings).toEqual([]) // the queues were believed, not built anew
+})
+
+test.each([
+  [3, 1],
+  [3, 40],
+  [16, 40], // a file of the queue holds 16
+])('behind %i units %i that outlived their records are not believed, then or later', async (kept, gone) => {
+  const bench = await new StoreBench({ segmentBytes: 65_536 }).open()
+  const texts = Array.from({ length: kept }, (_, index) => `kept ${index}`)
+  await bench.appendAll(texts)
+  await bench.clock.advance(20_000) // a checkpoint says that all of it is safe
+  const [first] = await bench.appendAll(Array.from({ length: gone }, () => 'gone'))
+  await bench.clock.advance(2_000) // their units are in the files
+  bench.kill()
+  overwrite(bench, log, first!.phyOffset, Buffer.alloc(65_536 - first!.phyOffset))
+
+  await bench.reopen()
+  const before = await bench.texts()
+  const next = bench.append({ text: 'next' })
+  await bench.appendAll(
+    Array.from({ length: gone + 10 }, () => 'elsewhere'),
+    { queueId: 1 },
+  )
+  await bench.close()
+  await bench.reopen()
+
+  expect(before).toEqual(texts)
+  expect(next).toMatchObject({ queueOffset: kept, phyOffset: first!.phyOffset })
+  expect(await bench.texts()).toEqual([...texts, 'next'])
+  expect(bench.warnings).toEqual([]) // the queues were believed, not built anew
 })
 
 test('segments that do not fit the settings stop the start, by name', async () => {
