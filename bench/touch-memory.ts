@@ -9,11 +9,11 @@ import { readFileSync } from 'node:fs'
 const mib = 2 ** 20
 const chunkMiB = 256
 const pageBytes = 4096
-const leftMiB = 2048 // for what else runs
+const leftMiB = 1024 // for what else runs
 const secondsMax = 180 // a machine with much memory is touched in part
 
-const available = /^MemAvailable:\s+(\d+) kB$/m.exec(readFileSync('/proc/meminfo', 'utf8'))
-const wantedMiB = Math.floor(Number(available?.[1]) / 1024) - leftMiB
+const free = /^MemFree:\s+(\d+) kB$/m.exec(readFileSync('/proc/meminfo', 'utf8')) // what files hold stays where it is
+const wantedMiB = Math.floor(Number(free?.[1]) / 1024) - leftMiB
 const held: Buffer[] = []
 const times: number[] = []
 const startedMs = performance.now()

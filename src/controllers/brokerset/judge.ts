@@ -82,7 +82,9 @@ export function verdictsOf(evidence: Evidence): Verdict[] {
       'InSync',
       behind.length === 0,
       behind.length > 0 ? 'NotInSync' : slaves.length > 0 ? 'AllInSync' : 'NoSlaves',
-      listed(`${inSync} of ${slaves.length} slaves have what their masters have`, behind),
+      slaves.length === 0
+        ? 'there are no slaves'
+        : listed(`${inSync} of ${slaves.length} slaves have what their masters have`, behind),
     ),
   ]
 }

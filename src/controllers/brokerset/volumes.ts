@@ -54,7 +54,7 @@ export function planVolumes(
     return { steps: [], verdict: said, notes: [], settled: () => settled }
   }
   if (storage.ephemeral) return plain(say(true, 'NoVolumes', 'storage.ephemeral: there are no volumes'), false)
-  const whole = say(true, 'AllResized', `every volume has ${storage.size} or more`)
+  const whole = say(true, 'AllResized', `every volume that is there has ${storage.size} or more`)
   if (!volumes) return plain(whole, true)
   if ('trouble' in volumes) return plain(say(false, 'Unknown', `claims cannot be listed: ${volumes.trouble}`), false)
 
