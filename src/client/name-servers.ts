@@ -9,7 +9,8 @@ import { expectSuccess } from './answers.ts'
  * @throws OperatingError SETTING_INVALID
  */
 export function parseNameServers(namesrvAddr: string): string[] {
-  const addresses = namesrvAddr
+  const given = typeof namesrvAddr === 'string' ? namesrvAddr : '' // who writes JavaScript may have left it out
+  const addresses = given
     .split(/[;,]/)
     .map((text) => text.trim())
     .filter((text) => text !== '')

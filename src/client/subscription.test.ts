@@ -32,6 +32,6 @@ test('NameServers are listed with semicolons or commas', () => {
   expect(parseNameServers('a:9876; b:9876,[::1]:9876;')).toEqual(['a:9876', 'b:9876', '[::1]:9876'])
 })
 
-test.each(['', ';', 'a', 'a:b', 'a:99999'])('%j is no list of NameServers', (namesrvAddr) => {
-  expect(() => parseNameServers(namesrvAddr)).toThrow(expect.objectContaining({ code: 'SETTING_INVALID' }))
+test.each(['', ';', 'a', 'a:b', 'a:99999', undefined, 9876])('%j is no list of NameServers', (namesrvAddr) => {
+  expect(() => parseNameServers(namesrvAddr as string)).toThrow(expect.objectContaining({ code: 'SETTING_INVALID' }))
 })
