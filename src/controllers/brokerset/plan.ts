@@ -1,11 +1,10 @@
-import { type BrokerSetStatus, type GroupState, type GroupStatus, label, type MemberStatus } from '../../crds/index.ts'
+import { type BrokerSetStatus, type GroupState, label } from '../../crds/index.ts'
 import {
   configMaps,
   type Note,
   type Pod,
   podDisruptionBudgets,
   pods as podType,
-  type Service,
   services,
   statefulSets,
 } from '../../kube/index.ts'
@@ -14,13 +13,14 @@ import { timeText } from '../conditions.ts'
 import { asleepVerdicts, type Sleep, sleepNotes, sleepVerdict } from '../hibernation.ts'
 import { versionInUse, versionOf } from '../image-version.ts'
 import type { KubeStep, Report } from '../perform.ts'
-import { downMsOf, podHashOf, readyMsOf } from '../pods.ts'
+import { readyMsOf } from '../pods.ts'
 import type { BrokerSet } from '../resources.ts'
-import { hasTemplate, type PodRevision, restartText } from '../revision.ts'
+import { type PodRevision, restartText } from '../revision.ts'
 import { nextToRestart, type RollGroup } from '../roll.ts'
-import { countUpdated, type RolloutMember, rolloutOf } from '../rollout.ts'
-import { diskNotes, diskPressureOf, diskVerdict } from './disk-pressure.ts'
-import { isInSync, isWhole, lagText, registrationMissing, verdictsOf } from './judge.ts'
+import { countUpdated, rolloutOf } from '../rollout.ts'
+import { diskNotes, diskVerdict } from './disk-pressure.ts'
+import { groupStatusOf, stateBefore } from './group-status.ts'
+import { isInSync, isWhole, registrationMissing, verdictsOf } from './judge.ts'
 import {
   clusterNameOf,
   groupBudget,
@@ -37,6 +37,7 @@ import {
   settingsState,
 } from './objects.ts'
 import { addressOf, type Observed, type ObservedGroup, type ObservedMember } from './observe.ts'
+import { isOlder, isOutdated, registrationWait, rollOf, rolloutMembers } from './rolling.ts'
 import {
   abortMarkOf,
   drainProgress,
@@ -47,6 +48,7 @@ import {
   scaleInVerdict,
 } from './scale-in.ts'
 import { planVolumes, type ResizeStep, volumesMarkOf } from './volumes.ts'
+import { wantedMembers } from './wanted-members.ts'
 
 export type Step =
   | KubeStep
@@ -247,13 +249,6 @@ function recheckAfterMs(
   return members.some((member) => member.sync && !isInSync(member)) ? copyPollMs : steadyPollMs
 }
 
-/** The brokers that a group is to have. One that leaves as a whole keeps what it has; if it slept, it wakes for that. */
-function wantedMembers(desired: BrokerSet, { index, members, statefulSet }: ObservedGroup): readonly ObservedMember[] {
-  const { groups, slavesPerGroup } = desired.spec
-  const count = index < groups ? 1 + slavesPerGroup : statefulSet?.spec?.replicas || 1 + slavesPerGroup
-  return members.filter(({ ordinal }) => ordinal < count)
-}
-
 /** Slaves that are to go, and are not gone: their pod is there, or a NameServer knows them. */
 function surplusMembers(desired: BrokerSet, group: ObservedGroup): ObservedMember[] {
   const wanted = wantedMembers(desired, group)
@@ -451,91 +446,4 @@ function stopWrites({ brokerName, members: [{ service }], drain }: ObservedGroup
     steps: [{ do: 'setPermission', brokerName, brokerAddr, permission: readOnly }],
     notes: [note('DrainStarted', `broker group ${brokerName} takes no more messages; it goes when all are read`)],
   }
-}
-
-function stateBefore(desired: BrokerSet, brokerName: string): GroupState | undefined {
-  return desired.status?.groupStatuses?.find(({ name }) => name === brokerName)?.state
-}
-
-function groupStatusOf(
-  desired: BrokerSet,
-  group: ObservedGroup,
-  nameServers: number,
-  draining: GroupStatus['draining'],
-): GroupStatus {
-  const [master] = group.members
-  const address = addressOf(master.service)
-  const members = wantedMembers(desired, group).map((member) => memberStatusOf(desired, member, nameServers))
-  const said = { name: group.brokerName, ...(address !== undefined && { address }), members }
-  if (draining) return { ...said, state: 'Draining', draining }
-  if (desired.spec.hibernate) return { ...said, state: 'Hibernated' }
-  if (isWhole(master, nameServers)) return { ...said, state: 'Serving' }
-  const before = stateBefore(desired, group.brokerName)
-  // one that wakes has served: what is on its volumes is somebody's, and nobody may take the set for a new one
-  const hasServed = before === 'Serving' || before === 'Degraded' || (before === 'Hibernated' && group.isAdmitted)
-  if (hasServed) return { ...said, state: 'Degraded' }
-  return { ...said, state: master.pod?.status?.phase === 'Running' ? 'Registering' : 'Creating' }
-}
-
-function memberStatusOf(desired: BrokerSet, member: ObservedMember, nameServers: number): MemberStatus {
-  const { ordinal, name, isPodReady, registeredCount, sync } = member
-  const ready = isPodReady && nameServers > 0 && registeredCount >= nameServers
-  const node = member.pod?.spec?.nodeName
-  const disk = diskPressureOf(desired, member)
-  const place = { ...(node !== undefined && { node }), ...(disk && { disk }) }
-  if (ordinal === 0) return { pod: name, role: 'Master', ready, ...place }
-  const inSync = isInSync(member)
-  const lag = !inSync && sync && 'lagBytes' in sync ? lagText(sync.lagBytes) : undefined
-  return { pod: name, role: 'Slave', ready, inSync, ...(lag !== undefined && { lag }), ...place }
-}
-
-function rollOf(
-  desired: BrokerSet,
-  group: ObservedGroup,
-  nameServers: number,
-  revision: PodRevision,
-  nowMs: number,
-): RollGroup {
-  const { index, statefulSet } = group
-  return {
-    index,
-    isLeaving: index >= desired.spec.groups,
-    // else the StatefulSet's controller would make the old pod again
-    hasTemplate: hasTemplate(statefulSet, revision.podHashFor(statefulSet)),
-    members: wantedMembers(desired, group).map((member) => ({
-      ordinal: member.ordinal,
-      isPresent: member.pod !== undefined && member.pod.metadata.deletionTimestamp === undefined,
-      isReady: member.isPodReady,
-      isWhole: isWhole(member, nameServers),
-      isOutdated: isOutdated(group, member, revision),
-      downMs: downMsOf(member.pod, nowMs),
-    })),
-  }
-}
-
-function rolloutMembers({ statefulSet, members }: ObservedGroup, { hasTemplate, ...roll }: RollGroup): RolloutMember[] {
-  return roll.members.flatMap((one) => {
-    const member = members.find(({ ordinal }) => ordinal === one.ordinal)
-    return member ? [{ ...one, name: member.name, pod: member.pod, statefulSet, hasTemplate }] : []
-  })
-}
-
-/** @param missing names of ready brokers that not all NameServers know, for long */
-function registrationWait(missing: readonly string[]) {
-  const [name] = missing
-  if (name === undefined) return undefined
-  const message =
-    `the others wait for ${name}, which does not register at every NameServer. ` +
-    `The condition Registered names those that do not know it, kubectl logs ${name} says why; kubectl delete pod ${name} starts it anew`
-  return { reason: registrationMissing, message }
-}
-
-function isOutdated({ statefulSet }: ObservedGroup, { pod, service }: ObservedMember, revision: PodRevision): boolean {
-  return pod !== undefined && (podHashOf(pod) !== revision.podHashFor(statefulSet) || isOlder(pod, service))
-}
-
-/** Whether a broker began before its Service was made (again): it knows itself under another address. */
-function isOlder(pod: Pod, service: Service | undefined): boolean {
-  const madeMs = ({ metadata }: Pod | Service) => Date.parse(metadata.creationTimestamp ?? '')
-  return service !== undefined && madeMs(pod) < madeMs(service)
 }
