@@ -61,7 +61,6 @@ async function main(): Promise<void> {
   rmSync(workDir, { recursive: true, force: true })
   mkdirSync(workDir, { recursive: true })
   await prepareLoadClient()
-  await touchMemory()
   const samples: Sample[] = []
   const keep = (sample: Sample) => {
     samples.push(sample)
@@ -87,12 +86,11 @@ async function main(): Promise<void> {
   }
 }
 
-/** A host takes back what is free for long, and gives it slowly: each round begins with all of it there. */
+/** A host gives memory slowly and takes back what is free: each turn begins with more of it there than a turn writes. */
 async function touchMemory(): Promise<void> {
   if (flags.quick) return
-  const { stdout } = await run(process.execPath, [join(projectDir, 'bench/touch-memory.ts')], {
-    timeout: startTimeoutMs,
-  })
+  const touching = [join(projectDir, 'bench/touch-memory.ts')]
+  const { stdout } = await run(process.execPath, touching, { timeout: startTimeoutMs })
   say(stdout.trim())
 }
 
@@ -174,10 +172,10 @@ async function measure(bed: Bed, wanted: readonly Scenario[], keep: (sample: Sam
       cluster.freeze()
     }
     for (let round = 1; round <= rounds; round++) {
-      await touchMemory()
       for (const scenario of wanted) {
         for (const peer of inTurn(round)) {
           const side = sides.get(peer)!
+          await touchMemory()
           side.cluster.thaw()
           await untilReady(bed, side)
           const result = await loadOnce(scenario, side)

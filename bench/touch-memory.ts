@@ -1,8 +1,8 @@
 /**
- * Writes once to nearly all memory that is free, then gives it back by ending. A virtual machine's host may give it a page only
- * when it is first touched, ten times as slow as a page that it has: which broker would pay for that is chance.
- *   node bench/touch-memory.ts
- * Prints how much it took, and the milliseconds of its fastest and slowest GiB: far apart where the host had pages to give.
+ * Writes once to so many GiB of free memory, then gives them back by ending: the kernel hands out first what was freed last.
+ *   node bench/touch-memory.ts [GIB=2]
+ * A virtual machine's host may give it a page only when it is first touched, five times as slow as a page that it has, and
+ * take back what is free; which broker would pay for that is chance. Prints the milliseconds of its fastest and slowest GiB.
  */
 import { readFileSync } from 'node:fs'
 
@@ -10,19 +10,17 @@ const mib = 2 ** 20
 const chunkMiB = 256
 const pageBytes = 4096
 const leftMiB = 1024 // for what else runs
-const secondsMax = 180 // a machine with much memory is touched in part
 
 const free = /^MemFree:\s+(\d+) kB$/m.exec(readFileSync('/proc/meminfo', 'utf8')) // what files hold stays where it is
-const wantedMiB = Math.floor(Number(free?.[1]) / 1024) - leftMiB
+const wantedMiB = Math.min(Number(process.argv[2] ?? 2) * 1024, Math.floor(Number(free?.[1]) / 1024) - leftMiB)
 const held: Buffer[] = []
 const times: number[] = []
-const startedMs = performance.now()
-while (held.length * chunkMiB < wantedMiB && performance.now() - startedMs < secondsMax * 1000) {
-  const chunkStartedMs = performance.now()
+while ((held.length + 1) * chunkMiB <= wantedMiB) {
+  const startedMs = performance.now()
   const chunk = Buffer.allocUnsafeSlow(chunkMiB * mib)
   for (let at = 0; at < chunk.length; at += pageBytes) chunk[at] = 1
   held.push(chunk)
-  times.push(((performance.now() - chunkStartedMs) * 1024) / chunkMiB)
+  times.push(((performance.now() - startedMs) * 1024) / chunkMiB)
 }
 if (times.length === 0) console.log('no free memory to touch')
 else console.log(`${((held.length * chunkMiB) / 1024).toFixed(1)} GiB of free memory touched, ${range(times)} ms each`)
