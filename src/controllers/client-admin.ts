@@ -45,7 +45,7 @@ export function clientAdmin(doors: Doors, tls?: ClientTls): MqAdmin {
     at(brokerAddr).subscriptionGroups(brokerAddr),
   )
 
-  const creations = new SharedRequests<BrokerTopic>(async (brokerAddr, wanted) => {
+  const creations = new SharedRequests<BrokerTopic>(doors.clock, async (brokerAddr, wanted) => {
     const configs = wanted.map((topic) => ({ ...topic, attributes: additions(topic.attributes) }))
     const [first] = configs
     if (first && configs.length === 1) await at(brokerAddr).createTopic(brokerAddr, first)

@@ -262,15 +262,13 @@ export class Operator {
       const changed = (after ?? before) as Topic
       queues.topics.add(keyOf(changed))
       // of several that speak for one topic, another one may have to now
-      for (const other of world.topics.by('claim', claimOf(changed))) queues.topics.add(keyOf(other))
+      addOthers(queues.topics, keyOf(changed), world.topics.by('claim', claimOf(changed)))
     })
     world.consumerGroups.onChange(({ before, after }) => {
       if (!asksForMore(before, after)) return
       const changed = (after ?? before) as ConsumerGroup
       queues.consumerGroups.add(keyOf(changed))
-      for (const other of world.consumerGroups.by('claim', claimOf(changed))) {
-        queues.consumerGroups.add(keyOf(other))
-      }
+      addOthers(queues.consumerGroups, keyOf(changed), world.consumerGroups.by('claim', claimOf(changed)))
     })
     world.namespaces?.onChange(({ before, after }) => {
       if (isDeepStrictEqual(before?.metadata.labels, after?.metadata.labels)) return
@@ -299,6 +297,11 @@ export class Operator {
       }
     })
   }
+}
+
+/** One that is added twice has two passes, since the first began at once. */
+function addOthers(queue: { add(key: string): void }, key: string, objects: readonly KubeObject[]): void {
+  for (const other of objects) if (keyOf(other) !== key) queue.add(keyOf(other))
 }
 
 /** Whether a change is more than our own status: a pass that woke itself would never come to back off. */

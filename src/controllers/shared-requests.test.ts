@@ -1,30 +1,63 @@
 import { expect, test } from '@jest/globals'
 import { OperatingError } from '../base/errors.ts'
+import { ManualClock } from '../base/testing/clock.ts'
 import { SharedRequests } from './shared-requests.ts'
 
 const settled = () => new Promise((resolve) => setImmediate(resolve))
 
 /** A broker whose answers are given by hand. */
 function slowBroker() {
+  const clock = new ManualClock()
   const sent: { items: readonly string[]; answer: (error?: unknown) => void }[] = []
   const requests = new SharedRequests<string>(
+    clock,
     (_, items) =>
       new Promise((resolve, reject) => {
         sent.push({ items, answer: (error) => (error === undefined ? resolve() : reject(error)) })
       }),
   )
-  return { sent, requests }
+  return { clock, sent, requests, items: () => sent.map((one) => one.items) }
 }
 
-test('what comes while a broker is busy goes together', async () => {
-  const { sent, requests } = slowBroker()
-  const asked = ['a', 'b', 'c', 'd'].map((item) => requests.add('broker', item))
-  expect(sent.map(({ items }) => items)).toEqual([['a'], ['b']])
-
+test('what comes soon after a request goes together, also when that is answered', async () => {
+  const { clock, sent, requests, items } = slowBroker()
+  const asked = ['a', 'b', 'c'].map((item) => requests.add('broker', item))
   sent[0]!.answer()
   await asked[0]
+  await clock.advance(49)
+  asked.push(requests.add('broker', 'd'))
+  expect(items()).toEqual([['a']])
+
+  await clock.advance(1)
+  expect(items()).toEqual([['a'], ['b', 'c', 'd']])
+
+  for (const one of sent) one.answer()
+  await Promise.all(asked)
+})
+
+test('what comes when a broker was left alone for a while does not wait', async () => {
+  const { clock, sent, requests, items } = slowBroker()
+  for (const item of ['a', 'b']) {
+    const asked = requests.add('broker', item)
+    sent.at(-1)!.answer()
+    await asked
+    await clock.advance(50)
+  }
+  expect(items()).toEqual([['a'], ['b']])
+})
+
+test('what comes while a broker has two requests to answer goes together', async () => {
+  const { clock, sent, requests, items } = slowBroker()
+  const asked: Promise<void>[] = []
+  for (const item of ['a', 'b', 'c', 'd']) {
+    asked.push(requests.add('broker', item))
+    await clock.advance(50)
+  }
+  expect(items()).toEqual([['a'], ['b']])
+
+  sent[0]!.answer()
   await settled()
-  expect(sent.map(({ items }) => items)).toEqual([['a'], ['b'], ['c', 'd']])
+  expect(items()).toEqual([['a'], ['b'], ['c', 'd']])
 
   for (const one of sent) one.answer()
   await Promise.all(asked)
@@ -40,27 +73,31 @@ test('brokers do not wait for each other', async () => {
 })
 
 test('of a request that is refused each item is tried alone', async () => {
+  const clock = new ManualClock()
   const tried: (readonly string[])[] = []
-  const requests = new SharedRequests<string>(async (_, items) => {
+  const requests = new SharedRequests<string>(clock, async (_, items) => {
     tried.push(items)
     await settled()
     if (items.includes('wrong')) throw new OperatingError('REQUEST_REFUSED', { responseCode: 3 })
   })
-  const outcomes = await Promise.allSettled(['a', 'b', 'c', 'wrong', 'd'].map((item) => requests.add('broker', item)))
+  const asked = Promise.allSettled(['a', 'b', 'wrong', 'c'].map((item) => requests.add('broker', item)))
+  await clock.advance(50)
 
-  expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'fulfilled', 'rejected', 'fulfilled'])
-  expect(tried).toContainEqual(['c', 'wrong', 'd'])
+  expect((await asked).map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled'])
+  expect(tried).toEqual([['a'], ['b', 'wrong', 'c'], ['b'], ['wrong'], ['c']])
 })
 
 test('a request without an answer fails for all, at once', async () => {
+  const clock = new ManualClock()
   let count = 0
-  const requests = new SharedRequests<string>(async () => {
+  const requests = new SharedRequests<string>(clock, async () => {
     count++
     await settled()
     throw new OperatingError('REQUEST_TIMEOUT', {})
   })
-  const outcomes = await Promise.allSettled(['a', 'b', 'c', 'd'].map((item) => requests.add('broker', item)))
+  const asked = Promise.allSettled(['a', 'b', 'c'].map((item) => requests.add('broker', item)))
+  await clock.advance(50)
 
-  expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected', 'rejected'])
-  expect(count).toBe(3)
+  expect((await asked).map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])
+  expect(count).toBe(2)
 })

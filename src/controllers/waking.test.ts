@@ -102,3 +102,24 @@ test('a change wakes what depends on it, and nobody else', async () => {
   const mayBeConcerned = [b, billing, mq, orders, away]
   expect((await wokenBy(b, dies)).filter((one) => !mayBeConcerned.includes(one))).toEqual([])
 }, 40_000)
+
+test.each(['topics', 'consumergroups'] as const)(
+  '%s: what is new has one pass, what was changed another',
+  async (kind) => {
+    await cluster.create('nameservers', 'mq', { replicas: 1 })
+    await cluster.create('brokersets', 'b', { nameServerRef: { name: 'mq' } })
+    await cluster.eventually(() => isReady('brokersets', 'b'))
+    await quiet(movingQuietMs)
+
+    const passes = () => cluster.passes.filter((pass) => pass.endsWith(' shop/mine')).length
+    await cluster.create(kind, 'mine', { brokerSetRef: { name: 'b' } })
+    await cluster.eventually(() => isReady(kind, 'mine'))
+    await quiet(quietMs)
+    expect(passes()).toBe(1)
+
+    await cluster.change(kind, 'mine', { spec: { paused: true } })
+    await quiet(quietMs)
+    expect(passes()).toBe(2)
+  },
+  20_000,
+)

@@ -2,7 +2,7 @@ import { isOperatingError } from '../base/errors.ts'
 import type { Command } from './command.ts'
 import { decodeSendMessageV2, type SendMessageRequest } from './headers/send-message.ts'
 import { KnownSend, type SendForm } from './known-send.ts'
-import { ordinaryProperties, PropertyName, readProperty } from './message/index.ts'
+import { ordinaryProperties } from './message/index.ts'
 
 /** Headers kept of all connections of a server; they are forgotten together when there are more. */
 const headersMax = 512
@@ -227,8 +227,6 @@ function findHoles(header: string, command: Command, send: SendMessageRequest): 
       ordinary,
       propertiesBefore: i.slice(0, uniqKeyAt),
       propertiesBehind: i.slice(uniqKeyAt + name.length),
-      keys: readProperty(i, PropertyName.KEYS),
-      tag: readProperty(i, PropertyName.TAGS),
     },
   }
 }

@@ -9,8 +9,6 @@ export interface SendForm {
   /** The property text before the name and behind it. */
   propertiesBefore: string
   propertiesBehind: string
-  keys: string | undefined
-  tag: string | undefined
 }
 
 /** The header of an ordinary send, which was known but for these values. */
@@ -56,12 +54,12 @@ export class KnownSend implements SendMessageRequest {
 
   /** Property KEYS: words. */
   get keys(): string | undefined {
-    return this.form.keys
+    return this.form.ordinary.keys
   }
 
   /** Property TAGS. */
   get tag(): string | undefined {
-    return this.form.tag
+    return this.form.ordinary.tag
   }
 
   get properties(): string {

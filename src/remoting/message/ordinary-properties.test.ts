@@ -9,12 +9,16 @@ test('an ordinary message has a UNIQ_KEY, and whatever its sender likes', () => 
   expect(ordinaryProperties(text(['UNIQ_KEY', 'K1'], ['WAIT', 'false'], ['TAGS', 'paid'], ['colour', 'grün']))).toEqual(
     {
       uniqKey: 'K1',
+      keys: undefined,
+      tag: 'paid',
       tagsCode: tagsCodeOf('paid'),
       waitsForFlush: false,
     },
   )
-  expect(ordinaryProperties(`${text(['UNIQ_KEY', 'K1'])}\u0002`)).toEqual({
+  expect(ordinaryProperties(`${text(['UNIQ_KEY', 'K1'], ['KEYS', 'a b'])}\u0002`)).toEqual({
     uniqKey: 'K1',
+    keys: 'a b',
+    tag: undefined,
     tagsCode: 0,
     waitsForFlush: true,
   })
@@ -38,6 +42,7 @@ test.each([
 test('what it reads is what a reader of all properties finds', () => {
   const part = fc.constantFrom(
     'UNIQ_KEY',
+    'KEYS',
     'TAGS',
     'WAIT',
     'a',
@@ -57,6 +62,8 @@ test('what it reads is what a reader of all properties finds', () => {
       const all = parseProperties(properties)
       expect(read).toEqual({
         uniqKey: all.get(PropertyName.UNIQ_KEY),
+        keys: all.get(PropertyName.KEYS),
+        tag: all.get(PropertyName.TAGS),
         tagsCode: tagsCodeOf(all.get(PropertyName.TAGS)),
         waitsForFlush: all.get(PropertyName.WAIT) !== 'false',
       })

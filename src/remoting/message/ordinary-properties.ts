@@ -3,6 +3,10 @@ import { PropertyName, tagsCodeOf } from './properties.ts'
 /** What a broker has to know of the properties of an ordinary message. */
 export interface OrdinaryProperties {
   uniqKey: string
+  /** Property KEYS: words. */
+  keys: string | undefined
+  /** Property TAGS. */
+  tag: string | undefined
   tagsCode: number
   waitsForFlush: boolean
 }
@@ -30,7 +34,8 @@ const pairEnd = 2
  */
 export function ordinaryProperties(text: string): OrdinaryProperties | undefined {
   let uniqKey: string | undefined
-  let tagsCode = 0
+  let keys: string | undefined
+  let tag: string | undefined
   let waitsForFlush = true
   for (let start = 0; start < text.length; ) {
     let mark = -1
@@ -45,10 +50,11 @@ export function ordinaryProperties(text: string): OrdinaryProperties | undefined
     if (mark < 0) return undefined
     const name = text.slice(start, mark)
     if (name === PropertyName.UNIQ_KEY) uniqKey = text.slice(mark + 1, end)
-    else if (name === PropertyName.TAGS) tagsCode = tagsCodeOf(text.slice(mark + 1, end))
+    else if (name === PropertyName.KEYS) keys = text.slice(mark + 1, end)
+    else if (name === PropertyName.TAGS) tag = text.slice(mark + 1, end)
     else if (name === PropertyName.WAIT) waitsForFlush = text.slice(mark + 1, end) !== 'false'
     else if (specialNames.has(name)) return undefined
     start = end + 1
   }
-  return uniqKey === undefined ? undefined : { uniqKey, tagsCode, waitsForFlush }
+  return uniqKey === undefined ? undefined : { uniqKey, keys, tag, tagsCode: tagsCodeOf(tag), waitsForFlush }
 }

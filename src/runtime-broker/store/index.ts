@@ -12,6 +12,7 @@ import { mendCutSegment } from './segments.ts'
 import { Store } from './store.ts'
 import type { MessageStore, StoreSettings } from './types.ts'
 
+export type { MessageKeys } from './key-index/keys.ts'
 export type {
   Appended,
   AppendWaiter,

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { RequestCode, ResponseCode } from '../../../remoting/codes.ts'
 import { decodeMessages } from '../../../remoting/message/index.ts'
+import { batchEntry } from '../testing/batch-entry.ts'
 import { startTestBroker, type TestBroker } from '../testing/test-broker.ts'
 
 const whenever = '9223372036854775807'
@@ -37,6 +38,25 @@ test('the answer says how far the index goes', async () => {
     indexLastUpdateTimestamp: String(last?.storeTimestamp),
     indexLastUpdatePhyoffset: String(last?.phyOffset),
   })
+})
+
+test.each([
+  ['its own keys', {}, { own: ['1', '2'], shared: [], U2: ['2'], T2: ['2'], T: [] }],
+  ['KEYS of the batch', { KEYS: 'shared' }, { own: [], shared: ['1', '2'], U2: ['2'], T2: ['2'] }],
+  ['TAGS of the batch', { TAGS: 'T' }, { own: ['1', '2'], T2: [], T: ['1', '2'] }],
+])('a message of a batch is found by what it was stored with: %s', async (_, properties, expected) => {
+  const topic = `batches-${Object.keys(properties)}`
+  await broker.client.createTopic(topic)
+  const entries = ['1', '2'].map((text) =>
+    batchEntry(text, `UNIQ_KEY\u0001U${text}\u0002KEYS\u0001own\u0002TAGS\u0001T${text}`),
+  )
+  const body = Buffer.concat(entries)
+  await broker.client.send(topic, { code: RequestCode.SEND_BATCH_MESSAGE, batch: true, body, properties })
+
+  for (const [key, texts] of Object.entries(expected)) {
+    const indexType = key.startsWith('T') ? 'T' : undefined
+    expect([key, (await query({ topic, key, indexType })).texts]).toEqual([key, texts])
+  }
 })
 
 test('nothing found is said in the words of Apache', async () => {

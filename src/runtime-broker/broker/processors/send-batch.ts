@@ -1,5 +1,12 @@
 import { ResponseCode } from '../../../remoting/codes.ts'
-import { ordinaryProperties, PropertyName, readProperty, tagsCodeOf } from '../../../remoting/message/index.ts'
+import {
+  type OrdinaryProperties,
+  ordinaryProperties,
+  PropertyName,
+  readProperty,
+  tagsCodeOf,
+} from '../../../remoting/message/index.ts'
+import type { MessageKeys } from '../../store/index.ts'
 import { isRetryTopic } from '../names.ts'
 import { delayLevelOf } from '../property-text.ts'
 import { type Response, refuse } from './processor.ts'
@@ -8,9 +15,12 @@ import { isHalfMessage, timerRefusal } from './send-check.ts'
 export interface BatchEntry {
   flag: number
   body: Buffer
-  properties: string
+  /** The property text in UTF-8. */
+  properties: Buffer
   tagsCode: number
   waitsForFlush: boolean
+  /** Of an ordinary message; of others whoever wants them reads the properties. */
+  keys: MessageKeys | undefined
 }
 
 /** Of an entry without body and properties: totalSize, magic, crc, flag, bodyLength (i32 each), propertiesLength (i16). */
@@ -30,6 +40,7 @@ export function splitBatch(topic: string, batchProperties: string, bytes: Buffer
   if (isRetryTopic(topic) || Buffer.byteLength(topic) > topicBytesMax) return illegal('a batch cannot go to this topic')
   if (delayLevelOf(readProperty(batchProperties, 'DELAY')) > 0) return illegal('a batch cannot be delayed')
   const entries: BatchEntry[] = []
+  let known: KnownProperties | undefined
   for (let at = 0; at < bytes.length; ) {
     if (at + entryBytesMin > bytes.length) return illegal('the batch is cut short')
     const size = bytes.readInt32BE(at)
@@ -40,21 +51,64 @@ export function splitBatch(topic: string, batchProperties: string, bytes: Buffer
     const propertiesAt = at + 22 + bodyLength
     const propertiesLength = bytes.readInt16BE(propertiesAt - 2)
     if (propertiesLength < 0 || propertiesAt + propertiesLength !== end) return illegal('the batch is cut short')
-    const properties = bytes.toString('utf8', propertiesAt, end)
-    const ordinary = ordinaryProperties(properties)
-    const refusal = ordinary === undefined ? entryRefusal(properties) : undefined
-    if (refusal !== undefined) return refusal
-    entries.push({
-      flag: bytes.readInt32BE(at + 12),
-      body: bytes.subarray(at + 20, at + 20 + bodyLength),
-      properties,
-      tagsCode: ordinary?.tagsCode ?? tagsCodeOf(readProperty(properties, PropertyName.TAGS)),
-      waitsForFlush: ordinary?.waitsForFlush ?? readProperty(properties, PropertyName.WAIT) !== 'false',
-    })
+    const flag = bytes.readInt32BE(at + 12)
+    const body = bytes.subarray(at + 20, at + 20 + bodyLength)
+    const properties = bytes.subarray(propertiesAt, end)
+    if (known !== undefined && isLike(bytes, propertiesAt, end, known)) {
+      const { tagsCode, waitsForFlush, keys, tag } = known.ordinary
+      const nameAt = propertiesAt + known.nameAt
+      const uniqKey = bytes.toString('latin1', nameAt, nameAt + known.nameLength)
+      entries.push({ flag, body, properties, tagsCode, waitsForFlush, keys: { uniqKey, keys, tag } })
+    } else {
+      const text = bytes.toString('utf8', propertiesAt, end)
+      const ordinary = ordinaryProperties(text)
+      const refusal = ordinary === undefined ? entryRefusal(text) : undefined
+      if (refusal !== undefined) return refusal
+      known = ordinary && knownOf(text, ordinary, propertiesAt, end)
+      const tagsCode = ordinary?.tagsCode ?? tagsCodeOf(readProperty(text, PropertyName.TAGS))
+      const waitsForFlush = ordinary?.waitsForFlush ?? readProperty(text, PropertyName.WAIT) !== 'false'
+      entries.push({ flag, body, properties, tagsCode, waitsForFlush, keys: ordinary })
+    }
     if (entries.length > entriesMax) return illegal(`a batch of more than ${entriesMax} messages`)
     at = end
   }
   return entries
+}
+
+/** What was read of one entry: the messages of a producer differ in their names only, nearly always. */
+interface KnownProperties {
+  start: number
+  length: number
+  /** Of the value of UNIQ_KEY, from start. */
+  nameAt: number
+  nameLength: number
+  ordinary: OrdinaryProperties
+}
+
+/** @returns undefined where the bytes of the name cannot be told from the text */
+function knownOf(text: string, ordinary: OrdinaryProperties, start: number, end: number): KnownProperties | undefined {
+  const at = text.lastIndexOf(nameMark)
+  const isItsName = at === 0 || text.charCodeAt(at - 1) === pairEnd
+  if (text.length !== end - start || !isItsName) return undefined
+  return { start, length: end - start, nameAt: at + nameMark.length, nameLength: ordinary.uniqKey.length, ordinary }
+}
+
+const nameMark = `${PropertyName.UNIQ_KEY}\u0001`
+const pairEnd = 2
+
+/** Whether the text between start and end is the known one but for the name, which has letters and digits. */
+function isLike(bytes: Buffer, start: number, end: number, known: KnownProperties): boolean {
+  if (end - start !== known.length) return false
+  const nameEnd = known.nameAt + known.nameLength
+  for (let at = 0; at < known.nameAt; at++) if (bytes[start + at] !== bytes[known.start + at]) return false
+  for (let at = nameEnd; at < known.length; at++) if (bytes[start + at] !== bytes[known.start + at]) return false
+  for (let at = known.nameAt; at < nameEnd; at++) if (!isLetterOrDigit(bytes[start + at]!)) return false
+  return true
+}
+
+function isLetterOrDigit(byte: number): boolean {
+  const lower = byte | 0x20
+  return (byte >= 0x30 && byte <= 0x39) || (lower >= 0x61 && lower <= 0x7a)
 }
 
 function entryRefusal(properties: string): Response | undefined {

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { RequestCode, ResponseCode } from '../../../remoting/codes.ts'
 import { parseOffsetMsgId, parseProperties } from '../../../remoting/message/index.ts'
 import { sendFields } from '../../../remoting/testing/requests.ts'
+import { batchEntry } from '../testing/batch-entry.ts'
 import { startTestBroker, type TestBroker } from '../testing/test-broker.ts'
 
 let broker: TestBroker
@@ -216,16 +217,6 @@ test('a batch that is larger than a message may be is refused', async () => {
   expect(sent).toMatchObject({ code: ResponseCode.MESSAGE_ILLEGAL, remark: expect.stringContaining('maxMessageSize') })
   expect((await broker.client.pull('large-batches')).bodies).toEqual([])
 })
-
-function batchEntry(body: string, properties: string): Buffer {
-  const entry = Buffer.alloc(22 + Buffer.byteLength(body) + Buffer.byteLength(properties))
-  entry.writeInt32BE(entry.length, 0)
-  entry.writeInt32BE(Buffer.byteLength(body), 16)
-  entry.write(body, 20)
-  entry.writeInt16BE(Buffer.byteLength(properties), 20 + Buffer.byteLength(body))
-  entry.write(properties, 22 + Buffer.byteLength(body))
-  return entry
-}
 
 function lengthened(entry: Buffer): Buffer {
   entry.writeInt32BE(entry.length + 5, 0)

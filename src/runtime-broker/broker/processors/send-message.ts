@@ -70,17 +70,18 @@ function store(header: SendMessageRequest, broker: Broker, request: Request): Re
 function storeOrdinary(
   header: SendMessageRequest,
   topic: Topic,
-  { uniqKey, tagsCode, waitsForFlush }: OrdinaryProperties,
+  ordinary: OrdinaryProperties,
   broker: Broker,
   request: Request,
 ): undefined {
   const queueId = queueToSend(header.queueId, topic, broker)
   const message = newMessage(header, topic.config.topicName, queueId, request, broker)
   message.properties = header.properties!
+  message.keys = ordinary
   message.propertiesEnd = brokerPropertiesEnd(message.properties, broker)
-  message.tagsCode = tagsCode
-  message.waitsForFlush = waitsForFlush
-  const pending = new PendingSend(request, broker, topic, queueId, uniqKey)
+  message.tagsCode = ordinary.tagsCode
+  message.waitsForFlush = ordinary.waitsForFlush
+  const pending = new PendingSend(request, broker, topic, queueId, ordinary.uniqKey)
   pending.appended(broker.store.append(message, pending))
 }
 
@@ -154,14 +155,16 @@ function storeBatch(
   const ends = { plain: Buffer.from(common), separated: Buffer.from(`\u0002${common}`) }
   const commonTags = readProperty(common, PropertyName.TAGS)
   const commonWait = readProperty(common, PropertyName.WAIT)
-  const messages = entries.map(({ flag, body, properties, tagsCode, waitsForFlush }) => {
+  const addsKeys = commonTags !== undefined || readProperty(common, PropertyName.KEYS) !== undefined
+  const messages = entries.map(({ flag, body, properties, tagsCode, waitsForFlush, keys }) => {
     const message = newMessage(header, header.topic, queueId, request, broker)
     message.flag = flag
     message.body = body
-    message.properties = properties
-    message.propertiesEnd = properties === '' || properties.endsWith('\u0002') ? ends.plain : ends.separated
+    message.propertiesStart = properties
+    message.propertiesEnd = properties.length === 0 || properties.at(-1) === pairEnd ? ends.plain : ends.separated
     message.tagsCode = commonTags === undefined ? tagsCode : tagsCodeOf(commonTags)
     message.waitsForFlush = commonWait === undefined ? waitsForFlush : commonWait !== 'false'
+    if (!addsKeys) message.keys = keys
     return message
   })
   const pending = new PendingSend(request, broker, topic, queueId, readProperty(given, PropertyName.UNIQ_KEY))
@@ -197,6 +200,8 @@ function newMessage(
     keys: undefined,
   }
 }
+
+const pairEnd = 2
 
 const bornHosts = new WeakMap<Connection, Buffer>()
 

@@ -70,7 +70,7 @@ export function collectKeyHashes(from: Buffer, texts: KeyTexts, into: number[]):
   return count
 }
 
-/** The keys of a message, in ASCII. */
+/** The keys of a message. */
 export interface MessageKeys {
   uniqKey: string
   keys: string | undefined // words
