@@ -1,14 +1,15 @@
 /**
  * Apache RocketMQ and ours in one run on this machine, in turns, under the same Java load client.
  *   npm run bench -- [--rounds 3] [--seconds 10] [--heat 45] [--only REGEX] [--quick] [--against DIR]
- * Prints medians and ratios and keeps them in bench/RESULTS.md (35 minutes). --quick only shows that everything runs.
+ * Prints medians and ratios and keeps them in bench/RESULTS.md (40 minutes). --quick only shows that everything runs.
  * --against compares with another checkout of ours in place of Apache. Needs Java 17, Maven.
  * Exit code 1: something could not be measured, a send failed, or messages did not come. A missed bound is shown, not punished: this machine is shared.
  */
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, release, totalmem } from 'node:os'
 import { join, resolve } from 'node:path'
+import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { readFlags, wholeNumber } from '../scripts/flags.ts'
@@ -86,12 +87,25 @@ async function main(): Promise<void> {
   }
 }
 
-/** A host gives memory slowly and takes back what is free: each turn begins with more of it there than a turn writes. */
-async function touchMemory(): Promise<void> {
-  if (flags.quick) return
-  const touching = [join(projectDir, 'bench/touch-memory.ts')]
-  const { stdout } = await run(process.execPath, touching, { timeout: startTimeoutMs })
-  say(stdout.trim())
+/** A host gives memory slowly and takes back what is free: while a turn writes, so much is given back that was held for it. */
+class WarmMemory {
+  readonly #child = spawn(process.execPath, [join(projectDir, 'bench/warm-memory.ts')], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  readonly #lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]()
+
+  async fill(): Promise<void> {
+    this.#child.stdin.write('\n')
+    const deadline = setTimeout(() => this.close(), startTimeoutMs)
+    const { value } = await this.#lines.next()
+    clearTimeout(deadline)
+    if (value === undefined) throw new Error('bench/warm-memory.ts ended')
+    say(value)
+  }
+
+  close(): void {
+    this.#child.kill('SIGKILL')
+  }
 }
 
 /** Who begins changes from round to round, so that a drift of the machine hits both alike. */
@@ -159,6 +173,7 @@ interface Side {
  */
 async function measure(bed: Bed, wanted: readonly Scenario[], keep: (sample: Sample) => void): Promise<void> {
   const sides = new Map<Peer, Side>()
+  const memory = flags.quick ? undefined : new WarmMemory()
   try {
     for (const peer of peers) {
       const dir = join(workDir, `${bed}-${peer.name}`)
@@ -175,7 +190,7 @@ async function measure(bed: Bed, wanted: readonly Scenario[], keep: (sample: Sam
       for (const scenario of wanted) {
         for (const peer of inTurn(round)) {
           const side = sides.get(peer)!
-          await touchMemory()
+          await memory?.fill()
           side.cluster.thaw()
           await untilReady(bed, side)
           const result = await loadOnce(scenario, side)
@@ -192,6 +207,7 @@ async function measure(bed: Bed, wanted: readonly Scenario[], keep: (sample: Sam
       }
     }
   } finally {
+    memory?.close()
     for (const { client } of sides.values()) client.close()
     await Promise.all([...sides.values()].map(({ cluster }) => cluster.stop()))
     for (const peer of peers) rmSync(join(workDir, `${bed}-${peer.name}`), { recursive: true, force: true })

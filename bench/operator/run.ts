@@ -247,10 +247,6 @@ async function installOperator(): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  if (!flags.quick) {
-    const touched = await run(process.execPath, [join(root, 'bench/touch-memory.ts')], { timeout: timeoutMs })
-    say(touched.stdout.trim())
-  }
   say('starting etcd and kube-apiserver')
   await plane.start()
   await installOperator()
