@@ -5,10 +5,10 @@ import {
   ageColumn,
   brokerSetColumn,
   brokerSetRef,
+  celList,
   deletionPolicy,
   fitsAsName,
   fixedName,
-  isNotReserved,
   nameOnBrokers,
   policies,
   readyColumns,
@@ -32,7 +32,11 @@ const reservedPrefix = 'CID_RMQ_SYS_'
 export const consumerGroupSpec = z
   .object({
     brokerSetRef: brokerSetRef('the group: all of them'),
-    groupName: nameOnBrokers(120), // with %RETRY% before it, it is a topic's name
+    // with %RETRY% before it, it is a topic's name
+    groupName: nameOnBrokers(120, `self in ${celList(reservedGroups)} || self.startsWith('${reservedPrefix}')`, [
+      ...reservedGroups,
+      `${reservedPrefix}*`,
+    ]),
     consumeEnabled: z.boolean().default(true).describe('Whether members of the group get messages.'),
     broadcastEnabled: z.boolean().default(true).describe('Whether members may consume in broadcasting mode.'),
     orderly: z
@@ -136,14 +140,6 @@ export const consumerGroupDefinition: Definition = {
   spec: consumerGroupSpec,
   status: consumerGroupStatus,
   rules: [
-    {
-      rule: isNotReserved(
-        'groupName',
-        (name) =>
-          `${name} in [${reservedGroups.map((one) => `'${one}'`).join(', ')}] || ${name}.startsWith('${reservedPrefix}')`,
-      ),
-      message: `groupName, by default the resource's name: RocketMQ keeps these for itself: ${reservedGroups.join(', ')}, ${reservedPrefix}*`,
-    },
     {
       rule: fitsAsName('groupName', 120),
       message: 'a group name has at most 120 of a-z, A-Z, 0-9, _, -, % and |: set spec.groupName',

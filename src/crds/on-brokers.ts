@@ -16,14 +16,24 @@ export function brokerSetRef(whose: string) {
   )
 }
 
-/** The name that clients use, where it is not the resource's. */
-export function nameOnBrokers(bytesMax: number) {
+/**
+ * The name that clients use, where it is not the resource's. No name of a resource is reserved: those have capital letters, _ or %.
+ * @param isReserved CEL over self: whether RocketMQ keeps the name for itself
+ * @param reserved those names, for people
+ */
+export function nameOnBrokers(bytesMax: number, isReserved: string, reserved: readonly string[]) {
   return z
     .string()
     .max(bytesMax)
     .regex(/^[%|a-zA-Z0-9_-]+$/)
     .describe("Name that clients use. Default: the resource's name. Cannot be changed.")
+    .meta(rules({ rule: `!(${isReserved})`, message: `RocketMQ keeps these for itself: ${reserved.join(', ')}` }))
     .optional()
+}
+
+/** As a list of CEL. */
+export function celList(texts: readonly string[]): string {
+  return `[${texts.map((text) => `'${text}'`).join(', ')}]`
 }
 
 export function deletionPolicy(describes: string) {
@@ -59,16 +69,10 @@ export function fixedName(nameField: string): CelRule {
 
 /**
  * Where the resource's name is the one on brokers it must be one there, too; a name that is given has the rules of its field. The API
- * server looks at these rules with each write, those of a status too: none searches a text that cannot be wrong.
+ * server looks at this rule with each write, those of a status too: it searches no text that cannot be wrong.
  */
 export function fitsAsName(nameField: string, bytesMax: number): string {
   return `has(self.spec.${nameField}) || (size(self.metadata.name) <= ${bytesMax} && !self.metadata.name.contains('.'))`
-}
-
-/** No name of a resource is reserved on brokers: those have capital letters, _ or %. @param isReserved CEL over a name */
-export function isNotReserved(nameField: string, isReserved: (name: string) => string): string {
-  const given = `self.spec.${nameField}`
-  return `!has(${given}) || !(${isReserved(given)})`
 }
 
 export function statusOnBrokers(thing: string) {

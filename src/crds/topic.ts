@@ -5,10 +5,10 @@ import {
   ageColumn,
   brokerSetColumn,
   brokerSetRef,
+  celList,
   deletionPolicy,
   fitsAsName,
   fixedName,
-  isNotReserved,
   nameOnBrokers,
   policies,
   readyColumns,
@@ -38,7 +38,11 @@ const queueCount = z.int32().min(1).max(1024)
 export const topicSpec = z
   .object({
     brokerSetRef: brokerSetRef('the topic: all groups'),
-    topicName: nameOnBrokers(127),
+    topicName: nameOnBrokers(
+      127,
+      `self in ${celList(reservedTopics)} || self.matches('^(${reservedPrefixes.join('|')})')`,
+      [...reservedTopics, ...reservedPrefixes.map((prefix) => `${prefix}*`)],
+    ),
     queues: z
       .object({
         perBroker: queueCount.describe('Queues on each broker group. Default 8.').optional(),
@@ -140,14 +144,6 @@ export const topicDefinition: Definition = {
   spec: topicSpec,
   status: topicStatus,
   rules: [
-    {
-      rule: isNotReserved(
-        'topicName',
-        (name) =>
-          `${name} in [${reservedTopics.map((one) => `'${one}'`).join(', ')}] || ${name}.matches('^(${reservedPrefixes.join('|')})')`,
-      ),
-      message: `topicName, by default the resource's name: RocketMQ keeps these for itself: ${[...reservedTopics, ...reservedPrefixes.map((prefix) => `${prefix}*`)].join(', ')}`,
-    },
     {
       rule: fitsAsName('topicName', 127),
       message: 'a topic name has at most 127 of a-z, A-Z, 0-9, _, -, % and |: set spec.topicName',
