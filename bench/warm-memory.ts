@@ -1,7 +1,7 @@
 /**
  * Keeps memory at hand that was written to: on each line of its input it holds GIB of it, says so, and from then on gives back
  * as much as others take. Ends with its input.
- *   node bench/warm-memory.ts [GIB=2]
+ *   node bench/warm-memory.ts [GIB=4]
  * A virtual machine's host may give it a page only when it is first touched, five times as slow as a page that it has, and take
  * back within seconds what is free; which broker would pay for that is chance. The kernel hands out first what was freed last.
  * The answer tells the milliseconds of the fastest and the slowest GiB.
@@ -15,7 +15,7 @@ const pageBytes = 4096
 const leftMiB = 1024 // for what else runs
 const lookEveryMs = 20 // a broker takes 3 MiB meanwhile
 
-const wantedMiB = Number(process.argv[2] ?? 2) * 1024
+const wantedMiB = Number(process.argv[2] ?? 4) * 1024
 const held: ArrayBuffer[] = []
 let freeToKeepMiB = 0
 
