@@ -45,8 +45,7 @@ export class ClusterAdmin {
         why: 'no broker is registered',
       })
     }
-    const fits = [...new Set(groups.map(({ cluster }) => cluster))].join(', ')
-    throw new OperatingError('SETTING_INVALID', { key: 'clusterName', value: this.#clusterName, fits })
+    throw this.#notHere(groups)
   }
 
   /** @param config as of Admin.createTopic */
@@ -82,12 +81,14 @@ export class ClusterAdmin {
 
   /**
    * Sends a group elsewhere in all queues of a topic, as Admin.resetOffset does at one broker: at all masters of the topic's
-   * route. Refused with TOPIC_NOT_EXIST (17) where there is no route.
+   * route. Refused with TOPIC_NOT_EXIST (17) where there is no route; SETTING_INVALID says which clusters have the topic where
+   * this one does not.
    * @returns where each queue goes on
    */
   async resetOffset(to: { consumerGroup: string; topic: string; timestampMs: number }): Promise<QueueTable<number>> {
     const { brokerDatas } = await this.#admin.topicRoute(to.topic)
     const masters = mastersOf(brokerDatas.filter(({ cluster }) => this.#isHere(cluster)))
+    if (masters.length === 0) throw this.#notHere(brokerDatas)
     const tables = await everywhere(masters.map(targetOf), (brokerAddr) => this.#admin.resetOffset(brokerAddr, to))
     return new Map<MessageQueue, number>(tables.flatMap((table) => [...table]))
   }
@@ -115,6 +116,12 @@ export class ClusterAdmin {
 
   #isHere(cluster: string): boolean {
     return this.#clusterName === undefined || cluster === this.#clusterName
+  }
+
+  /** What to throw where none of these groups is of this cluster: fits says of which they are. */
+  #notHere(groups: readonly BrokerData[]): OperatingError {
+    const fits = [...new Set(groups.map(({ cluster }) => cluster))].join(', ')
+    return new OperatingError('SETTING_INVALID', { key: 'clusterName', value: this.#clusterName, fits })
   }
 }
 
