@@ -93,25 +93,37 @@ export class ClusterAdmin {
     return new Map<MessageQueue, number>(tables.flatMap((table) => [...table]))
   }
 
-  /** No producer sends to the broker group any more, until addWritePerm: told to all NameServers. */
+  /**
+   * No producer sends to the broker group any more, until addWritePerm: told to all NameServers. SETTING_INVALID names the
+   * groups that there are where no NameServer knows this one.
+   */
   async wipeWritePerm(brokerName: string): Promise<void> {
-    await this.#atNameServers((address) => this.#admin.wipeWritePerm(address, brokerName))
+    const counts = await this.#atNameServers((address) => this.#admin.wipeWritePerm(address, brokerName))
+    await this.#expectKnown(brokerName, counts)
   }
 
   /** Takes wipeWritePerm back at all NameServers. */
   async addWritePerm(brokerName: string): Promise<void> {
-    await this.#atNameServers((address) => this.#admin.addWritePerm(address, brokerName))
+    const counts = await this.#atNameServers((address) => this.#admin.addWritePerm(address, brokerName))
+    await this.#expectKnown(brokerName, counts)
   }
 
   async #atMasters(work: (brokerAddr: string) => Promise<unknown>): Promise<void> {
     await everywhere((await this.masters()).map(targetOf), work)
   }
 
-  async #atNameServers(work: (namesrvAddr: string) => Promise<unknown>): Promise<void> {
-    await everywhere(
+  #atNameServers<T>(work: (namesrvAddr: string) => Promise<T>): Promise<T[]> {
+    return everywhere(
       this.#admin.namesrvAddrs.map((address) => ({ name: address, address })),
       work,
     )
+  }
+
+  /** A broker has topics of the system at least. @param counts how many topics' entries of the group each NameServer has */
+  async #expectKnown(brokerName: string, counts: readonly number[]): Promise<void> {
+    if (counts.some((count) => count > 0)) return
+    const fits = (await this.masters()).map((master) => master.brokerName).join(', ')
+    throw new OperatingError('SETTING_INVALID', { key: 'brokerName', value: brokerName, fits })
   }
 
   #isHere(cluster: string): boolean {

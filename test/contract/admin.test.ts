@@ -269,6 +269,9 @@ test('write permission is taken and given back at all NameServers', async () => 
   expect(await perms()).toEqual([Perm.READ, Perm.READ])
   await admin.cluster('shop').addWritePerm('broker-b')
   expect(await perms()).toEqual([Perm.READ | Perm.WRITE, Perm.READ | Perm.WRITE])
+
+  const mistyped = await failureOf(admin.cluster('shop').wipeWritePerm('broker-d'))
+  expect(mistyped.facts).toEqual({ key: 'brokerName', value: 'broker-d', fits: 'broker-a, broker-b' })
 })
 
 /** Consumes all of the topic as the group. */
