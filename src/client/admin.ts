@@ -67,10 +67,13 @@ export interface QueueLag {
   lastTimestamp: number // ms since 1970: when the last consumed message was stored; 0: none
 }
 
-/** Where resetOffset sends a group: by time in all queues, or exactly there in one. */
+/**
+ * Where resetOffset sends a group: by time in all queues, where the first message stored then or later is next (negative: the
+ * group goes to the end); or exactly there in one.
+ */
 export type OffsetReset = { consumerGroup: string; topic: string } & (
-  | { timestampMs: number } // the first message stored then or later is next; negative: the group goes to the end
-  | { queueId: number; queueOffset: number }
+  | { timestampMs: number; queueId?: undefined; queueOffset?: undefined }
+  | { queueId: number; queueOffset: number; timestampMs?: undefined }
 )
 
 /** Which messages messagesByKey looks for. */
@@ -271,10 +274,16 @@ export class Admin {
    * Sends a group elsewhere in a topic; members that are online go on from there, too.
    * @returns where each queue goes on. Refused with TOPIC_NOT_EXIST (17) where there is no such topic, and by our broker
    * where a queueOffset lies outside of the queue (SYSTEM_ERROR, 1) or there is no such queue (INVALID_PARAMETER, 29)
+   * @throws also SETTING_INVALID for a time beside a queue, which would send all queues there, and for half of either
    */
   async resetOffset(brokerAddr: string, { consumerGroup, topic, ...to }: OffsetReset): Promise<QueueTable<number>> {
+    const value = (['queueId', 'queueOffset', 'timestampMs'] as const).filter((key) => to[key] !== undefined).join(', ')
+    if (value !== 'timestampMs' && value !== 'queueId, queueOffset') {
+      const fits = 'timestampMs, or queueId and queueOffset'
+      throw new OperatingError('SETTING_INVALID', { key: 'resetOffset', value, fits })
+    }
     const where =
-      'timestampMs' in to
+      to.timestampMs !== undefined
         ? { timestamp: to.timestampMs, queueId: -1, offset: undefined }
         : { timestamp: -1, queueId: to.queueId, offset: to.queueOffset }
     const extFields = resetOffsetRequest.encode({ group: consumerGroup, topic, isForce: true, ...where })

@@ -45,8 +45,7 @@ export class ClusterAdmin {
         why: 'no broker is registered',
       })
     }
-    const fits = [...new Set(groups.map(({ cluster }) => cluster))].join(', ')
-    throw new OperatingError('SETTING_INVALID', { key: 'clusterName', value: this.#clusterName, fits })
+    throw this.#notHere(groups)
   }
 
   /** @param config as of Admin.createTopic */
@@ -82,39 +81,59 @@ export class ClusterAdmin {
 
   /**
    * Sends a group elsewhere in all queues of a topic, as Admin.resetOffset does at one broker: at all masters of the topic's
-   * route. Refused with TOPIC_NOT_EXIST (17) where there is no route.
+   * route. Refused with TOPIC_NOT_EXIST (17) where there is no route; SETTING_INVALID says which clusters have the topic where
+   * this one does not.
    * @returns where each queue goes on
    */
   async resetOffset(to: { consumerGroup: string; topic: string; timestampMs: number }): Promise<QueueTable<number>> {
     const { brokerDatas } = await this.#admin.topicRoute(to.topic)
     const masters = mastersOf(brokerDatas.filter(({ cluster }) => this.#isHere(cluster)))
+    if (masters.length === 0) throw this.#notHere(brokerDatas)
     const tables = await everywhere(masters.map(targetOf), (brokerAddr) => this.#admin.resetOffset(brokerAddr, to))
     return new Map<MessageQueue, number>(tables.flatMap((table) => [...table]))
   }
 
-  /** No producer sends to the broker group any more, until addWritePerm: told to all NameServers. */
+  /**
+   * No producer sends to the broker group any more, until addWritePerm: told to all NameServers. SETTING_INVALID names the
+   * groups that there are where no NameServer knows this one.
+   */
   async wipeWritePerm(brokerName: string): Promise<void> {
-    await this.#atNameServers((address) => this.#admin.wipeWritePerm(address, brokerName))
+    const counts = await this.#atNameServers((address) => this.#admin.wipeWritePerm(address, brokerName))
+    await this.#expectKnown(brokerName, counts)
   }
 
   /** Takes wipeWritePerm back at all NameServers. */
   async addWritePerm(brokerName: string): Promise<void> {
-    await this.#atNameServers((address) => this.#admin.addWritePerm(address, brokerName))
+    const counts = await this.#atNameServers((address) => this.#admin.addWritePerm(address, brokerName))
+    await this.#expectKnown(brokerName, counts)
   }
 
   async #atMasters(work: (brokerAddr: string) => Promise<unknown>): Promise<void> {
     await everywhere((await this.masters()).map(targetOf), work)
   }
 
-  async #atNameServers(work: (namesrvAddr: string) => Promise<unknown>): Promise<void> {
-    await everywhere(
+  #atNameServers<T>(work: (namesrvAddr: string) => Promise<T>): Promise<T[]> {
+    return everywhere(
       this.#admin.namesrvAddrs.map((address) => ({ name: address, address })),
       work,
     )
   }
 
+  /** A broker has topics of the system at least. @param counts how many topics' entries of the group each NameServer has */
+  async #expectKnown(brokerName: string, counts: readonly number[]): Promise<void> {
+    if (counts.some((count) => count > 0)) return
+    const fits = (await this.masters()).map((master) => master.brokerName).join(', ')
+    throw new OperatingError('SETTING_INVALID', { key: 'brokerName', value: brokerName, fits })
+  }
+
   #isHere(cluster: string): boolean {
     return this.#clusterName === undefined || cluster === this.#clusterName
+  }
+
+  /** What to throw where none of these groups is of this cluster: fits says of which they are. */
+  #notHere(groups: readonly BrokerData[]): OperatingError {
+    const fits = [...new Set(groups.map(({ cluster }) => cluster))].join(', ')
+    return new OperatingError('SETTING_INVALID', { key: 'clusterName', value: this.#clusterName, fits })
   }
 }
 

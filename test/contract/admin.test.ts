@@ -164,6 +164,12 @@ test('a cluster that nobody knows is an error that says which there are', async 
   expect(error.message).toMatch(/^SETTING_INVALID: .*key=clusterName, value=shoop, fits=.*(shop, other|other, shop)/)
 })
 
+test('a reset in a cluster that does not have the topic is an error that says which do', async () => {
+  await topicWith(0)
+  const error = await failureOf(admin.cluster('other').resetOffset({ consumerGroup: group, topic, timestampMs: 0 }))
+  expect(error.message).toMatch(/^SETTING_INVALID: .*key=clusterName, value=other, fits=shop\)$/)
+})
+
 test('what fails at one master is done at the others, and told by name', async () => {
   const network: Network = {
     listen: (address, accept) => memory.listen(address, accept),
@@ -263,6 +269,9 @@ test('write permission is taken and given back at all NameServers', async () => 
   expect(await perms()).toEqual([Perm.READ, Perm.READ])
   await admin.cluster('shop').addWritePerm('broker-b')
   expect(await perms()).toEqual([Perm.READ | Perm.WRITE, Perm.READ | Perm.WRITE])
+
+  const mistyped = await failureOf(admin.cluster('shop').wipeWritePerm('broker-d'))
+  expect(mistyped.facts).toEqual({ key: 'brokerName', value: 'broker-d', fits: 'broker-a, broker-b' })
 })
 
 /** Consumes all of the topic as the group. */
@@ -301,6 +310,12 @@ test('a group is sent elsewhere at all masters, or exactly there in one queue; i
   expect(await lags(topic)).toEqual([3, 2])
   const beyond = await failureOf(admin.resetOffset(b, { consumerGroup: group, topic, queueId: 0, queueOffset: 99 }))
   expect(beyond.message).toMatch(/INVOKE_BROKER_TO_RESET_OFFSET, address=127.0.0.1:11020.*99/)
+
+  for (const to of [{ timestampMs: 0, queueId: 0 }, { queueId: 0 }, { timestampMs: undefined }]) {
+    const vague = await failureOf(admin.resetOffset(b, { consumerGroup: group, topic, ...to } as never))
+    expect(vague.message).toMatch(/^SETTING_INVALID: .*fits=timestampMs, or queueId and queueOffset/)
+  }
+  expect(await lags(topic)).toEqual([3, 2])
 })
 
 test('messages are found by key, by msgId and by the name that the broker gave them', async () => {

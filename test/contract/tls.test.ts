@@ -200,6 +200,42 @@ test.each([
   expect(lines[0]![1]).toMatchObject({ path: join(path, 'tls.crt'), validTo: expect.any(String) })
 })
 
+test('while the certificate changes again and again, whoever connects gets one of them, and open connections go on', async () => {
+  const { path, given } = withFirst()
+  const { port, reload } = await start(given)
+  const early = secure(port)
+  expect(await ask(early)).toBe('answered')
+  let isChanging = true
+  const answers: string[] = []
+  const served = new Set<string>()
+  const connecting = Array.from({ length: 4 }, async () => {
+    while (isChanging) {
+      const socket = secure(port)
+      answers.push(await ask(socket))
+      served.add(String(socket.getPeerCertificate().subject?.CN))
+      socket.destroy()
+    }
+  })
+
+  for (const { cert, key } of [second, first, second, first, second]) {
+    writeFileSync(join(path, 'tls.key'), '') // as one that is being written
+    await reload()
+    writeFileSync(join(path, 'tls.key'), key)
+    writeFileSync(join(path, 'tls.crt'), cert)
+    await reload()
+  }
+  isChanging = false
+  await Promise.all(connecting)
+  const late = secure(port)
+  await ask(late)
+
+  expect(answers.filter((answer) => answer !== 'answered')).toEqual([])
+  expect([...served].sort()).toEqual(['first', 'second'])
+  expect(late.getPeerCertificate().subject.CN).toBe('second')
+  early.removeAllListeners('data')
+  expect(await ask(early)).toBe('answered')
+})
+
 test('a file that goes missing changes nothing', async () => {
   const { path, given } = withFirst()
   const { port, reload, lines } = await start(given)

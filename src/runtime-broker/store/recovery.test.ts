@@ -205,6 +205,22 @@ function cutShort(bench: StoreBench, path: string): void {
   file.close()
 }
 
+test('a queue that has another queue’s units is not believed', async () => {
+  const { bench, texts } = await filled(3)
+  await bench.appendAll(['other 0', 'other 1', 'other 2'], { queueId: 1 })
+  await bench.close()
+  const other = queue.replace('/0/', '/1/')
+  bench.files.rename(queue, '/store/kept')
+  bench.files.rename(other, queue)
+  bench.files.rename('/store/kept', other)
+
+  await bench.reopen()
+
+  expect(await bench.texts()).toEqual(texts)
+  expect(await bench.texts('orders', 1)).toEqual(['other 0', 'other 1', 'other 2'])
+  expect(bench.warnings).toContain('a consume queue contradicts the log: rebuilding all')
+})
+
 test('a topic that is deleted after the checkpoint makes no other queue suspect', async () => {
   const { bench, texts } = await filled(5)
   await bench.appendAll(['bill'], { topic: 'bills' })

@@ -206,6 +206,24 @@ test('a restart forgets no transaction, neither an open nor an ended one', async
   expect((await client.pull('orders', { queueId: 1 })).bodies).toEqual([])
 })
 
+test('a transaction that a restart left open ends as the question after it is answered, for good', async () => {
+  await start({ transactionCheckInterval: 60_000 })
+  await sendHalf()
+  await broker.restart({ transactionCheckInterval: 300 })
+  await beat()
+  await eventually(() => expect(asked.length).toBeGreaterThan(0))
+  const { commitLogOffset, tranStateTableOffset } = asked[0]!.header
+
+  expect(await end({ commitLogOffset, tranStateTableOffset }, commit)).toMatchObject({ code: 0 })
+  await broker.restart({ transactionCheckInterval: 50 })
+  asked = []
+  await beat()
+  await eventually(async () => expect(await unpassed()).toEqual({ [half]: 0, [ops]: 0 }))
+
+  expect(asked).toEqual([])
+  expect((await client.pull('orders', { queueId: 1 })).bodies).toEqual(['paid'])
+})
+
 test('copies that a broker left when it died are asked about as one', async () => {
   await start({ transactionCheckInterval: 60_000 })
   await sendHalf({ KEYS: 'open' })

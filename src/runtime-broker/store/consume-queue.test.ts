@@ -1,0 +1,83 @@
+import { expect, test } from '@jest/globals'
+import { MemoryFiles } from '../../base/testing/files.ts'
+import { ConsumeQueue, type QueueShelf, unitBytes } from './consume-queue.ts'
+import { FilePool } from './file-pool.ts'
+
+const directory = '/store/consumequeue/orders/0'
+const unitsOfFile = 8
+const fileBytes = unitsOfFile * unitBytes
+const begin = 11 // in the middle of a file: blank units stand before
+const count = 30 // the last file is not full, those in between are
+const recordBytes = 100
+const distance = 150 // other queues' records lie between those of this one
+
+const shelf = (files: MemoryFiles): QueueShelf => ({
+  files,
+  pool: new FilePool(files, 100),
+  fileBytes,
+  onDirty: () => {},
+  tryWriteTail: () => false,
+  onUnsynced: () => {},
+  onRemoved: () => {},
+})
+
+/** A queue whose units are all in its files. */
+function filed(): MemoryFiles {
+  const files = new MemoryFiles()
+  const queue = new ConsumeQueue('orders', 0, directory, shelf(files))
+  queue.beginAt(begin)
+  for (let index = 0; index < count; index++) queue.push(index * distance, recordBytes, 0)
+  queue.writeTail()
+  return files
+}
+
+function loaded(files: MemoryFiles, logMinOffset: number, logEndOffset: number): ConsumeQueue {
+  const queue = new ConsumeQueue('orders', 0, directory, shelf(files))
+  queue.load(logMinOffset, logEndOffset)
+  return queue
+}
+
+test('a queue ends with the last record that lies whole before the border, wherever that is, then and later', () => {
+  for (let whole = 0; whole <= count; whole++) {
+    const lastEnd = whole === 0 ? 0 : (whole - 1) * distance + recordBytes
+    const nextEnd = whole * distance + recordBytes
+    for (const logEndOffset of [lastEnd, whole * distance, nextEnd - 1]) {
+      const files = filed()
+
+      const queue = loaded(files, 0, logEndOffset)
+      const fileNames = files.list(directory).map(({ name }) => Number(name))
+      const later = loaded(files, 0, Number.MAX_SAFE_INTEGER)
+
+      const end = begin + whole
+      expect({ logEndOffset, min: queue.minOffset, max: queue.maxOffset }).toEqual({
+        logEndOffset,
+        min: begin,
+        max: end,
+      })
+      expect([later.minOffset, later.maxOffset]).toEqual([begin, end])
+      const filesOfUnits = Math.max(1, Math.ceil(end / unitsOfFile) - 1) // the first of all never was
+      expect(fileNames).toEqual(Array.from({ length: filesOfUnits }, (_, index) => (index + 1) * fileBytes))
+    }
+  }
+})
+
+test('a queue begins with the first record that the log still has, and never with a blank unit', () => {
+  for (let gone = 0; gone <= count; gone++) {
+    const queue = loaded(filed(), gone * distance, count * distance)
+
+    expect([gone, queue.minOffset, queue.maxOffset]).toEqual([gone, begin + gone, begin + count])
+    expect(queue.lastEndBefore(0)).toBe(0)
+  }
+})
+
+test('a queue that began in the middle of a file goes on where it was', () => {
+  const files = filed()
+  const queue = loaded(files, 0, 2 * distance)
+  queue.push(7_000, recordBytes, 0)
+  queue.writeTail()
+
+  const again = loaded(files, 0, 7_000 + recordBytes)
+
+  expect([again.minOffset, again.maxOffset]).toEqual([begin, begin + 3])
+  expect([0, 1, 2].map((index) => again.phyOffsetAt(begin + index))).toEqual([0, distance, 7_000])
+})
