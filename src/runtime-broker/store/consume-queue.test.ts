@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals'
 import { MemoryFiles } from '../../base/testing/files.ts'
+import { readInt64 } from '../../remoting/message/index.ts'
 import { ConsumeQueue, type QueueShelf, unitBytes } from './consume-queue.ts'
 import { FilePool } from './file-pool.ts'
 
@@ -80,4 +81,33 @@ test('a queue that began in the middle of a file goes on where it was', () => {
 
   expect([again.minOffset, again.maxOffset]).toEqual([begin, begin + 3])
   expect([0, 1, 2].map((index) => again.phyOffsetAt(begin + index))).toEqual([0, distance, 7_000])
+})
+
+test('a read goes on from the file to what is still in memory', () => {
+  for (let filedCount = 0; filedCount <= unitsOfFile; filedCount++) {
+    const queue = new ConsumeQueue('orders', 0, directory, shelf(new MemoryFiles()))
+    const push = (index: number) => queue.push(index * distance, recordBytes, 0)
+    for (let index = 0; index < filedCount; index++) push(index)
+    queue.writeTail()
+    for (let index = filedCount; index < count; index++) push(index)
+
+    for (let queueOffset = 0; queueOffset < count; queueOffset++) {
+      for (const wanted of [1, 4, count]) {
+        const into = Buffer.alloc(wanted * unitBytes)
+        const units = queue.readUnits(into, queueOffset, wanted)
+        const phyOffsets = Array.from({ length: units }, (_, index) => readInt64(into, index * unitBytes))
+
+        const all = Array.from({ length: count }, (_, index) => index * distance)
+        expect(phyOffsets).toEqual(all.slice(queueOffset, queueOffset + wanted))
+      }
+    }
+  }
+})
+
+test('a read ends with the file where another one follows', () => {
+  const queue = loaded(filed(), 0, count * distance)
+  const into = Buffer.alloc(count * unitBytes)
+
+  expect(queue.readUnits(into, begin, count)).toBe(2 * unitsOfFile - begin)
+  expect(queue.readUnits(into, 2 * unitsOfFile, count)).toBe(unitsOfFile)
 })

@@ -115,9 +115,11 @@ export class ConsumeQueue {
     const { fileBytes } = this.#shelf
     const position = queueOffset * unitBytes
     const start = position - (position % fileBytes)
-    const bytes = Math.min(wanted * unitBytes, this.#filedOffset * unitBytes - position, start + fileBytes - position)
+    const filedBytes = this.#filedOffset * unitBytes - position
+    const bytes = Math.min(wanted * unitBytes, filedBytes, start + fileBytes - position)
     this.#file(start).file.read(into.subarray(0, bytes), position - start)
-    return bytes / unitBytes
+    if (bytes < filedBytes || this.#tail === undefined) return bytes / unitBytes
+    return (bytes + this.#tail.copy(into, bytes, 0, wanted * unitBytes - bytes)) / unitBytes
   }
 
   /** phyOffset of one unit. */
