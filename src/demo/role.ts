@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path'
 import { parseAllDocuments } from 'yaml'
 import { messageOf } from '../base/errors.ts'
-import { createHttpClient, createLog, nodeDoors } from '../base/node/index.ts'
+import { createHttpClient, createLog, nodeDoors, stopWhenUnread } from '../base/node/index.ts'
 import { parseFlags } from '../base/usage.ts'
 import { brokerSetDefinition, definitions, resourceType } from '../crds/index.ts'
 import {
@@ -43,6 +43,7 @@ export async function run(args: string[]): Promise<number> {
     process.stdout.write(usage)
     return 0
   }
+  stopWhenUnread()
   const doors = nodeDoors(createLog('error', { component: 'demo' }))
   const http = createHttpClient()
   const access = await findAccess(flags.kubeconfig, process.env, doors.files, doors.clock)

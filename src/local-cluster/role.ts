@@ -11,6 +11,7 @@ import {
   nodeClock,
   nodeDoors,
   nodeFiles,
+  stopWhenUnread,
 } from '../base/node/index.ts'
 import { parseFlags, UsageError } from '../base/usage.ts'
 import { type Cluster, startCluster } from './cluster.ts'
@@ -52,6 +53,7 @@ Flags
 /** @returns the exit code */
 export async function run(args: string[]): Promise<number> {
   const { command, folder, port, isDelete } = readFlags(args)
+  stopWhenUnread()
   switch (command) {
     case 'up':
       return up(folder, port)

@@ -67,6 +67,26 @@ test('what is typed wrong is refused with what would be right', async () => {
   expect(await local('status')).toMatchObject({ code: 1, said: expect.stringContaining(`-- up --dir ${folder}\n`) })
 })
 
+test(
+  'a demo whose output nobody reads any more (head) ends quietly, and leaves nothing behind',
+  async () => {
+    const temporary = join(parent, 'tmp')
+    mkdirSync(temporary)
+    const child = spawn(process.execPath, [main, 'local', 'demo', '--port', '0'], {
+      env: { ...process.env, TMPDIR: temporary },
+    })
+    let failure = ''
+    child.stderr.on('data', (chunk) => (failure += chunk))
+    child.stdout.once('data', () => child.stdout.destroy())
+
+    const code = await new Promise((resolve) => child.on('close', resolve))
+
+    expect({ code, failure }).toEqual({ code: 130, failure: '' })
+    expect(readdirSync(temporary).filter((name) => name.startsWith('rocketmq-demo'))).toEqual([])
+  },
+  caseMs,
+)
+
 const ours = '/apis/rocketmq.alt/v1alpha1/namespaces/default'
 const resources = [
   ['nameservers', 'NameServer', 'mq', { replicas: 1 }],
