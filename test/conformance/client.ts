@@ -15,7 +15,7 @@ import {
   queueByKey,
   type ReceivedMessage,
 } from '../../src/client/index.ts'
-import { apachePeer, type Cluster, type Peer, startCluster } from '../peers/cluster.ts'
+import { apachePeer, type Cluster, type Peer, patientBroker, startCluster } from '../peers/cluster.ts'
 
 const queueCount = 4
 const deliveryTimeoutMs = 30_000
@@ -23,7 +23,7 @@ const deliveryTimeoutMs = 30_000
 const brokerConf = {
   autoCreateTopicEnable: 'false',
   messageDelayLevel: Array(18).fill('1s').join(' '),
-  waitTimeMillsInSendQueue: '5000',
+  ...patientBroker,
 }
 const levelMs = 1_000
 

@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { createLog, nodeDoors } from '../../src/base/node/index.ts'
 import { Admin, Producer, PushConsumer } from '../../src/client/index.ts'
-import { apachePeer, type Cluster, end, launchRole, ourPeer, startCluster } from '../peers/cluster.ts'
+import { apachePeer, type Cluster, end, launchRole, ourPeer, patientBroker, startCluster } from '../peers/cluster.ts'
 import type { GoProject } from './go.ts'
 import type { JavaProject } from './java.ts'
 
@@ -12,7 +12,7 @@ const messageCount = 80
 const registeredTimeoutMs = 60_000
 const deliveryTimeoutMs = 90_000
 const commandTimeoutMs = 60_000
-const brokerConf = { autoCreateTopicEnable: 'false', waitTimeMillsInSendQueue: '5000' }
+const brokerConf = { autoCreateTopicEnable: 'false', ...patientBroker }
 
 /** One cluster of both implementations: a broker and a NameServer of each, both brokers at both NameServers. */
 export interface MixedCluster {

@@ -10,7 +10,7 @@ import { sendFields } from '../../src/remoting/testing/requests.ts'
 import { queueCount, topic } from '../crash/load.ts'
 import { readQueue } from '../crash/read-queue.ts'
 import { awaitInSync, differenceOfLogs } from '../crash/replica.ts'
-import type { Peer } from '../peers/cluster.ts'
+import { type Peer, patientBroker } from '../peers/cluster.ts'
 import { type Group, startGroup } from '../peers/group.ts'
 import type { JavaProject } from './java.ts'
 
@@ -38,7 +38,12 @@ export async function followCase(master: Peer, slave: Peer, dir: string, java: J
     slavePeer: slave,
     dir,
     env: { BROKER_ROLE: 'SYNC_MASTER', BROKER_XMS: '512m', BROKER_XMX: '512m' },
-    brokerConf: { inSyncReplicas: '2', slaveReadEnable: 'true', mappedFileSizeCommitLog: String(segmentBytes) },
+    brokerConf: {
+      ...patientBroker,
+      inSyncReplicas: '2',
+      slaveReadEnable: 'true',
+      mappedFileSizeCommitLog: String(segmentBytes),
+    },
   })
   const doors = nodeDoors(createLog('fatal', { component: 'replication' }))
   const admin = new Admin({ namesrvAddr: group.namesrv }, doors)
@@ -141,7 +146,7 @@ export async function farBehindCase(master: Peer, slave: Peer, dir: string): Pro
     slavePeer: slave,
     dir,
     env: { BROKER_ROLE: 'ASYNC_MASTER', BROKER_XMS: '512m', BROKER_XMX: '512m' },
-    brokerConf: { slaveReadEnable: 'true', mappedFileSizeCommitLog: String(segmentBytes) },
+    brokerConf: { ...patientBroker, slaveReadEnable: 'true', mappedFileSizeCommitLog: String(segmentBytes) },
   })
   const doors = nodeDoors(createLog('fatal', { component: 'replication' }))
   const admin = new Admin({ namesrvAddr: group.namesrv }, doors)

@@ -6,7 +6,15 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { readFlags } from '../../scripts/flags.ts'
-import { apachePeer, type Cluster, ourPeer, type Peer, projectDir, startCluster } from '../peers/cluster.ts'
+import {
+  apachePeer,
+  type Cluster,
+  ourPeer,
+  type Peer,
+  patientBroker,
+  projectDir,
+  startCluster,
+} from '../peers/cluster.ts'
 import { clientCases } from './client.ts'
 import { type Ending, exchangeCase } from './exchange/exchange.ts'
 import { transactionExchangeCase } from './exchange/transactions.ts'
@@ -99,12 +107,12 @@ async function main(): Promise<number> {
   }
 }
 
-/** Topics are made by administrators here, groups by their first use; nothing is refused because the machine is busy. */
+/** Topics are made by administrators here, groups by their first use. */
 function startPeer(peer: Peer): Promise<Cluster> {
   return startCluster({
     peer,
     dir: join(workDir, peer.name),
-    brokerConf: { autoCreateTopicEnable: 'false', waitTimeMillsInSendQueue: '5000', waitTimeMillsInPullQueue: '10000' },
+    brokerConf: { autoCreateTopicEnable: 'false', ...patientBroker },
   })
 }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { createLog, nodeDoors } from '../../src/base/node/index.ts'
 import { Admin, Producer, PushConsumer } from '../../src/client/index.ts'
 import { makeCertificate } from '../../src/local-cluster/certificate.ts'
-import { end, launchRole, type Peer, startCluster } from '../peers/cluster.ts'
+import { end, launchRole, type Peer, patientBroker, startCluster } from '../peers/cluster.ts'
 
 const topic = 'TlsTopic'
 const messageCount = 100
@@ -42,13 +42,14 @@ export async function startTlsCluster(namesrvPeer: Peer, brokerPeer: Peer, dir: 
     'tls.server.keyPath': keyPath,
     'tls.test.mode.enable': 'false',
   }
-  const settings = Object.entries({ ...server, ...client }).map(([name, value]) => `${name}=${value}`)
+  const settings = linesOf({ ...server, ...client })
   const javaOptions = settings.map((setting) => `-D${setting}`).join(' ')
+  const brokerSettings = [...settings, ...linesOf(patientBroker)]
   const cluster = await startCluster({
     peer: namesrvPeer,
     dir,
     startsBroker: false,
-    env: { NAMESRV_CONF: settings.join('\n'), BROKER_CONF: settings.join('\n'), JAVA_OPTS: javaOptions },
+    env: { NAMESRV_CONF: settings.join('\n'), BROKER_CONF: brokerSettings.join('\n'), JAVA_OPTS: javaOptions },
   })
   const broker = await launchRole({
     peer: brokerPeer,
@@ -73,6 +74,9 @@ export async function startTlsCluster(namesrvPeer: Peer, brokerPeer: Peer, dir: 
     },
   }
 }
+
+const linesOf = (settings: Record<string, string>) =>
+  Object.entries(settings).map(([name, value]) => `${name}=${value}`)
 
 /** Our clients with TLS: a topic made, messages sent and consumed; without it nothing answers. @returns what was wrong */
 export async function ourClientCase({ namesrv, brokerAddr, trustCertPath }: TlsCluster): Promise<string[]> {

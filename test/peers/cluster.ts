@@ -16,6 +16,9 @@ export interface Peer {
 export const apachePeer: Peer = { name: 'apache', folder: resolve(projectDir, '../shared/peers/apache') }
 export const ourPeer: Peer = { name: 'ours', folder: join(projectDir, 'test/peers/ours') }
 
+/** Settings with which Apache's broker refuses nothing because the machine is busy, for what is no question of speed. */
+export const patientBroker = { waitTimeMillsInSendQueue: '5000', waitTimeMillsInPullQueue: '10000' }
+
 export interface ClusterOptions {
   peer: Peer
   /** Configuration, stores and output of both processes; made where it does not exist. */

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseOffsetMsgId } from '../../../src/remoting/message/index.ts'
-import { ourPeer, type Peer, startCluster } from '../../peers/cluster.ts'
+import { ourPeer, type Peer, patientBroker, startCluster } from '../../peers/cluster.ts'
 import { differences, Ledger, takeSnapshot } from './ledger.ts'
 import { type Stage, startStage } from './stage.ts'
 import { sendDelayed, underLoad, work } from './work.ts'
@@ -28,7 +28,7 @@ export async function exchangeCase(peers: readonly Peer[], ending: Ending, dir: 
     env: { BROKER_XMS: '512m', BROKER_XMX: '512m' },
     brokerConf: {
       autoCreateTopicEnable: 'false',
-      waitTimeMillsInSendQueue: '5000',
+      ...patientBroker,
       flushConsumerOffsetInterval: '1000',
       // small files, so that several of each kind change hands
       mappedFileSizeCommitLog: String(segmentBytes),

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { createLog, nodeDoors } from '../../../src/base/node/index.ts'
 import { eventually } from '../../../src/base/testing/eventually.ts'
 import { PushConsumer, type TransactionOutcome, TransactionProducer } from '../../../src/client/index.ts'
-import { apachePeer, ourPeer, type Peer, startCluster } from '../../peers/cluster.ts'
+import { apachePeer, ourPeer, type Peer, patientBroker, startCluster } from '../../peers/cluster.ts'
 import { type Stage, startStage } from './stage.ts'
 
 const topic = 'transactions'
@@ -27,6 +27,7 @@ export async function transactionExchangeCase(
     env: { BROKER_XMS: '512m', BROKER_XMX: '512m' },
     brokerConf: {
       autoCreateTopicEnable: 'false',
+      ...patientBroker,
       flushConsumerOffsetInterval: '1000',
       transactionTimeOut: '1000',
       transactionCheckInterval: '1000',

@@ -14,6 +14,7 @@ import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageQueue;
+import org.apache.rocketmq.tools.admin.DefaultMQAdminExt;
 import org.apache.rocketmq.tools.command.MQAdminStartup;
 
 /**
@@ -44,6 +45,7 @@ public final class AdminShell {
         World.start(consumer, args[1], "*", inbox.listener());
         producer.send(new Message(args[1], "online", World.bytes("online")), new MessageQueue(args[1], "broker-a", 0));
         Check.eventually(World.DELIVERY_SECONDS, "the consumer is there", () -> inbox.size() > 0);
+        awaitCommitted(namesrv, consumer.getConsumerGroup());
 
         PrintStream out = System.out;
         Map<String, String> printed = new HashMap<>();
@@ -68,6 +70,19 @@ public final class AdminShell {
         }
         out.flush();
         Runtime.getRuntime().halt(0);
+    }
+
+    /** A consumer commits every few seconds: until it has, what commands print of its progress is a matter of time. */
+    private static void awaitCommitted(String namesrv, String group) throws Exception {
+        DefaultMQAdminExt admin = new DefaultMQAdminExt();
+        admin.setNamesrvAddr(namesrv);
+        admin.setInstanceName("waiting");
+        admin.start();
+        try {
+            Check.eventually(World.DELIVERY_SECONDS, "the consumer has committed all", () -> admin.examineConsumeStats(group).computeTotalDiff() == 0);
+        } finally {
+            admin.shutdown();
+        }
     }
 
     private static String filled(String argument, Map<String, String> printed) {
