@@ -20,8 +20,8 @@ function seen(given: Given, rollout?: RolloutStatus, spec: object = {}) {
 }
 
 /** A pod that has not been ready for so long. */
-function down(ms: number, hash = revision) {
-  const found = labelled(pod('b-0-1', { ready: false, hash }), 'slave')
+function down(ms: number, hash = revision, name = 'b-0-1') {
+  const found = labelled(pod(name, { ready: false, hash }), name === 'b-0-0' ? 'master' : 'slave')
   const lastTransitionTime = new Date(nowMs - ms).toISOString()
   found.status = { ...found.status, conditions: [{ type: 'Ready', status: 'False', lastTransitionTime } as never] }
   return { pod: found, isPodReady: false }
@@ -116,11 +116,21 @@ test('a broker that was restarted and does not come back holds up the others, wh
   const late = seen({ ...both, slaves: [down(60_000)] }, begun)
   expect(late).toMatchObject({ reasons: ['RolloutWaiting'], rollout: { pausedReason: 'BrokerNotReady' } })
   expect(late.message).toBe(
-    '1 of 2 brokers have restarted; the others wait for b-0-1, which is not ready: Running, not ready. ' +
-      'A corrected spec, or the one before, replaces it first; where the cause is another one, they go on when it is ready',
+    '1 of 2 brokers have restarted; the rollout waits for b-0-1, which is not ready: Running, not ready. ' +
+      'A corrected spec, or the one before, replaces it first; where the cause is another one, it goes on when the pod is ready',
   )
   expect(seen({ ...both, slaves: [down(90_000)] }, late.rollout).reasons).toEqual([])
   expect(seen({ ...both, slaves: [down(90_000, 'old')] }, begun).reasons).toEqual([]) // it is the next one
+})
+
+test('of a set of one broker nothing is said of others', () => {
+  const begun = { revision, updated: 0, total: 1 }
+  const spec = { slavesPerGroup: 0 }
+
+  expect(seen(down(60_000, revision, 'b-0-0'), begun, spec).message).toMatch(
+    /^1 of 1 brokers have restarted; the rollout waits for b-0-0,/,
+  )
+  expect(seen({}, begun, spec).message).toBe('every broker runs as the resource says')
 })
 
 test('paused in the middle it is told once, and goes on from there', () => {

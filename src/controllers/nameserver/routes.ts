@@ -92,7 +92,7 @@ export function routesReport(
   }
   const isNews = last.reason !== 'RoutesDiffer'
   const notes: Note[] = isNews ? [{ type: 'Warning', reason: 'RouteInconsistent', message }] : []
-  const wait = { reason: 'RoutesDiffer', message: `the others wait: ${message}. ${remedyOf(gaps)}` }
+  const wait = { reason: 'RoutesDiffer', message: `the rollout waits: ${message}. ${remedyOf(gaps)}` }
   return { verdict: say(false, 'RoutesDiffer', message), notes, wait }
 }
 
