@@ -20,4 +20,5 @@ test('pods run the former version until the last of them has the one that is wan
   expect(versionInUse(pods('2', '1'), '2')).toBe('1')
   expect(versionInUse(pods('1', '2'), '2')).toBe('1')
   expect(versionInUse(pods('2', '2'), '2')).toBe('2')
+  for (const found of [pods('0', '1'), pods('1', '0')]) expect(versionInUse(found, '2')).toBe('0') // whatever the order of pods
 })

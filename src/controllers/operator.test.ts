@@ -3,7 +3,7 @@ import { OperatingError } from '../base/errors.ts'
 import { nodeClock } from '../base/node/index.ts'
 import { ManualClock } from '../base/testing/clock.ts'
 import { brokerSetSpec } from '../crds/index.ts'
-import { type Pod, type StatefulSet, statefulSets } from '../kube/index.ts'
+import { type Pod, type Service, type StatefulSet, statefulSets } from '../kube/index.ts'
 import { observe } from './brokerset/observe.ts'
 import { objectsOf } from './nameserver/objects.ts'
 import type { BrokerSet, NameServer, Topic } from './resources.ts'
@@ -333,6 +333,23 @@ test('a volume that is too full is told, once, and until there is room, also whi
   ratio = 0.87
   await clock.advance(60_000)
   await cluster.eventually(() => pressure()?.reason === 'OldestRemoved' && told() === 2)
+})
+
+test('of each broker it is told how full its own volume is', async () => {
+  const addressOf = (name: string) => {
+    const found = cluster.list('/services').find(({ metadata }) => metadata.name === name) as Service | undefined
+    return `${found?.spec?.clusterIP}:10911`
+  }
+  cluster.admin.diskUsedRatio = async (brokerAddr) => (brokerAddr === addressOf('b-0-1') ? 0.87 : 0.5)
+  await cluster.create('nameservers', 'mq', { replicas: 1 })
+  await cluster.create('brokersets', 'b', { nameServerRef: { name: 'mq' }, slavesPerGroup: 2 })
+  await cluster.eventually(() => isReady(brokerSet()))
+
+  expect(brokerSet()?.status?.groupStatuses?.[0]?.members?.map(({ pod, disk }) => [pod, disk])).toEqual([
+    ['b-0-0', undefined],
+    ['b-0-1', 'OldestRemoved'],
+    ['b-0-2', undefined],
+  ])
 })
 
 test('a Topic that takes nothing over leaves what is there, also when it is deleted', async () => {

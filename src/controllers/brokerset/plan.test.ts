@@ -138,6 +138,10 @@ test('pods, ready ones and masters are counted, those of a group that leaves too
   expect(count({ isPodReady: false })).toMatchObject({ replicas: 3, readyReplicas: 1, readyMasters: 1, readyGroups: 0 })
   expect(count({ pod: undefined, isPodReady: false })).toMatchObject({ replicas: 2, readyReplicas: 1 })
   expect(count({}, { registeredCount: 0 })).toMatchObject({ readyReplicas: 2, readyMasters: 0 })
+  leaving.members[0].isPodReady = true
+  expect(count({})).toMatchObject({ replicas: 3, readyReplicas: 3, readyMasters: 1, readyGroups: 1 }) // of those that stay
+  const falling = look(brokerSet({ hibernate: true }), [group(0)]).status // its pod is there yet
+  expect(falling).toMatchObject({ replicas: 1, readyMasters: 0, readyGroups: 0, updatedReplicas: 0 })
 })
 
 test('the version that brokers run is theirs until the last has the other; what they are to run is that of the spec, or of the operator', () => {
