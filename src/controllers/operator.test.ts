@@ -46,6 +46,25 @@ test('applied in the wrong order, all become ready, and nothing is written any m
   expect(cluster.revision()).toBe(revision + 1)
 })
 
+test('a new broker is asked for all its topics at once, so that they go together', async () => {
+  const names = Array.from({ length: 20 }, (_, at) => `topic-${at}`)
+  for (const name of names) await cluster.create('topics', name, { brokerSetRef: { name: 'b' } })
+  const { createTopic } = cluster.admin
+  let underWay = 0
+  let most = 0
+  cluster.admin.createTopic = async (...topic) => {
+    most = Math.max(most, ++underWay)
+    await nodeClock.sleep(20)
+    underWay--
+    return createTopic(...topic)
+  }
+
+  await createAll(1)
+
+  expect(most).toBe(names.length + 1)
+  expect(cluster.brokers.get('0')?.topics.has('topic-7')).toBe(true)
+})
+
 test('an operator that only follows writes nothing, and goes on from there when it leads', async () => {
   await cluster.stop()
   cluster = await startCluster({ leads: false })

@@ -47,7 +47,7 @@ test('a new broker gets its topics and groups, then the mark, and is let go last
   const { done, steps } = look(brokerSet(), [held])
 
   expect(done.slice(-5)).toEqual([
-    'createTopic b-0',
+    'createTopics b-0',
     'createGroup b-0',
     'apply ConfigMap b-0',
     'apply StatefulSet b-0',
