@@ -65,6 +65,24 @@ test('a new broker is asked for all its topics at once, so that they go together
   expect(cluster.brokers.get('0')?.topics.has('topic-7')).toBe(true)
 })
 
+test('a topic that brokers refuse holds up none of them: it says so itself, until they take it', async () => {
+  const { createTopic } = cluster.admin
+  const isMixedTaken = () => brokerSet()?.spec.config?.enableMixedMessageType === 'true'
+  cluster.admin.createTopic = async (brokerAddr, topic) => {
+    if (topic.attributes['message.type'] === 'MIXED' && !isMixedTaken())
+      throw new OperatingError('REQUEST_REFUSED', { responseCode: 1, remark: 'MIXED is not supported' })
+    return createTopic(brokerAddr, topic)
+  }
+  await cluster.create('topics', 'mixed', { brokerSetRef: { name: 'b' }, messageType: 'Mixed' })
+  const mixed = () => readyOf(cluster.get<Topic>('topics', 'mixed'))
+
+  await createAll(1)
+  await cluster.eventually(() => isReady(brokerSet()) && mixed()?.reason === 'BrokerError')
+
+  await cluster.change('brokersets', 'b', { spec: { config: { enableMixedMessageType: 'true' } } })
+  await cluster.eventually(() => mixed()?.status === 'True')
+})
+
 test('an operator that only follows writes nothing, and goes on from there when it leads', async () => {
   await cluster.stop()
   cluster = await startCluster({ leads: false })

@@ -1,3 +1,4 @@
+import { isOperatingError } from '../../base/errors.ts'
 import { ignoredOf, label, misfitOf } from '../../crds/index.ts'
 import { isRefused, keyOf, type Note, persistentVolumeClaims, pods } from '../../kube/index.ts'
 import { pausable, type Verdict } from '../conditions.ts'
@@ -105,11 +106,18 @@ function performStep(step: Step, shell: Shell): Promise<void> {
 /** So many at a time: what goes to a broker together costs it one request, see SharedRequests, and one that fails keeps few waiting. */
 const topicsTogetherMax = 1_000
 
+/** A topic that the broker refuses holds up no broker: its resource says so, and tries again. */
 async function createTopics({ brokerAddr, topics }: CreateTopicsStep, { admin, signal }: Shell): Promise<void> {
   for (let first = 0; first < topics.length; first += topicsTogetherMax) {
     signal.throwIfAborted()
     const some = topics.slice(first, first + topicsTogetherMax)
-    await Promise.all(some.map((topic) => admin.createTopic(brokerAddr, topic)))
+    await Promise.all(
+      some.map((topic) =>
+        admin.createTopic(brokerAddr, topic).catch((error) => {
+          if (!isOperatingError(error, 'REQUEST_REFUSED')) throw error
+        }),
+      ),
+    )
   }
 }
 
