@@ -104,6 +104,19 @@ test('how many have the new settings is counted, and none that is away is', () =
   expect(updated(current('mq-0'), current('mq-1'), current('mq-2'))).toBe(2) // one too many
 })
 
+test('one that is too many is named while it stops, and so are several', () => {
+  const stopping = (count: number) =>
+    readyOf(
+      plan(
+        desired,
+        Array.from({ length: 2 + count }, (_, at) => member(current(`mq-${at}`))),
+      ),
+    )?.message
+
+  expect(stopping(1)).toBe('mq-2 is being stopped')
+  expect(stopping(2)).toBe('mq-2, mq-3 are being stopped')
+})
+
 test('the digest of one that sends clients elsewhere differs, whatever the order in which brokers came', () => {
   const hashes = (...known: (readonly string[])[]) => {
     const members = known.map((brokers, at) => member(old(`mq-${at}`), brokers))
