@@ -147,7 +147,7 @@ test('pods, ready ones and masters are counted, those of a group that leaves too
 test('the version that brokers run is theirs until the last has the other; what they are to run is that of the spec, or of the operator', () => {
   const running = (index: number, ran: string) => {
     const { pod } = member(index, 0, brokerSet())
-    return group(index, brokerSet(), { pod: { ...pod, spec: { containers: [{ image: ran }] } } as Pod })
+    return group(index, brokerSet(), { pod: { ...pod, spec: { containers: [{ name: 'broker', image: ran }] } } as Pod })
   }
   const versions = (images: string[], spec: object = {}, before?: BrokerSetStatus) => {
     const groups = images.map((ran, index) => running(index, ran))

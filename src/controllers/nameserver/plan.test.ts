@@ -133,7 +133,10 @@ test('the digest of one that sends clients elsewhere differs, whatever the order
 })
 
 test('the version is what pods run: the former one until the last has the other, and none of those that sleep', () => {
-  const running = (name: string, image: string) => ({ ...current(name), spec: { containers: [{ image } as never] } })
+  const running = (name: string, image: string) => ({
+    ...current(name),
+    spec: { containers: [{ name: 'namesrv', image } as never] },
+  })
   const version = (images: string[], spec: object = {}, known?: string) =>
     plan(
       nameServer({ image: 'mq:2', ...spec }, known === undefined ? undefined : { version: known }),
