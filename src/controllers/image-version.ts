@@ -1,4 +1,5 @@
 import type { Pod } from '../kube/index.ts'
+import type { Role } from './pods.ts'
 
 const digestShown = 'sha256:'.length + 12
 const lengthMax = 128 // of a tag; a digest is cut
@@ -11,13 +12,20 @@ export function versionOf(image: string): string {
 }
 
 /**
- * The version that pods run, by the image of their first container. While some of them run the one that is wanted and others
+ * The version that pods run, by the image of their own container. While some of them run the one that is wanted and others
  * do not yet, it is that of the others: it changes when the last pod has.
  * @param wanted the version that they are to have
  * @returns undefined: there are no pods
  */
 export function versionInUse(pods: readonly Pod[], wanted: string): string | undefined {
-  const versions = pods.flatMap(({ spec }) => spec?.containers[0]?.image ?? []).map(versionOf)
+  const versions = pods.flatMap((pod) => imageOf(pod) ?? []).map(versionOf)
   const others = versions.filter((version) => version !== wanted).sort() // whatever the order of pods, the same one
   return others[0] ?? versions[0]
+}
+
+const roles: readonly string[] = ['namesrv', 'broker'] satisfies Role['name'][]
+
+/** What injects containers into pods may put them first. */
+function imageOf({ spec }: Pod): string | undefined {
+  return spec?.containers.find(({ name }) => roles.includes(name))?.image
 }

@@ -3,7 +3,7 @@ import { OperatingError } from '../base/errors.ts'
 import { nodeClock } from '../base/node/index.ts'
 import { ManualClock } from '../base/testing/clock.ts'
 import { brokerSetSpec } from '../crds/index.ts'
-import { type Pod, type StatefulSet, statefulSets } from '../kube/index.ts'
+import { type Pod, type Service, type StatefulSet, statefulSets } from '../kube/index.ts'
 import { observe } from './brokerset/observe.ts'
 import { objectsOf } from './nameserver/objects.ts'
 import type { BrokerSet, NameServer, Topic } from './resources.ts'
@@ -44,6 +44,43 @@ test('applied in the wrong order, all become ready, and nothing is written any m
   await cluster.change('topics', 'orders', { metadata: { annotations: { looked: 'at' } } })
   await nodeClock.sleep(200)
   expect(cluster.revision()).toBe(revision + 1)
+})
+
+test('a new broker is asked for all its topics at once, so that they go together', async () => {
+  const names = Array.from({ length: 20 }, (_, at) => `topic-${at}`)
+  for (const name of names) await cluster.create('topics', name, { brokerSetRef: { name: 'b' } })
+  const { createTopic } = cluster.admin
+  let underWay = 0
+  let most = 0
+  cluster.admin.createTopic = async (...topic) => {
+    most = Math.max(most, ++underWay)
+    await nodeClock.sleep(20)
+    underWay--
+    return createTopic(...topic)
+  }
+
+  await createAll(1)
+
+  expect(most).toBe(names.length + 1)
+  expect(cluster.brokers.get('0')?.topics.has('topic-7')).toBe(true)
+})
+
+test('a topic that brokers refuse holds up none of them: it says so itself, until they take it', async () => {
+  const { createTopic } = cluster.admin
+  const isMixedTaken = () => brokerSet()?.spec.config?.enableMixedMessageType === 'true'
+  cluster.admin.createTopic = async (brokerAddr, topic) => {
+    if (topic.attributes['message.type'] === 'MIXED' && !isMixedTaken())
+      throw new OperatingError('REQUEST_REFUSED', { responseCode: 1, remark: 'MIXED is not supported' })
+    return createTopic(brokerAddr, topic)
+  }
+  await cluster.create('topics', 'mixed', { brokerSetRef: { name: 'b' }, messageType: 'Mixed' })
+  const mixed = () => readyOf(cluster.get<Topic>('topics', 'mixed'))
+
+  await createAll(1)
+  await cluster.eventually(() => isReady(brokerSet()) && mixed()?.reason === 'BrokerError')
+
+  await cluster.change('brokersets', 'b', { spec: { config: { enableMixedMessageType: 'true' } } })
+  await cluster.eventually(() => mixed()?.status === 'True')
 })
 
 test('an operator that only follows writes nothing, and goes on from there when it leads', async () => {
@@ -333,6 +370,23 @@ test('a volume that is too full is told, once, and until there is room, also whi
   ratio = 0.87
   await clock.advance(60_000)
   await cluster.eventually(() => pressure()?.reason === 'OldestRemoved' && told() === 2)
+})
+
+test('of each broker it is told how full its own volume is', async () => {
+  const addressOf = (name: string) => {
+    const found = cluster.list('/services').find(({ metadata }) => metadata.name === name) as Service | undefined
+    return `${found?.spec?.clusterIP}:10911`
+  }
+  cluster.admin.diskUsedRatio = async (brokerAddr) => (brokerAddr === addressOf('b-0-1') ? 0.87 : 0.5)
+  await cluster.create('nameservers', 'mq', { replicas: 1 })
+  await cluster.create('brokersets', 'b', { nameServerRef: { name: 'mq' }, slavesPerGroup: 2 })
+  await cluster.eventually(() => isReady(brokerSet()))
+
+  expect(brokerSet()?.status?.groupStatuses?.[0]?.members?.map(({ pod, disk }) => [pod, disk])).toEqual([
+    ['b-0-0', undefined],
+    ['b-0-1', 'OldestRemoved'],
+    ['b-0-2', undefined],
+  ])
 })
 
 test('a Topic that takes nothing over leaves what is there, also when it is deleted', async () => {

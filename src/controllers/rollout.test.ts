@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { annotation, type RolloutStatus } from '../crds/index.ts'
+import { annotation, type Condition, type RolloutStatus } from '../crds/index.ts'
 import { type Given, group, hashOf, labelled, look, nowMs } from './testing/broker-set.ts'
 import { brokerSet, pod, statefulSet } from './testing/resources.ts'
 
@@ -12,16 +12,19 @@ const half: Given = { ...old('b-0-0', 'master'), slaves: [slave] }
 const none: Given = { slaves: [slave] }
 
 /** How a set is seen with that group, and this rollout in its status. */
-function seen(given: Given, rollout?: RolloutStatus, spec: object = {}) {
-  const set = brokerSet({ config: desired.spec.config, slavesPerGroup: 1, ...spec }, rollout && { rollout })
+function seen(given: Given, rollout?: RolloutStatus, spec: object = {}, conditions: Condition[] = []) {
+  const set = brokerSet(
+    { config: desired.spec.config, slavesPerGroup: 1, ...spec },
+    { ...(rollout && { rollout }), conditions },
+  )
   const { status, notes } = look(set, [group(0, desired, given)])
   const told = notes.filter(({ reason }) => reason.startsWith('Rollout'))
   return { rollout: status.rollout, reasons: told.map(({ reason }) => reason), message: told[0]?.message }
 }
 
 /** A pod that has not been ready for so long. */
-function down(ms: number, hash = revision) {
-  const found = labelled(pod('b-0-1', { ready: false, hash }), 'slave')
+function down(ms: number, hash = revision, name = 'b-0-1') {
+  const found = labelled(pod(name, { ready: false, hash }), name === 'b-0-0' ? 'master' : 'slave')
   const lastTransitionTime = new Date(nowMs - ms).toISOString()
   found.status = { ...found.status, conditions: [{ type: 'Ready', status: 'False', lastTransitionTime } as never] }
   return { pod: found, isPodReady: false }
@@ -42,6 +45,8 @@ test('a rollout is told when it begins, counted, and told when every broker runs
 
   expect(seen(none, second.rollout)).toMatchObject({ reasons: ['RolloutCompleted'], rollout: undefined })
   expect(seen(none)).toMatchObject({ reasons: [], rollout: undefined })
+  const lost = { ...none, pod: undefined, isPodReady: false, registeredCount: 0 }
+  expect(seen(lost)).toMatchObject({ reasons: [], rollout: undefined }) // nobody wants another one
 })
 
 test('how many brokers run as the resource says is counted whether a rollout runs or not', () => {
@@ -116,11 +121,41 @@ test('a broker that was restarted and does not come back holds up the others, wh
   const late = seen({ ...both, slaves: [down(60_000)] }, begun)
   expect(late).toMatchObject({ reasons: ['RolloutWaiting'], rollout: { pausedReason: 'BrokerNotReady' } })
   expect(late.message).toBe(
-    '1 of 2 brokers have restarted; the others wait for b-0-1, which is not ready: Running, not ready. ' +
-      'A corrected spec, or the one before, replaces it first; where the cause is another one, they go on when it is ready',
+    '1 of 2 brokers have restarted; the rollout waits for b-0-1, which is not ready: Running, not ready. ' +
+      'A corrected spec, or the one before, replaces it first; where the cause is another one, it goes on when the pod is ready',
   )
   expect(seen({ ...both, slaves: [down(90_000)] }, late.rollout).reasons).toEqual([])
   expect(seen({ ...both, slaves: [down(90_000, 'old')] }, begun).reasons).toEqual([]) // it is the next one
+})
+
+test('a broker that does not register holds up the others, which is told after a minute, with what to do', () => {
+  const begun = { revision, updated: 0, total: 2 }
+  const waiting = (ms: number) => {
+    const lastTransitionTime = new Date(nowMs - ms).toISOString()
+    const found = labelled(pod('b-0-1', { hash: revision }), 'slave')
+    found.status = { ...found.status, conditions: [{ type: 'Ready', status: 'True', lastTransitionTime } as never] }
+    const registered = { type: 'Registered', status: 'False', reason: 'NotRegistered', message: '' } as const
+    const given = { ...both, slaves: [{ pod: found, registeredCount: 0 }] }
+    return seen(given, begun, {}, [{ ...registered, observedGeneration: 1, lastTransitionTime }])
+  }
+  expect(waiting(59_000)).toMatchObject({ reasons: [], rollout: { updated: 1 } })
+
+  const late = waiting(60_000)
+  expect(late).toMatchObject({ reasons: ['RolloutWaiting'], rollout: { pausedReason: 'RegistrationMissing' } })
+  expect(late.message).toBe(
+    '1 of 2 brokers have restarted; the rollout waits for b-0-1, which does not register at every NameServer. ' +
+      'The condition Registered names those that do not know it, kubectl logs b-0-1 says why; kubectl delete pod b-0-1 starts it anew',
+  )
+})
+
+test('of a set of one broker nothing is said of others', () => {
+  const begun = { revision, updated: 0, total: 1 }
+  const spec = { slavesPerGroup: 0 }
+
+  expect(seen(down(60_000, revision, 'b-0-0'), begun, spec).message).toMatch(
+    /^1 of 1 brokers have restarted; the rollout waits for b-0-0,/,
+  )
+  expect(seen({}, begun, spec).message).toBe('every broker runs as the resource says')
 })
 
 test('paused in the middle it is told once, and goes on from there', () => {

@@ -13,7 +13,7 @@ export interface RolloutMember extends RollMember {
   hasTemplate: boolean
 }
 
-/** What the others wait for: a word for programs, and a sentence with what can be done about it. */
+/** What a rollout waits for: a word for programs, and a sentence with what can be done about it. */
 export interface RolloutWait {
   reason: string
   message: string
@@ -37,12 +37,13 @@ export interface RolloutFacts {
  */
 export function rolloutOf(facts: RolloutFacts): { rollout: RolloutStatus | undefined; notes: Note[] } {
   const { kind, before, revision, members, paused } = facts
-  const things = `${kind === 'Broker' ? 'broker' : kind}s`
+  const thing = kind === 'Broker' ? 'broker' : kind
+  const things = `${thing}s`
   const outdated = members.filter(({ isOutdated }) => isOutdated)
   const total = members.length
   const areWell = members.every(({ isPresent, isWhole }) => isPresent && isWhole)
   if (outdated.length === 0 && areWell) {
-    const message = `all ${total} ${things} run as the resource says`
+    const message = `every ${thing} runs as the resource says`
     return { rollout: undefined, notes: before ? [{ type: 'Normal', reason: 'RolloutCompleted', message }] : [] }
   }
   const due = outdated.filter(({ hasTemplate }) => hasTemplate)
@@ -90,7 +91,7 @@ function waitsFor({ kind, members, trouble }: RolloutFacts): RolloutWait | undef
   const broken = members.find(({ downMs, isOutdated }) => downMs >= brokenMs && !isOutdated)
   if (!broken) return trouble
   const message =
-    `the others wait for ${broken.name}, which is not ready: ${podTrouble(broken.pod)}. ` +
-    'A corrected spec, or the one before, replaces it first; where the cause is another one, they go on when it is ready'
+    `the rollout waits for ${broken.name}, which is not ready: ${podTrouble(broken.pod)}. ` +
+    'A corrected spec, or the one before, replaces it first; where the cause is another one, it goes on when the pod is ready'
   return { reason: `${kind}NotReady`, message }
 }

@@ -35,6 +35,21 @@ test('what comes soon after a request goes together, also when that is answered'
   await Promise.all(asked)
 })
 
+test('a request has so many items at most, and one timer waits for all that come', async () => {
+  const { clock, sent, requests, items } = slowBroker()
+  const asked = Array.from({ length: 300 }, (_, at) => requests.add('broker', String(at)))
+  expect(clock.timers).toBe(1)
+  await clock.advance(50)
+  sent[0]!.answer()
+  await clock.advance(50)
+  expect(items().map(({ length }) => length)).toEqual([1, 256, 43])
+
+  for (const one of sent) one.answer()
+  await Promise.all(asked)
+  await clock.advance(50)
+  expect(clock.timers).toBe(0)
+})
+
 test('what comes when a broker was left alone for a while does not wait', async () => {
   const { clock, sent, requests, items } = slowBroker()
   for (const item of ['a', 'b']) {

@@ -1,6 +1,9 @@
 import { isDeepStrictEqual } from 'node:util'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { nodeClock } from '../base/node/index.ts'
+import { ManualClock } from '../base/testing/clock.ts'
+import { found } from '../base/testing/eventually.ts'
+import type { Pod } from '../kube/index.ts'
 import type { BrokerSet, NameServer } from './resources.ts'
 import { startCluster } from './testing/cluster.ts'
 
@@ -58,6 +61,24 @@ test('a value that no NameServer takes restarts none: the resource names key and
   await cluster.eventually(() => isReady('nameservers', 'mq'))
   expect(configs()).toContain(`${refusedKey}=3000`)
   expect(cluster.list('/pods').length).toBe(4)
+})
+
+test('that NameServers differ for long is told also while their spec is refused', async () => {
+  await cluster.stop()
+  const clock = new ManualClock()
+  cluster = await startCluster({ clock })
+  await createBoth()
+  const { brokers } = cluster.admin
+  const last = (cluster.list('/pods') as Pod[]).find(({ metadata }) => metadata.name === 'mq-1')
+  cluster.admin.brokers = async (address) => (address.startsWith(`${last?.status?.podIP}:`) ? [] : brokers(address))
+  const told = () => (cluster.list('/events') as unknown as { reason: string }[]).map(({ reason }) => reason)
+
+  await cluster.change('nameservers', 'mq', { spec: { config: { [refusedKey]: 'abc' } } })
+
+  await found(async () => {
+    await clock.advance(5_000) // passes have their turn in between
+    return told().includes('RouteInconsistent')
+  })
 })
 
 test('of a NameServer that could not start nothing is made', async () => {

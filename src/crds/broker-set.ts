@@ -317,12 +317,12 @@ export const brokerSetDefinition: Definition = {
       message: 'the name becomes part of Service names: at most 49 of a-z, 0-9 and -, beginning with a letter',
     },
     {
-      // a name of nothing would be what brokers go by when they next start
+      // a name of nothing, or a namespace without it, would be what brokers go by when they next start
       rule:
         "!has(oldSelf.status) || !has(oldSelf.status.conditions) || !oldSelf.status.conditions.exists(c, c.type == 'Ready' && c.status == 'True') || " +
-        '!has(oldSelf.spec.nameServerRef) || !has(self.spec.nameServerRef) || self.spec.nameServerRef.name == oldSelf.spec.nameServerRef.name',
+        '!has(oldSelf.spec.nameServerRef) || !has(self.spec.nameServerRef) || self.spec.nameServerRef == oldSelf.spec.nameServerRef',
       message:
-        'spec.nameServerRef.name cannot be changed while the BrokerSet is ready; brokers that are to move name both clusters of NameServers in externalNameServers first',
+        'spec.nameServerRef cannot be changed, neither its name nor its namespace, while the BrokerSet is ready; brokers that are to move name both clusters of NameServers in externalNameServers first',
     },
   ],
   scale: { spec: '.spec.groups', status: '.status.groups' },

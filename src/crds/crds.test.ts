@@ -196,9 +196,9 @@ test('brokers that are ready keep their NameServer; a name that was wrong can be
   const problems = (old: Sample, spec: object) => checkedAgainst(withSpec(old, spec), old)
   const other = { nameServerRef: { name: 'other' } }
 
-  expect(problems(ready('True'), other)).toEqual([
-    expect.stringContaining('nameServerRef.name cannot be changed while'),
-  ])
+  const abroad = { nameServerRef: { name: 'mq', namespace: 'other' } }
+  for (const spec of [other, abroad])
+    expect(problems(ready('True'), spec)).toEqual([expect.stringContaining('nameServerRef cannot be changed, neither')])
   expect(problems(ready('True'), { groups: 3 })).toEqual([])
   expect(problems(ready('True'), { nameServerRef: undefined, externalNameServers: ['a:9876'] })).toEqual([])
   expect(problems(ready('False'), other)).toEqual([])

@@ -47,7 +47,7 @@ test('a new broker gets its topics and groups, then the mark, and is let go last
   const { done, steps } = look(brokerSet(), [held])
 
   expect(done.slice(-5)).toEqual([
-    'createTopic b-0',
+    'createTopics b-0',
     'createGroup b-0',
     'apply ConfigMap b-0',
     'apply StatefulSet b-0',
@@ -138,12 +138,16 @@ test('pods, ready ones and masters are counted, those of a group that leaves too
   expect(count({ isPodReady: false })).toMatchObject({ replicas: 3, readyReplicas: 1, readyMasters: 1, readyGroups: 0 })
   expect(count({ pod: undefined, isPodReady: false })).toMatchObject({ replicas: 2, readyReplicas: 1 })
   expect(count({}, { registeredCount: 0 })).toMatchObject({ readyReplicas: 2, readyMasters: 0 })
+  leaving.members[0].isPodReady = true
+  expect(count({})).toMatchObject({ replicas: 3, readyReplicas: 3, readyMasters: 1, readyGroups: 1 }) // of those that stay
+  const falling = look(brokerSet({ hibernate: true }), [group(0)]).status // its pod is there yet
+  expect(falling).toMatchObject({ replicas: 1, readyMasters: 0, readyGroups: 0, updatedReplicas: 0 })
 })
 
 test('the version that brokers run is theirs until the last has the other; what they are to run is that of the spec, or of the operator', () => {
   const running = (index: number, ran: string) => {
     const { pod } = member(index, 0, brokerSet())
-    return group(index, brokerSet(), { pod: { ...pod, spec: { containers: [{ image: ran }] } } as Pod })
+    return group(index, brokerSet(), { pod: { ...pod, spec: { containers: [{ name: 'broker', image: ran }] } } as Pod })
   }
   const versions = (images: string[], spec: object = {}, before?: BrokerSetStatus) => {
     const groups = images.map((ran, index) => running(index, ran))

@@ -54,11 +54,18 @@ export type Step =
   | KubeStep
   | { do: 'label'; pod: Pod; role: 'master' | 'slave' }
   | { do: 'setPermission'; brokerName: string; brokerAddr: string; permission: number }
-  | { do: 'createTopic'; brokerName: string; brokerAddr: string; topic: BrokerTopic }
+  | CreateTopicsStep
   | { do: 'createGroup'; brokerName: string; brokerAddr: string; group: BrokerGroup }
   | { do: 'release'; brokerName: string; brokerAddr: string }
   | ResizeStep
   | { do: 'changeSettings'; brokerAddr: string; settings: Record<string, string> }
+
+export interface CreateTopicsStep {
+  do: 'createTopics'
+  brokerName: string
+  brokerAddr: string
+  topics: readonly BrokerTopic[]
+}
 
 export interface Plan extends Report<BrokerSetStatus> {
   steps: Step[]
@@ -330,7 +337,7 @@ function keep(desired: BrokerSet, group: ObservedGroup, keeping: Keeping) {
   }
   // a master registers when it has what it is to serve: first the deeds at the broker, then the mark, then it is let go
   const { held } = isAsleep ? {} : group
-  for (const topic of held?.topics ?? []) steps.push({ do: 'createTopic', brokerName, brokerAddr, topic })
+  if (held && held.topics.length > 0) steps.push({ do: 'createTopics', brokerName, brokerAddr, topics: held.topics })
   for (const one of held?.groups ?? []) steps.push({ do: 'createGroup', brokerName, brokerAddr, group: one })
   const isAdmitted = group.isAdmitted || held !== undefined
   const count = replicasOf(group, wanted, revision)

@@ -1,3 +1,4 @@
+import { isOperatingError } from '../../base/errors.ts'
 import { ignoredOf, label, misfitOf } from '../../crds/index.ts'
 import { isRefused, keyOf, type Note, persistentVolumeClaims, pods } from '../../kube/index.ts'
 import { pausable, type Verdict } from '../conditions.ts'
@@ -11,7 +12,7 @@ import type { Reconcile, Shell } from '../shell.ts'
 import type { World } from '../world.ts'
 import { diskPressure } from './disk-pressure.ts'
 import { observe } from './observe.ts'
-import { plan, type Step } from './plan.ts'
+import { type CreateTopicsStep, plan, type Step } from './plan.ts'
 import type { ResizeStep } from './volumes.ts'
 
 /** One pass over a BrokerSet: its groups as they should be, and whether every NameServer knows them. */
@@ -85,8 +86,8 @@ function performStep(step: Step, shell: Shell): Promise<void> {
   switch (step.do) {
     case 'setPermission':
       return shell.admin.setPermission(step.brokerAddr, step.permission)
-    case 'createTopic':
-      return shell.admin.createTopic(step.brokerAddr, step.topic)
+    case 'createTopics':
+      return createTopics(step, shell)
     case 'createGroup':
       return shell.admin.createGroup(step.brokerAddr, step.group)
     case 'release':
@@ -99,6 +100,24 @@ function performStep(step: Step, shell: Shell): Promise<void> {
       return setRole(step, shell)
     default:
       return performInKubernetes(step, shell)
+  }
+}
+
+/** So many at a time: what goes to a broker together costs it one request, see SharedRequests, and one that fails keeps few waiting. */
+const topicsTogetherMax = 1_000
+
+/** A topic that the broker refuses holds up no broker: its resource says so, and tries again. */
+async function createTopics({ brokerAddr, topics }: CreateTopicsStep, { admin, signal }: Shell): Promise<void> {
+  for (let first = 0; first < topics.length; first += topicsTogetherMax) {
+    signal.throwIfAborted()
+    const some = topics.slice(first, first + topicsTogetherMax)
+    await Promise.all(
+      some.map((topic) =>
+        admin.createTopic(brokerAddr, topic).catch((error) => {
+          if (!isOperatingError(error, 'REQUEST_REFUSED')) throw error
+        }),
+      ),
+    )
   }
 }
 

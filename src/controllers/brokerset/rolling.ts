@@ -47,7 +47,7 @@ export function registrationWait(missing: readonly string[]) {
   const [name] = missing
   if (name === undefined) return undefined
   const message =
-    `the others wait for ${name}, which does not register at every NameServer. ` +
+    `the rollout waits for ${name}, which does not register at every NameServer. ` +
     `The condition Registered names those that do not know it, kubectl logs ${name} says why; kubectl delete pod ${name} starts it anew`
   return { reason: registrationMissing, message }
 }

@@ -104,6 +104,19 @@ test('how many have the new settings is counted, and none that is away is', () =
   expect(updated(current('mq-0'), current('mq-1'), current('mq-2'))).toBe(2) // one too many
 })
 
+test('one that is too many is named while it stops, and so are several', () => {
+  const stopping = (count: number) =>
+    readyOf(
+      plan(
+        desired,
+        Array.from({ length: 2 + count }, (_, at) => member(current(`mq-${at}`))),
+      ),
+    )?.message
+
+  expect(stopping(1)).toBe('mq-2 is being stopped')
+  expect(stopping(2)).toBe('mq-2, mq-3 are being stopped')
+})
+
 test('the digest of one that sends clients elsewhere differs, whatever the order in which brokers came', () => {
   const hashes = (...known: (readonly string[])[]) => {
     const members = known.map((brokers, at) => member(old(`mq-${at}`), brokers))
@@ -120,7 +133,10 @@ test('the digest of one that sends clients elsewhere differs, whatever the order
 })
 
 test('the version is what pods run: the former one until the last has the other, and none of those that sleep', () => {
-  const running = (name: string, image: string) => ({ ...current(name), spec: { containers: [{ image } as never] } })
+  const running = (name: string, image: string) => ({
+    ...current(name),
+    spec: { containers: [{ name: 'namesrv', image } as never] },
+  })
   const version = (images: string[], spec: object = {}, known?: string) =>
     plan(
       nameServer({ image: 'mq:2', ...spec }, known === undefined ? undefined : { version: known }),

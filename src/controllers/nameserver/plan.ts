@@ -10,6 +10,7 @@ import type { NameServer } from '../resources.ts'
 import { restartText } from '../revision.ts'
 import { nextToRestart } from '../roll.ts'
 import { countUpdated, rolloutOf } from '../rollout.ts'
+import { ofOne } from '../words.ts'
 import { addressOf, objectsOf } from './objects.ts'
 import { type Observed, type ObservedMember, ordinalOf } from './observe.ts'
 import { isLate, isSettled, knowsAll, routeHashOf, routesReport } from './routes.ts'
@@ -198,7 +199,9 @@ function judge(
   }
   if (scalingIn) return scalingIn
   if (alive.length > replicas) {
-    return { status: 'False', reason: 'ScalingIn', message: `${alive.length - replicas} NameServers are being stopped` }
+    const going = alive.filter(({ pod }) => ordinalOf(pod) >= replicas).map(({ pod }) => pod.metadata.name)
+    const message = `${going.join(', ')} ${ofOne(going.length, 'is', 'are')} being stopped`
+    return { status: 'False', reason: 'ScalingIn', message }
   }
   if (sleep.is === 'refused') {
     return { status: 'False', reason: 'HibernationRefused', message: sleep.message, isStalled: true }

@@ -1,5 +1,5 @@
 import { ignoredOf } from '../../crds/index.ts'
-import { controllerOf, type StatefulSet, statefulSets } from '../../kube/index.ts'
+import { controllerOf, type Note, type StatefulSet, statefulSets } from '../../kube/index.ts'
 import { pausable } from '../conditions.ts'
 import { corrected, invalidSetting, verdictsAfter } from '../failure.ts'
 import { ignoredReport } from '../ignored-config.ts'
@@ -9,6 +9,7 @@ import type { Reconcile, Shell } from '../shell.ts'
 import { misfitIn } from './objects.ts'
 import { observe } from './observe.ts'
 import { plan } from './plan.ts'
+import { routeInconsistent } from './routes.ts'
 
 /** One pass over a NameServer: its objects, then what its pods say. */
 export const reconcileNameServer: Reconcile<NameServer> = async (desired, shell) => {
@@ -32,13 +33,15 @@ export const reconcileNameServer: Reconcile<NameServer> = async (desired, shell)
   const found = misfit === undefined ? verdictsAfter(failure, verdicts) : corrected(invalidSetting(misfit), verdicts)
   const ignored = ignoredReport(ignoredOf('NameServer', config), desired.status?.conditions)
   const said = [...pausable(paused, found), ...ignored.verdicts]
-  const told = [
-    ...ignored.notes,
-    ...(misfit === undefined ? notes : notes.filter(({ reason }) => reason.startsWith('Rollout'))),
-  ]
+  const told = [...ignored.notes, ...(misfit === undefined ? notes : notes.filter(tellsWhatIs))]
   await writeStatus(nameServers, desired, { status, verdicts: said, notes: told }, shell)
   if (failure) throw failure
   return { recheckAfterMs }
+}
+
+/** Whether a note is true also where nothing is done. */
+function tellsWhatIs({ reason }: Note): boolean {
+  return reason.startsWith('Rollout') || reason === routeInconsistent
 }
 
 /**

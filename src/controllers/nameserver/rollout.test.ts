@@ -113,8 +113,8 @@ test('one that does not come back holds up the others: told after a minute, what
   const late = seen(down(60_000), { rollout })
   expect(late).toMatchObject({ reasons: ['RolloutWaiting'], rollout: { pausedReason: 'NameServerNotReady' } })
   expect(late.message).toBe(
-    '1 of 2 NameServers have restarted; the others wait for mq-1, which is not ready: Running, not ready. ' +
-      'A corrected spec, or the one before, replaces it first; where the cause is another one, they go on when it is ready',
+    '1 of 2 NameServers have restarted; the rollout waits for mq-1, which is not ready: Running, not ready. ' +
+      'A corrected spec, or the one before, replaces it first; where the cause is another one, it goes on when the pod is ready',
   )
   const between = seen([old, member(revision, { ms: 1_000, knows: [] })], late)
   expect(between).toMatchObject({ reasons: [], rollout: { pausedReason: 'NameServerNotReady' } })
@@ -134,7 +134,7 @@ test('one that does not hear of a broker holds up the others, which is told afte
   const late = seen(ignorant(60_000), { rollout, conditions: differs(60_000, 'Registering') })
   expect(late).toMatchObject({ reasons: ['RolloutWaiting'], rollout: { pausedReason: 'RoutesDiffer' } })
   expect(late.message).toBe(
-    '1 of 2 NameServers have restarted; the others wait: mq-1 does not know b-0:0 at 10.1.0.1:10911. ' +
+    '1 of 2 NameServers have restarted; the rollout waits: mq-1 does not know b-0:0 at 10.1.0.1:10911. ' +
       'Brokers are to be given every address of status.address; after 150 s it goes on all the same',
   )
   expect(seen(ignorant(90_000), { ...late, conditions: differs(90_000) }).reasons).toEqual([])

@@ -5,6 +5,9 @@ import { digest } from '../pods.ts'
 import type { RolloutWait } from '../rollout.ts'
 import type { ObservedMember } from './observe.ts'
 
+/** The event of a difference that lasts. */
+export const routeInconsistent = 'RouteInconsistent'
+
 /**
  * NameServers do not talk to each other: one that began a moment ago knows what brokers have told it since. Brokers of ours
  * tell within 10 s, Apache's within 30, and one that is gone is forgotten after 120. What still differs after all of these
@@ -91,8 +94,8 @@ export function routesReport(
     return { verdict: say(false, 'Registering', message), notes: [], wait: undefined }
   }
   const isNews = last.reason !== 'RoutesDiffer'
-  const notes: Note[] = isNews ? [{ type: 'Warning', reason: 'RouteInconsistent', message }] : []
-  const wait = { reason: 'RoutesDiffer', message: `the others wait: ${message}. ${remedyOf(gaps)}` }
+  const notes: Note[] = isNews ? [{ type: 'Warning', reason: routeInconsistent, message }] : []
+  const wait = { reason: 'RoutesDiffer', message: `the rollout waits: ${message}. ${remedyOf(gaps)}` }
   return { verdict: say(false, 'RoutesDiffer', message), notes, wait }
 }
 
