@@ -83,6 +83,33 @@ test('a topic that brokers refuse holds up none of them: it says so itself, unti
   await cluster.eventually(() => mixed()?.status === 'True')
 })
 
+test('a broker that is too busy for a topic or a group is let go once it has them', async () => {
+  const { createTopic, createGroup, release } = cluster.admin
+  const busy = new OperatingError('REQUEST_REFUSED', { responseCode: 2, remark: 'system busy' })
+  let refusals = 0
+  cluster.admin.createTopic = async (...topic) => {
+    if (refusals++ === 0) throw busy
+    return createTopic(...topic)
+  }
+  cluster.admin.createGroup = async (...group) => {
+    if (refusals++ < 5) throw busy
+    return createGroup(...group)
+  }
+  const had: unknown[] = []
+  cluster.admin.release = async (brokerAddr) => {
+    const broker = [...cluster.brokers.values()].at(-1)
+    had.push([broker?.topics.has('orders'), broker?.groups.has('billing')])
+    return release(brokerAddr)
+  }
+  await cluster.create('consumergroups', 'billing', { brokerSetRef: { name: 'b' } })
+
+  await createAll(1)
+  await cluster.eventually(() => isReady(brokerSet()))
+
+  expect(refusals).toBeGreaterThan(5)
+  expect(had).toEqual([[true, true]])
+})
+
 test('an operator that only follows writes nothing, and goes on from there when it leads', async () => {
   await cluster.stop()
   cluster = await startCluster({ leads: false })

@@ -54,17 +54,18 @@ export type Step =
   | KubeStep
   | { do: 'label'; pod: Pod; role: 'master' | 'slave' }
   | { do: 'setPermission'; brokerName: string; brokerAddr: string; permission: number }
-  | CreateTopicsStep
-  | { do: 'createGroup'; brokerName: string; brokerAddr: string; group: BrokerGroup }
+  | FurnishStep
   | { do: 'release'; brokerName: string; brokerAddr: string }
   | ResizeStep
   | { do: 'changeSettings'; brokerAddr: string; settings: Record<string, string> }
 
-export interface CreateTopicsStep {
-  do: 'createTopics'
+/** A new broker is given what it is to serve. */
+export interface FurnishStep {
+  do: 'furnish'
   brokerName: string
   brokerAddr: string
   topics: readonly BrokerTopic[]
+  groups: readonly BrokerGroup[]
 }
 
 export interface Plan extends Report<BrokerSetStatus> {
@@ -337,8 +338,8 @@ function keep(desired: BrokerSet, group: ObservedGroup, keeping: Keeping) {
   }
   // a master registers when it has what it is to serve: first the deeds at the broker, then the mark, then it is let go
   const { held } = isAsleep ? {} : group
-  if (held && held.topics.length > 0) steps.push({ do: 'createTopics', brokerName, brokerAddr, topics: held.topics })
-  for (const one of held?.groups ?? []) steps.push({ do: 'createGroup', brokerName, brokerAddr, group: one })
+  if (held && held.topics.length + held.groups.length > 0)
+    steps.push({ do: 'furnish', brokerName, brokerAddr, ...held })
   const isAdmitted = group.isAdmitted || held !== undefined
   const count = replicasOf(group, wanted, revision)
   const ipOf = (wantedOrdinal: number) =>

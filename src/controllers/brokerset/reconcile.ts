@@ -1,4 +1,5 @@
 import { isOperatingError } from '../../base/errors.ts'
+import { ResponseCode } from '../../client/index.ts'
 import { ignoredOf, label, misfitOf } from '../../crds/index.ts'
 import { isRefused, keyOf, type Note, persistentVolumeClaims, pods } from '../../kube/index.ts'
 import { pausable, type Verdict } from '../conditions.ts'
@@ -12,7 +13,7 @@ import type { Reconcile, Shell } from '../shell.ts'
 import type { World } from '../world.ts'
 import { diskPressure } from './disk-pressure.ts'
 import { observe } from './observe.ts'
-import { type CreateTopicsStep, plan, type Step } from './plan.ts'
+import { type FurnishStep, plan, type Step } from './plan.ts'
 import type { ResizeStep } from './volumes.ts'
 
 /** One pass over a BrokerSet: its groups as they should be, and whether every NameServer knows them. */
@@ -86,10 +87,8 @@ function performStep(step: Step, shell: Shell): Promise<void> {
   switch (step.do) {
     case 'setPermission':
       return shell.admin.setPermission(step.brokerAddr, step.permission)
-    case 'createTopics':
-      return createTopics(step, shell)
-    case 'createGroup':
-      return shell.admin.createGroup(step.brokerAddr, step.group)
+    case 'furnish':
+      return furnish(step, shell)
     case 'release':
       return shell.admin.release(step.brokerAddr)
     case 'changeSettings':
@@ -103,23 +102,28 @@ function performStep(step: Step, shell: Shell): Promise<void> {
   }
 }
 
-/** So many at a time: what goes to a broker together costs it one request, see SharedRequests, and one that fails keeps few waiting. */
-const topicsTogetherMax = 1_000
+async function furnish({ brokerAddr, topics, groups }: FurnishStep, { admin, signal }: Shell): Promise<void> {
+  await createAll(topics, (topic) => admin.createTopic(brokerAddr, topic), signal)
+  await createAll(groups, (group) => admin.createGroup(brokerAddr, group), signal)
+}
 
-/** A topic that the broker refuses holds up no broker: its resource says so, and tries again. */
-async function createTopics({ brokerAddr, topics }: CreateTopicsStep, { admin, signal }: Shell): Promise<void> {
-  for (let first = 0; first < topics.length; first += topicsTogetherMax) {
+/** So many at a time: one that fails keeps few waiting. */
+const togetherMax = 1_000
+
+/** One that the broker refuses keeps it from no service: its resource says so, and tries again. */
+async function createAll<T>(all: readonly T[], create: (one: T) => Promise<void>, signal: AbortSignal): Promise<void> {
+  const tried = (one: T) =>
+    create(one).catch((error) => {
+      if (!isOperatingError(error, 'REQUEST_REFUSED') || notNow.has(error.facts.responseCode)) throw error
+    })
+  for (let first = 0; first < all.length; first += togetherMax) {
     signal.throwIfAborted()
-    const some = topics.slice(first, first + topicsTogetherMax)
-    await Promise.all(
-      some.map((topic) =>
-        admin.createTopic(brokerAddr, topic).catch((error) => {
-          if (!isOperatingError(error, 'REQUEST_REFUSED')) throw error
-        }),
-      ),
-    )
+    await Promise.all(all.slice(first, first + togetherMax).map(tried))
   }
 }
+
+/** Refusals of a broker that may take the same a moment later. */
+const notNow: ReadonlySet<unknown> = new Set([ResponseCode.SYSTEM_BUSY, ResponseCode.SERVICE_NOT_AVAILABLE])
 
 async function resize({ claim, size }: ResizeStep, { client, signal }: Shell): Promise<void> {
   const { uid } = claim.metadata
