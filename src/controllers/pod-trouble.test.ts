@@ -36,7 +36,7 @@ Node.js v26.10.0
 `
 
 test.each<[string, Pod | undefined, string]>([
-  ['no pod', undefined, 'the pod does not exist yet'],
+  ['no pod', undefined, 'the pod does not exist (kubectl describe statefulset b-0 says why)'],
   ['a pod that starts', broken({ state: { waiting: { reason: 'ContainerCreating' } } }), 'Running, not ready'],
   [
     'a refused setting',
@@ -85,17 +85,19 @@ test.each<[string, Pod | undefined, string]>([
     'ended with exit code 1: why',
   ],
 ])('%s', (_, found, says) => {
-  expect(podTrouble(found)).toContain(says)
+  expect(podTrouble(found, 'b-0-1')).toContain(says)
 })
 
 test('what a process that was killed told of its work is not why it ended', () => {
   const message = [cutLine, logLine('info', 'topic changed'), logLine('warn', 'the name does not resolve')].join('\n')
 
-  expect(podTrouble(crashing({ exitCode: 137, message }))).toBe('CrashLoopBackOff after exit code 137 (SIGKILL)')
+  expect(podTrouble(crashing({ exitCode: 137, message }), 'b-0-1')).toBe(
+    'CrashLoopBackOff after exit code 137 (SIGKILL)',
+  )
 })
 
 test('of a container that crashes again and again no back-off time is told: each would be another message', () => {
-  expect(podTrouble(crashing({ message: 'why' }))).toBe('CrashLoopBackOff after exit code 1: why')
+  expect(podTrouble(crashing({ message: 'why' }), 'b-0-1')).toBe('CrashLoopBackOff after exit code 1: why')
 })
 
 test('a first container that fails is the reason, by its name', () => {
@@ -103,11 +105,11 @@ test('a first container that fails is the reason, by its name', () => {
   const state = { terminated: { reason: 'Error', exitCode: 1, message: 'chown: not permitted' } }
   one.status!.initContainerStatuses = [{ name: 'hand-over-volume', ready: false, restartCount: 0, state }] as never
 
-  expect(podTrouble(one)).toBe('hand-over-volume: ended with exit code 1: chown: not permitted')
+  expect(podTrouble(one, 'b-0-1')).toBe('hand-over-volume: ended with exit code 1: chown: not permitted')
 })
 
 test('what a container wrote last is cut', () => {
-  const said = podTrouble(crashing({ message: 'x'.repeat(2048) }))
+  const said = podTrouble(crashing({ message: 'x'.repeat(2048) }), 'b-0-1')
 
   expect(said.length).toBeLessThan(550)
   expect(said.endsWith('x…')).toBe(true)

@@ -6,9 +6,12 @@ const wordsLengthMax = 500
 /** Reasons of a container that waits for nothing but its turn. */
 const ordinary = ['ContainerCreating', 'PodInitializing']
 
-/** Why a pod does not run: what Kubernetes says of it, and how its container ended, with its last words. */
-export function podTrouble(pod: Pod | undefined): string {
-  if (!pod) return 'the pod does not exist yet'
+/**
+ * Why a pod does not run: what Kubernetes says of it, and how its container ended, with its last words.
+ * @param name of the pod, which may not be there: a quota or an admission webhook may keep its StatefulSet from making it
+ */
+export function podTrouble(pod: Pod | undefined, name: string): string {
+  if (!pod) return `the pod does not exist (kubectl describe statefulset ${name.replace(/-\d+$/, '')} says why)`
   const first = pod.status?.initContainerStatuses?.find(({ ready, state }) => !ready && state?.running === undefined)
   const container = first ?? pod.status?.containerStatuses?.[0]
   const trouble = container && containerTrouble(pod, container)

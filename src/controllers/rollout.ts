@@ -91,7 +91,7 @@ function waitsFor({ kind, members, trouble }: RolloutFacts): RolloutWait | undef
   const broken = members.find(({ downMs, isOutdated }) => downMs >= brokenMs && !isOutdated)
   if (!broken) return trouble
   const message =
-    `the rollout waits for ${broken.name}, which is not ready: ${podTrouble(broken.pod)}. ` +
+    `the rollout waits for ${broken.name}, which is not ready: ${podTrouble(broken.pod, broken.name)}. ` +
     'A corrected spec, or the one before, replaces it first; where the cause is another one, it goes on when the pod is ready'
   return { reason: `${kind}NotReady`, message }
 }

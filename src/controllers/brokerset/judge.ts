@@ -152,7 +152,7 @@ function lackOf(
   }
   const isBehind = !isInSync(member)
   if (isBehind && member.sync) return { reason: 'NotInSync', message: syncTrouble(member) }
-  if (!member.isPodReady) return { reason: 'PodsNotReady', message: withRemedy(podTrouble(member.pod)) }
+  if (!member.isPodReady) return { reason: 'PodsNotReady', message: withRemedy(podTrouble(member.pod, member.name)) }
   if (isBehind) return { reason: 'NotInSync', message: syncTrouble(member) }
   const why = nameServers.trouble === undefined ? '' : `; ${nameServers.trouble}`
   return { reason: 'NotRegistered', message: `${whereKnown(member, brokerName, nameServers)}${why}` }

@@ -48,7 +48,7 @@ test.each<[string, Partial<ObservedMember>, string, string]>([
     'has no pod',
     { pod: undefined, isPodReady: false, sync: undefined },
     'PodsNotReady',
-    'slave b-0-1: the pod does not exist yet',
+    'slave b-0-1: the pod does not exist (kubectl describe statefulset b-0 says why)',
   ],
   ['is unknown', { registeredCount: 0 }, 'NotRegistered', 'slave b-0-1: known to 0 of 1 NameServers'],
 ])('a set whose slave %s serves, but is not ready, and says which and why', (_, slave, reason, message) => {

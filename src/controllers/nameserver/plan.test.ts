@@ -71,8 +71,11 @@ test('why a pod does not run is in the message', () => {
     containerStatuses: [{ state: { waiting: { reason: 'ErrImagePull', message: 'no such image' } } } as never],
   }
 
-  expect(readyOf(plan(nameServer(), [member(pod('mq-0')), member(stuck)]))?.message).toContain(
-    'ErrImagePull: no such image',
+  expect(readyOf(plan(nameServer(), [member(pod('mq-0')), member(stuck)]))?.message).toBe(
+    '1 of 2 NameServers are ready; mq-1: ErrImagePull: no such image',
+  )
+  expect(readyOf(plan(nameServer(), [member(pod('mq-0'))]))?.message).toBe(
+    '1 of 2 NameServers are ready; mq-1: the pod does not exist (kubectl describe statefulset mq says why)',
   )
 })
 

@@ -60,7 +60,7 @@ export function plan(desired: NameServer, observed: Observed, runtimeImage: stri
 
   const wasReady = before?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false
   const routes = routesReport(members, before, nowMs)
-  const judged = judge(spec.replicas, wanted, members, podHash, sleep, routes.verdict, scaleIn.readiness)
+  const judged = judge(desired, wanted, members, podHash, sleep, routes.verdict, scaleIn.readiness)
   const rolling = wanted.map((member, ordinal) => ({
     ordinal,
     name: `${name}-${ordinal}`,
@@ -177,7 +177,7 @@ function sleepOf({ spec }: NameServer, { pods, users }: Observed): Sleep {
 }
 
 function judge(
-  replicas: number,
+  { metadata, spec: { replicas } }: NameServer,
   wanted: readonly (ObservedMember | undefined)[],
   alive: readonly ObservedMember[],
   podHash: string,
@@ -188,7 +188,8 @@ function judge(
   const notReady = wanted.findIndex((member) => !member?.isReady)
   if (notReady >= 0) {
     const readyCount = wanted.filter((member) => member?.isReady).length
-    const message = `${readyCount} of ${replicas} NameServers are ready; number ${notReady}: ${podTrouble(wanted[notReady]?.pod)}`
+    const name = `${metadata.name}-${notReady}`
+    const message = `${readyCount} of ${replicas} NameServers are ready; ${name}: ${podTrouble(wanted[notReady]?.pod, name)}`
     return { status: 'False', reason: 'PodsNotReady', message }
   }
   const current = wanted.filter((member) => podHashOf(member?.pod) === podHash).length
