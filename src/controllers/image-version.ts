@@ -1,5 +1,5 @@
 import type { Pod } from '../kube/index.ts'
-import type { Role } from './pods.ts'
+import { isOfRole } from './role-name.ts'
 
 const digestShown = 'sha256:'.length + 12
 const lengthMax = 128 // of a tag; a digest is cut
@@ -23,9 +23,6 @@ export function versionInUse(pods: readonly Pod[], wanted: string): string | und
   return others[0] ?? versions[0]
 }
 
-const roles: readonly string[] = ['namesrv', 'broker'] satisfies Role['name'][]
-
-/** What injects containers into pods may put them first. */
 function imageOf({ spec }: Pod): string | undefined {
-  return spec?.containers.find(({ name }) => roles.includes(name))?.image
+  return spec?.containers.find(isOfRole)?.image
 }

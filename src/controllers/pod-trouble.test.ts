@@ -108,6 +108,20 @@ test('a first container that fails is the reason, by its name', () => {
   expect(podTrouble(one, 'b-0-1')).toBe('hand-over-volume: ended with exit code 1: chown: not permitted')
 })
 
+test('what is said is of our container, wherever it stands; of another one where ours is ready', () => {
+  const one = crashing({ message: 'why' })
+  const [ours] = one.status!.containerStatuses!
+  const proxy = (ready: boolean, state: object) => ({ name: 'proxy', ready, restartCount: 0, state })
+  const withProxy = (status: object, broker = ours) =>
+    ({ ...one, status: { ...one.status, containerStatuses: [status, broker] } }) as Pod
+
+  const told = 'CrashLoopBackOff after exit code 1: why'
+  expect(podTrouble(withProxy(proxy(true, { running: {} })), 'b-0-1')).toBe(told)
+  const failed = proxy(false, { terminated: { reason: 'Error', exitCode: 3 } })
+  expect(podTrouble(withProxy(failed), 'b-0-1')).toBe(told)
+  expect(podTrouble(withProxy(failed, { ...ours!, ready: true }), 'b-0-1')).toBe('proxy: ended with exit code 3')
+})
+
 test('what a container wrote last is cut', () => {
   const said = podTrouble(crashing({ message: 'x'.repeat(2048) }), 'b-0-1')
 

@@ -3,6 +3,7 @@ import { annotation, label, operatorName, type PodTemplate } from '../crds/index
 import type { KubeObject, OwnerReference, Pod, PodSpec, StatefulSet } from '../kube/index.ts'
 import { versionOf } from './image-version.ts'
 import { healthPort } from './resources.ts'
+import type { RoleName } from './role-name.ts'
 
 const user = 10001 // of the image; its group owns the volumes
 const terminationMessagePolicy = 'FallbackToLogsOnError' // why a container ended is in the pod's status, and from there in ours
@@ -10,7 +11,7 @@ const labelLengthMax = 63
 const startupSecondsMax = 600 // a broker reads its log again after a crash
 
 export interface Role {
-  name: 'namesrv' | 'broker'
+  name: RoleName
   image: string
   args: string[]
   ports: { name: string; containerPort: number }[]

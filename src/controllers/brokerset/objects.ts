@@ -23,6 +23,7 @@ import { headlessName } from '../nameserver/objects.ts'
 import { digest, labelsOf, ownedBy, podOf, type Role } from '../pods.ts'
 import { type BrokerSet, brokerPort, brokerVipPort, haPort, healthPort, namesrvPort } from '../resources.ts'
 import { type PodRevision, podRevision } from '../revision.ts'
+import { isOfRole } from '../role-name.ts'
 
 /** Values of brokerPermission. */
 export const readOnly = 4
@@ -313,7 +314,7 @@ export function liveSettingsOf(desired: BrokerSet, ordinal: number, isDraining: 
 
 /** What tells one process and its settings from others: a container that starts again reads its configuration again. */
 export function settingsState(wanted: Readonly<Record<string, string>>, pod: Pod | undefined): string {
-  return digest([wanted, pod?.metadata.uid, pod?.status?.containerStatuses?.[0]?.restartCount ?? 0])
+  return digest([wanted, pod?.metadata.uid, pod?.status?.containerStatuses?.find(isOfRole)?.restartCount ?? 0])
 }
 
 function settingsOf(

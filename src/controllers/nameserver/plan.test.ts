@@ -68,7 +68,13 @@ test('a change of settings is not ready before every pod has it', () => {
 test('why a pod does not run is in the message', () => {
   const stuck = pod('mq-1', { ready: false })
   stuck.status = {
-    containerStatuses: [{ state: { waiting: { reason: 'ErrImagePull', message: 'no such image' } } } as never],
+    containerStatuses: [
+      {
+        name: 'namesrv',
+        ready: false,
+        state: { waiting: { reason: 'ErrImagePull', message: 'no such image' } },
+      } as never,
+    ],
   }
 
   expect(readyOf(plan(nameServer(), [member(pod('mq-0')), member(stuck)]))?.message).toBe(
