@@ -61,13 +61,10 @@ test('whatever the properties, each entry has what a reader of all of them finds
 
 function expectAsRead(entries: readonly BatchEntry[], texts: readonly string[]): void {
   expect(entries).toHaveLength(texts.length)
-  for (const [index, { body, properties, tagsCode, waitsForFlush, keys }] of entries.entries()) {
+  for (const [index, { body, properties, tagsCode, keys }] of entries.entries()) {
     const all = parseProperties(texts[index]!)
     expect([body.toString(), properties.toString()]).toEqual([String(index), texts[index]])
-    expect({ tagsCode, waitsForFlush }).toEqual({
-      tagsCode: tagsCodeOf(all.get(PropertyName.TAGS)),
-      waitsForFlush: all.get(PropertyName.WAIT) !== 'false',
-    })
+    expect(tagsCode).toBe(tagsCodeOf(all.get(PropertyName.TAGS)))
     if (keys === undefined) continue
     const [uniqKey, words, tag] = [PropertyName.UNIQ_KEY, PropertyName.KEYS, PropertyName.TAGS].map((of) => all.get(of))
     expect(keys).toMatchObject({ uniqKey, keys: words, tag })

@@ -18,7 +18,6 @@ export interface BatchEntry {
   /** The property text in UTF-8. */
   properties: Buffer
   tagsCode: number
-  waitsForFlush: boolean
   /** Of an ordinary message; of others whoever wants them reads the properties. */
   keys: MessageKeys | undefined
 }
@@ -55,10 +54,10 @@ export function splitBatch(topic: string, batchProperties: string, bytes: Buffer
     const body = bytes.subarray(at + 20, at + 20 + bodyLength)
     const properties = bytes.subarray(propertiesAt, end)
     if (known !== undefined && isLike(bytes, propertiesAt, end, known)) {
-      const { tagsCode, waitsForFlush, keys, tag } = known.ordinary
+      const { tagsCode, keys, tag } = known.ordinary
       const nameAt = propertiesAt + known.nameAt
       const uniqKey = bytes.toString('latin1', nameAt, nameAt + known.nameLength)
-      entries.push({ flag, body, properties, tagsCode, waitsForFlush, keys: { uniqKey, keys, tag } })
+      entries.push({ flag, body, properties, tagsCode, keys: { uniqKey, keys, tag } })
     } else {
       const text = bytes.toString('utf8', propertiesAt, end)
       const ordinary = ordinaryProperties(text)
@@ -66,8 +65,7 @@ export function splitBatch(topic: string, batchProperties: string, bytes: Buffer
       if (refusal !== undefined) return refusal
       known = ordinary && knownOf(text, ordinary, propertiesAt, end)
       const tagsCode = ordinary?.tagsCode ?? tagsCodeOf(readProperty(text, PropertyName.TAGS))
-      const waitsForFlush = ordinary?.waitsForFlush ?? readProperty(text, PropertyName.WAIT) !== 'false'
-      entries.push({ flag, body, properties, tagsCode, waitsForFlush, keys: ordinary })
+      entries.push({ flag, body, properties, tagsCode, keys: ordinary })
     }
     if (entries.length > entriesMax) return illegal(`a batch of more than ${entriesMax} messages`)
     at = end
