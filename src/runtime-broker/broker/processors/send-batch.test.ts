@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
+import { ResponseCode } from '../../../remoting/codes.ts'
 import { PropertyName, parseProperties, tagsCodeOf } from '../../../remoting/message/index.ts'
 import { batchEntry } from '../testing/batch-entry.ts'
 import { type BatchEntry, splitBatch } from './send-batch.ts'
@@ -20,6 +21,24 @@ test('entries that differ in their names only are read as others are', () => {
   ])
   expect(entries[1]!.keys).toMatchObject({ keys: 'a b', tag: 'paid' })
   expectAsRead(entries, texts)
+})
+
+test('a name that has other characters is read as the text that it is', () => {
+  const names = ['A00a', 'A0é', 'Aé0', 'éé', 'A 0z', 'A{0z', 'A@0Z', 'A/0:']
+
+  const entries = split(names.map((uniqKey) => `UNIQ_KEY\u0001${uniqKey}\u0002TAGS\u0001é`))
+
+  expect(entries.map(({ keys }) => keys?.uniqKey)).toEqual(names)
+})
+
+test('a batch of more messages than its answer can name is refused', () => {
+  const whole = Buffer.alloc(22 * 262_144)
+  for (let at = 0; at < whole.length; at += 22) whole.writeInt32BE(22, at)
+
+  expect(splitBatch('TheTopic', '', whole)).toHaveLength(262_144)
+  expect(splitBatch('TheTopic', '', Buffer.concat([whole, batchEntry('', '')]))).toMatchObject({
+    code: ResponseCode.MESSAGE_ILLEGAL,
+  })
 })
 
 test('whatever the properties, each entry has what a reader of all of them finds', () => {
