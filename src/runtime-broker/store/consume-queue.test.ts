@@ -6,7 +6,7 @@ import { FilePool } from './file-pool.ts'
 const directory = '/store/consumequeue/orders/0'
 const unitsOfFile = 8
 const fileBytes = unitsOfFile * unitBytes
-const begin = 11 // in the middle of a file: blank units stand before
+const inTheMiddle = 11 // of a file: blank units stand before
 const count = 30 // the last file is not full, those in between are
 const recordBytes = 100
 const distance = 150 // other queues' records lie between those of this one
@@ -22,7 +22,7 @@ const shelf = (files: MemoryFiles): QueueShelf => ({
 })
 
 /** A queue whose units are all in its files. */
-function filed(): MemoryFiles {
+function filed(begin = inTheMiddle): MemoryFiles {
   const files = new MemoryFiles()
   const queue = new ConsumeQueue('orders', 0, directory, shelf(files))
   queue.beginAt(begin)
@@ -37,12 +37,15 @@ function loaded(files: MemoryFiles, logMinOffset: number, logEndOffset: number):
   return queue
 }
 
-test('a queue ends with the last record that lies whole before the border, wherever that is, then and later', () => {
+test.each([
+  ['in the middle of a file', inTheMiddle],
+  ['with a file', unitsOfFile],
+])('a queue that began %s ends with the last record that lies whole before the border, then and later', (_, begin) => {
   for (let whole = 0; whole <= count; whole++) {
     const lastEnd = whole === 0 ? 0 : (whole - 1) * distance + recordBytes
     const nextEnd = whole * distance + recordBytes
     for (const logEndOffset of [lastEnd, whole * distance, nextEnd - 1]) {
-      const files = filed()
+      const files = filed(begin)
 
       const queue = loaded(files, 0, logEndOffset)
       const fileNames = files.list(directory).map(({ name }) => Number(name))
@@ -65,7 +68,7 @@ test('a queue begins with the first record that the log still has, and never wit
   for (let gone = 0; gone <= count; gone++) {
     const queue = loaded(filed(), gone * distance, count * distance)
 
-    expect([gone, queue.minOffset, queue.maxOffset]).toEqual([gone, begin + gone, begin + count])
+    expect([gone, queue.minOffset, queue.maxOffset]).toEqual([gone, inTheMiddle + gone, inTheMiddle + count])
     expect(queue.lastEndBefore(0)).toBe(0)
   }
 })
@@ -78,6 +81,6 @@ test('a queue that began in the middle of a file goes on where it was', () => {
 
   const again = loaded(files, 0, 7_000 + recordBytes)
 
-  expect([again.minOffset, again.maxOffset]).toEqual([begin, begin + 3])
-  expect([0, 1, 2].map((index) => again.phyOffsetAt(begin + index))).toEqual([0, distance, 7_000])
+  expect([again.minOffset, again.maxOffset]).toEqual([inTheMiddle, inTheMiddle + 3])
+  expect([0, 1, 2].map((index) => again.phyOffsetAt(inTheMiddle + index))).toEqual([0, distance, 7_000])
 })
