@@ -270,8 +270,23 @@ test('write permission is taken and given back at all NameServers', async () => 
   await admin.cluster('shop').addWritePerm('broker-b')
   expect(await perms()).toEqual([Perm.READ | Perm.WRITE, Perm.READ | Perm.WRITE])
 
-  const mistyped = await failureOf(admin.cluster('shop').wipeWritePerm('broker-d'))
-  expect(mistyped.facts).toEqual({ key: 'brokerName', value: 'broker-d', fits: 'broker-a, broker-b' })
+  for (const work of ['wipeWritePerm', 'addWritePerm'] as const) {
+    const mistyped = await failureOf(admin.cluster('shop')[work]('broker-d'))
+    expect(mistyped.facts).toEqual({ key: 'brokerName', value: 'broker-d', fits: 'broker-a, broker-b' })
+  }
+})
+
+test('write permission is taken though a NameServer that has just started does not know the broker yet', async () => {
+  const young = '127.0.0.1:9003'
+  await namesrv(young)
+  const all = new Admin({ namesrvAddr: `${namesrvAddr};${young}` }, doors)
+  try {
+    await all.cluster('shop').wipeWritePerm('broker-b')
+    await all.cluster('shop').addWritePerm('broker-b')
+  } finally {
+    await all.close()
+    await stop(young)
+  }
 })
 
 /** Consumes all of the topic as the group. */
