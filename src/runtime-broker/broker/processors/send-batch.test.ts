@@ -24,11 +24,18 @@ test('entries that differ in their names only are read as others are', () => {
 })
 
 test('a name that has other characters is read as the text that it is', () => {
-  const names = ['A00a', 'A0é', 'Aé0', 'éé', 'A 0z', 'A{0z', 'A@0Z', 'A/0:']
+  const names = ['A00a', 'A0é', 'A00b', 'éé', 'A 0z', 'A{0z', 'A@0Z', 'A/0:']
 
-  const entries = split(names.map((uniqKey) => `UNIQ_KEY\u0001${uniqKey}\u0002TAGS\u0001é`))
+  const entries = split(names.map((uniqKey) => `UNIQ_KEY\u0001${uniqKey}`))
 
   expect(entries.map(({ keys }) => keys?.uniqKey)).toEqual(names)
+})
+
+test('a batch goes to no topic whose name its messages could not have', () => {
+  const body = batchEntry('one', '')
+
+  expect(splitBatch('t'.repeat(127), '', body)).toHaveLength(1)
+  expect(splitBatch('t'.repeat(128), '', body)).toMatchObject({ code: ResponseCode.MESSAGE_ILLEGAL })
 })
 
 test('a batch of more messages than its answer can name is refused', () => {
