@@ -1,10 +1,13 @@
 import { ResponseCode } from '../../../remoting/codes.ts'
 import {
+  isLetterOrDigit,
   type OrdinaryProperties,
   ordinaryProperties,
   PropertyName,
+  pairEndCode,
   readProperty,
   tagsCodeOf,
+  v1TopicBytesMax,
 } from '../../../remoting/message/index.ts'
 import type { MessageKeys } from '../../store/index.ts'
 import { isRetryTopic } from '../names.ts'
@@ -24,7 +27,6 @@ export interface BatchEntry {
 
 /** Of an entry without body and properties: totalSize, magic, crc, flag, bodyLength (i32 each), propertiesLength (i16). */
 const entryBytesMin = 22
-const topicBytesMax = 127
 /** The answer names each message in up to 57 bytes, and must fit into a frame. */
 const entriesMax = 262_144
 
@@ -36,7 +38,8 @@ const entriesMax = 262_144
  * Source: Apache RocketMQ 5, MessageDecoder#encodeMessages, MessageExtEncoder#encode.
  */
 export function splitBatch(topic: string, batchProperties: string, bytes: Buffer): BatchEntry[] | Response {
-  if (isRetryTopic(topic) || Buffer.byteLength(topic) > topicBytesMax) return illegal('a batch cannot go to this topic')
+  if (isRetryTopic(topic) || Buffer.byteLength(topic) > v1TopicBytesMax)
+    return illegal('a batch cannot go to this topic')
   if (delayLevelOf(readProperty(batchProperties, 'DELAY')) > 0) return illegal('a batch cannot be delayed')
   const entries: BatchEntry[] = []
   let known: KnownProperties | undefined
@@ -86,13 +89,12 @@ interface KnownProperties {
 /** @returns undefined where the bytes of the name cannot be told from the text */
 function knownOf(text: string, ordinary: OrdinaryProperties, start: number, end: number): KnownProperties | undefined {
   const at = text.lastIndexOf(nameMark)
-  const isItsName = at === 0 || text.charCodeAt(at - 1) === pairEnd
+  const isItsName = at === 0 || text.charCodeAt(at - 1) === pairEndCode
   if (text.length !== end - start || !isItsName) return undefined
   return { start, length: end - start, nameAt: at + nameMark.length, nameLength: ordinary.uniqKey.length, ordinary }
 }
 
 const nameMark = `${PropertyName.UNIQ_KEY}\u0001`
-const pairEnd = 2
 
 /** Whether the text between start and end is the known one but for the name, which has letters and digits. */
 function isLike(bytes: Buffer, start: number, end: number, known: KnownProperties): boolean {
@@ -102,11 +104,6 @@ function isLike(bytes: Buffer, start: number, end: number, known: KnownPropertie
   for (let at = nameEnd; at < known.length; at++) if (bytes[start + at] !== bytes[known.start + at]) return false
   for (let at = known.nameAt; at < nameEnd; at++) if (!isLetterOrDigit(bytes[start + at]!)) return false
   return true
-}
-
-function isLetterOrDigit(byte: number): boolean {
-  const lower = byte | 0x20
-  return (byte >= 0x30 && byte <= 0x39) || (lower >= 0x61 && lower <= 0x7a)
 }
 
 function entryRefusal(properties: string): Response | undefined {

@@ -14,6 +14,7 @@ import {
   offsetMsgIdOf,
   ordinaryProperties,
   PropertyName,
+  pairEndCode,
   readProperty,
   tagsCodeOf,
 } from '../../../remoting/message/index.ts'
@@ -162,7 +163,7 @@ function storeBatch(
     message.flag = flag
     message.body = body
     message.propertiesStart = properties
-    message.propertiesEnd = properties.length === 0 || properties.at(-1) === pairEnd ? ends.plain : ends.separated
+    message.propertiesEnd = properties.length === 0 || properties.at(-1) === pairEndCode ? ends.plain : ends.separated
     message.tagsCode = commonTags === undefined ? tagsCode : tagsCodeOf(commonTags)
     message.waitsForFlush = waitsForFlush
     if (!addsKeys) message.keys = keys
@@ -201,8 +202,6 @@ function newMessage(
     keys: undefined,
   }
 }
-
-const pairEnd = 2
 
 const bornHosts = new WeakMap<Connection, Buffer>()
 
