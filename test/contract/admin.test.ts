@@ -357,19 +357,22 @@ test('messages are found by key, by msgId and by the name that the broker gave t
   expect(illegal.message).toMatch(/HEADER_INVALID: .*offsetMsgId.*orders/)
 })
 
-test('a message is found by its address while no NameServer answers, only not whose it is', async () => {
+test('a message is found by its address while no NameServer answers, or knows the broker, only not whose it is', async () => {
   await topicWith(1)
   await eventually(async () => expect((await admin.messagesByKey(topic, 'all')).length).toBe(2))
   const [sent] = await admin.messagesByKey(topic, 'all')
-  const alone = new Admin({ namesrvAddr: '127.0.0.1:1' }, doors)
-  try {
+  const nobody = '127.0.0.1:1'
+  const young = '127.0.0.1:9003'
+  await namesrv(young)
+  for (const namesrvAddr of [nobody, young]) {
+    const alone = new Admin({ namesrvAddr }, doors)
     const found = await alone.messageAt(sent!.offsetMsgId)
     expect(found).toEqual({ ...sent, queue: { ...sent!.queue, brokerName: '' } })
     const gone = await failureOf(alone.messageAt(`${sent!.offsetMsgId.slice(0, 16)}${'0'.repeat(15)}1`))
     expect(isRefusal(gone, ResponseCode.SYSTEM_ERROR)).toBe(true)
-  } finally {
     await alone.close()
   }
+  await stop(young)
 })
 
 test('calls at one broker: topics, groups, progress and the broker itself', async () => {
