@@ -273,6 +273,9 @@ test('write permission is taken and given back at all NameServers', async () => 
   for (const work of ['wipeWritePerm', 'addWritePerm'] as const) {
     const mistyped = await failureOf(admin.cluster('shop')[work]('broker-d'))
     expect(mistyped.facts).toEqual({ key: 'brokerName', value: 'broker-d', fits: 'broker-a, broker-b' })
+    const elsewhere = await failureOf(admin.cluster('other')[work]('broker-b'))
+    expect(elsewhere.facts).toEqual({ key: 'brokerName', value: 'broker-b', fits: 'broker-c' })
+    expect(await perms()).toEqual([Perm.READ | Perm.WRITE, Perm.READ | Perm.WRITE])
   }
 })
 
