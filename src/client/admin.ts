@@ -133,14 +133,17 @@ export class Admin {
     return this.#cluster.nameServers.addresses
   }
 
-  /** No producer sends to the broker group any more, until addWritePerm. @returns how many topics' entries changed */
+  /**
+   * No producer sends to the broker group any more, until addWritePerm.
+   * @returns how many topics the group has there, all of which are told so now; 0: this NameServer does not know the group
+   */
   async wipeWritePerm(namesrvAddr: string, brokerName: string): Promise<number> {
     const extFields = writePermRequest.encode({ brokerName })
     const command = { code: RequestCode.WIPE_WRITE_PERM_OF_BROKER, extFields }
     return this.#ask(namesrvAddr, command, (answer) => wipeWritePermResponse.decode(answer.extFields).wipeTopicCount)
   }
 
-  /** @returns how many topics' entries changed */
+  /** Takes wipeWritePerm back. @returns as there */
   async addWritePerm(namesrvAddr: string, brokerName: string): Promise<number> {
     const extFields = writePermRequest.encode({ brokerName })
     const command = { code: RequestCode.ADD_WRITE_PERM_OF_BROKER, extFields }
@@ -318,8 +321,8 @@ export class Admin {
 
   /**
    * The message that a broker named so: it is asked at the address in the name, so a broker that has moved is not found.
-   * Its queue's brokerName is empty where no NameServer knows the address. Refused with SYSTEM_ERROR (1) where the message
-   * is gone.
+   * Its queue's brokerName is empty where no NameServer knows the address, or none answers. Refused with SYSTEM_ERROR (1)
+   * where the message is gone.
    * @throws also HEADER_INVALID for what is no offsetMsgId (a msgId looks alike; messageByMsgId takes those)
    */
   async messageAt(offsetMsgId: string): Promise<ReceivedMessage> {
@@ -327,8 +330,7 @@ export class Admin {
     const address = formatAddress(storeHost)
     const command = { code: RequestCode.VIEW_MESSAGE_BY_ID, extFields: viewMessageRequest.encode({ phyOffset }) }
     const stored = await this.#ask(address, command, ({ body }) => decodeMessage(body, 0))
-    const groups = [...(await this.clusterInfo()).brokerAddrTable.values()]
-    const brokerName = groups.find(({ brokerAddrs }) => [...brokerAddrs.values()].includes(address))?.brokerName ?? ''
+    const brokerName = await this.#brokerNameAt(address)
     return receivedMessage(stored, { topic: stored.topic, brokerName, queueId: stored.queueId })
   }
 
@@ -382,6 +384,17 @@ export class Admin {
       brokerDatas.flatMap((group) => brokerAddrOf(group).map((address) => ask(group.brokerName, address))),
     )
     return found.flat().sort((a, b) => a.storeTimestamp - b.storeTimestamp)
+  }
+
+  /** The group of the broker at this address; empty where no NameServer knows it, or none answers. */
+  async #brokerNameAt(address: string): Promise<string> {
+    try {
+      const groups = [...(await this.clusterInfo()).brokerAddrTable.values()]
+      return groups.find(({ brokerAddrs }) => [...brokerAddrs.values()].includes(address))?.brokerName ?? ''
+    } catch (error) {
+      if (isOperatingError(error)) return '' // the message is there, whoever has it
+      throw error
+    }
   }
 
   /** Reads the answer of this address; what cannot be read is told with the request and the address. */

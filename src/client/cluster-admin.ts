@@ -95,35 +95,35 @@ export class ClusterAdmin {
 
   /**
    * No producer sends to the broker group any more, until addWritePerm: told to all NameServers. SETTING_INVALID names the
-   * groups that there are where no NameServer knows this one.
+   * groups of this cluster where it is none of them.
    */
   async wipeWritePerm(brokerName: string): Promise<void> {
-    const counts = await this.#atNameServers((address) => this.#admin.wipeWritePerm(address, brokerName))
-    await this.#expectKnown(brokerName, counts)
+    await this.#expectHere(brokerName)
+    await this.#atNameServers((address) => this.#admin.wipeWritePerm(address, brokerName))
   }
 
   /** Takes wipeWritePerm back at all NameServers. */
   async addWritePerm(brokerName: string): Promise<void> {
-    const counts = await this.#atNameServers((address) => this.#admin.addWritePerm(address, brokerName))
-    await this.#expectKnown(brokerName, counts)
+    await this.#expectHere(brokerName)
+    await this.#atNameServers((address) => this.#admin.addWritePerm(address, brokerName))
   }
 
   async #atMasters(work: (brokerAddr: string) => Promise<unknown>): Promise<void> {
     await everywhere((await this.masters()).map(targetOf), work)
   }
 
-  #atNameServers<T>(work: (namesrvAddr: string) => Promise<T>): Promise<T[]> {
-    return everywhere(
+  async #atNameServers(work: (namesrvAddr: string) => Promise<unknown>): Promise<void> {
+    await everywhere(
       this.#admin.namesrvAddrs.map((address) => ({ name: address, address })),
       work,
     )
   }
 
-  /** A broker has topics of the system at least. @param counts how many topics' entries of the group each NameServer has */
-  async #expectKnown(brokerName: string, counts: readonly number[]): Promise<void> {
-    if (counts.some((count) => count > 0)) return
-    const fits = (await this.masters()).map((master) => master.brokerName).join(', ')
-    throw new OperatingError('SETTING_INVALID', { key: 'brokerName', value: brokerName, fits })
+  /** NameServers ask for no cluster, and answer success for a name that nobody has. */
+  async #expectHere(brokerName: string): Promise<void> {
+    const names = (await this.masters()).map((master) => master.brokerName)
+    if (names.includes(brokerName)) return
+    throw new OperatingError('SETTING_INVALID', { key: 'brokerName', value: brokerName, fits: names.join(', ') })
   }
 
   #isHere(cluster: string): boolean {

@@ -1,7 +1,7 @@
 import { OperatingError } from '../base/errors.ts'
 import type { Address } from '../base/network.ts'
 import type { MessageQueue } from '../remoting/body/message-queue.ts'
-import { formatProperties, PropertyName } from '../remoting/message/index.ts'
+import { formatProperties, PropertyName, propertiesBytesMax } from '../remoting/message/index.ts'
 
 export type { MessageQueue }
 
@@ -113,7 +113,6 @@ function propertiesOf(message: Message, msgId: string | undefined, more: readonl
 }
 
 const deliverAtName = 'TIMER_DELIVER_MS'
-const propertiesBytesMax = 32_767 // as an int16 counts it; the broker adds a few of its own
 
 /** What this client or the broker writes: an application that set them would break one of the two. */
 const reservedNames: ReadonlySet<string> = new Set([

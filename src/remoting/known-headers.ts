@@ -2,7 +2,7 @@ import { isOperatingError } from '../base/errors.ts'
 import type { Command } from './command.ts'
 import { decodeSendMessageV2, type SendMessageRequest } from './headers/send-message.ts'
 import { KnownSend, type SendForm } from './known-send.ts'
-import { ordinaryProperties } from './message/index.ts'
+import { isLetterOrDigit, ordinaryProperties } from './message/index.ts'
 
 /** Headers kept of all connections of a server; they are forgotten together when there are more. */
 const headersMax = 512
@@ -168,9 +168,7 @@ function takeNumber({ bytes }: Known, hole: Hole, from: Buffer, start: number): 
 function takeName({ bytes, properties, uniqKey, uniqKeyAt }: Known, from: Buffer, start: number): boolean {
   for (let index = 0; index < uniqKey.length; index++) {
     const byte = from[start + uniqKey.start + index]!
-    const isDigit = byte >= zero && byte <= nine
-    const isLetter = (byte | lowerCase) >= letterA && (byte | lowerCase) <= letterZ
-    if (!isDigit && !isLetter) return false
+    if (!isLetterOrDigit(byte)) return false
     bytes[uniqKey.start + index] = byte
     properties[uniqKeyAt + index] = byte
   }
@@ -178,10 +176,6 @@ function takeName({ bytes, properties, uniqKey, uniqKeyAt }: Known, from: Buffer
 }
 
 const zero = 0x30
-const nine = 0x39
-const lowerCase = 0x20
-const letterA = 0x61
-const letterZ = 0x7a
 
 const nameMark = 'UNIQ_KEY\u0001' // a second one would be the message's name
 const uniqKeyPattern = /(?:^|\u0002)UNIQ_KEY\u0001([0-9A-Za-z]{1,64})(?:\u0002|$)/

@@ -148,7 +148,7 @@ export const brokerSchema = z.object({
   checkCRCOnRecover: setting(z.boolean().default(true), 'Recovery checks the checksum of every message it reads.'),
   diskSpaceWarningLevelRatio: setting(
     z.int32().min(1).max(100).default(90),
-    'Sends are refused while the volume of the commit log is fuller than this.',
+    'Sends are refused while the volume of the commit log is fuller than this. Taken as it is (Apache: as 35 to 90).',
     { unit: '%' },
   ),
   ...transactionFields,

@@ -15,7 +15,12 @@ type DiskSettings = Pick<
   'diskMaxUsedSpaceRatio' | 'diskSpaceCleanForciblyRatio' | 'diskSpaceWarningLevelRatio'
 >
 
-/** What settings come to: the first two hold within bounds. Source: Apache RocketMQ 5, DefaultMessageStore.CleanCommitLogService. */
+/**
+ * What settings come to. Those that let messages go hold within Apache's bounds: a slip must neither remove nearly all of a log nor fill
+ * the volume. sendsRefused holds as it is given, where Apache's broker takes it as 35 to 90, and for one that is below oldestGo removes
+ * the oldest segments, too: here nothing goes but what the other two say, and a write that finds no room at 100 is refused as well.
+ * Source: Apache RocketMQ 5, CleanCommitLogService and MessageStoreConfig#getDiskMaxUsedSpaceRatio.
+ */
 export function diskLimitsOf(settings: DiskSettings): DiskLimits {
   return {
     expiredGo: clamped(settings.diskMaxUsedSpaceRatio, 10, 95),

@@ -270,8 +270,26 @@ test('write permission is taken and given back at all NameServers', async () => 
   await admin.cluster('shop').addWritePerm('broker-b')
   expect(await perms()).toEqual([Perm.READ | Perm.WRITE, Perm.READ | Perm.WRITE])
 
-  const mistyped = await failureOf(admin.cluster('shop').wipeWritePerm('broker-d'))
-  expect(mistyped.facts).toEqual({ key: 'brokerName', value: 'broker-d', fits: 'broker-a, broker-b' })
+  for (const work of ['wipeWritePerm', 'addWritePerm'] as const) {
+    const mistyped = await failureOf(admin.cluster('shop')[work]('broker-d'))
+    expect(mistyped.facts).toEqual({ key: 'brokerName', value: 'broker-d', fits: 'broker-a, broker-b' })
+    const elsewhere = await failureOf(admin.cluster('other')[work]('broker-b'))
+    expect(elsewhere.facts).toEqual({ key: 'brokerName', value: 'broker-b', fits: 'broker-c' })
+    expect(await perms()).toEqual([Perm.READ | Perm.WRITE, Perm.READ | Perm.WRITE])
+  }
+})
+
+test('write permission is taken though a NameServer that has just started does not know the broker yet', async () => {
+  const young = '127.0.0.1:9003'
+  await namesrv(young)
+  const all = new Admin({ namesrvAddr: `${namesrvAddr};${young}` }, doors)
+  try {
+    await all.cluster('shop').wipeWritePerm('broker-b')
+    await all.cluster('shop').addWritePerm('broker-b')
+  } finally {
+    await all.close()
+    await stop(young)
+  }
 })
 
 /** Consumes all of the topic as the group. */
@@ -340,6 +358,24 @@ test('messages are found by key, by msgId and by the name that the broker gave t
   expect(await admin.messageAt(one!.offsetMsgId)).toEqual(one)
   const illegal = await failureOf(admin.messageAt('orders'))
   expect(illegal.message).toMatch(/HEADER_INVALID: .*offsetMsgId.*orders/)
+})
+
+test('a message is found by its address while no NameServer answers, or knows the broker, only not whose it is', async () => {
+  await topicWith(1)
+  await eventually(async () => expect((await admin.messagesByKey(topic, 'all')).length).toBe(2))
+  const [sent] = await admin.messagesByKey(topic, 'all')
+  const nobody = '127.0.0.1:1'
+  const young = '127.0.0.1:9003'
+  await namesrv(young)
+  for (const namesrvAddr of [nobody, young]) {
+    const alone = new Admin({ namesrvAddr }, doors)
+    const found = await alone.messageAt(sent!.offsetMsgId)
+    expect(found).toEqual({ ...sent, queue: { ...sent!.queue, brokerName: '' } })
+    const gone = await failureOf(alone.messageAt(`${sent!.offsetMsgId.slice(0, 16)}${'0'.repeat(15)}1`))
+    expect(isRefusal(gone, ResponseCode.SYSTEM_ERROR)).toBe(true)
+    await alone.close()
+  }
+  await stop(young)
 })
 
 test('calls at one broker: topics, groups, progress and the broker itself', async () => {

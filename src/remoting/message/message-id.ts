@@ -57,6 +57,12 @@ export function uniqKeys(ip: string, pid: number, clock: Clock, random: Random):
   }
 }
 
+/** Of ASCII: no other characters has a UNIQ_KEY as clients make it. */
+export function isLetterOrDigit(byte: number): boolean {
+  const lower = byte | 0x20
+  return (byte >= 0x30 && byte <= 0x39) || (lower >= 0x61 && lower <= 0x7a)
+}
+
 function hex(value: number, digits: number): string {
   return value.toString(16).toUpperCase().padStart(digits, '0')
 }

@@ -40,33 +40,48 @@ test.each([
 })
 
 test('what it reads is what a reader of all properties finds', () => {
+  const names = fc.constantFrom('UNIQ_KEY', 'KEYS', 'TAGS', 'WAIT', '', 'TAG', 'KEYS2', 'grün')
+  const values = fc.constantFrom('', 'a', 'b', 'a b', 'é', 'false', 'true', 'UNIQ_KEY')
+  const pairs = fc.array(fc.tuple(names, values), { maxLength: 8 })
+  const end = fc.constantFrom('', '\u0002', '\u0002\u0002', '\u0002a', '\u0001a') // only the first two are well formed
+  fc.assert(
+    fc.property(pairs, end, (pairs, end) => {
+      const properties = text(['UNIQ_KEY', 'K1'], ...pairs) + end
+      const read = ordinaryProperties(properties)
+      expect(read).toEqual(end.length > 1 ? undefined : asParsed(properties))
+    }),
+  )
+})
+
+test('a text of any form is read as a reader of all properties does, or not at all', () => {
   const part = fc.constantFrom(
-    'UNIQ_KEY',
+    'UNIQ_KEY\u0001',
     'KEYS',
     'TAGS',
     'WAIT',
     'a',
-    'b',
-    'false',
-    '\u0001',
-    '\u0002',
-    '\u0001',
-    '\u0002',
     'é',
+    '\u0001',
+    '\u0002',
+    '\u0001',
+    '\u0002',
   )
   fc.assert(
     fc.property(fc.array(part, { maxLength: 12 }), (parts) => {
       const properties = parts.join('')
       const read = ordinaryProperties(properties)
-      if (read === undefined) return
-      const all = parseProperties(properties)
-      expect(read).toEqual({
-        uniqKey: all.get(PropertyName.UNIQ_KEY),
-        keys: all.get(PropertyName.KEYS),
-        tag: all.get(PropertyName.TAGS),
-        tagsCode: tagsCodeOf(all.get(PropertyName.TAGS)),
-        waitsForFlush: all.get(PropertyName.WAIT) !== 'false',
-      })
+      if (read !== undefined) expect(read).toEqual(asParsed(properties))
     }),
   )
 })
+
+function asParsed(properties: string) {
+  const all = parseProperties(properties)
+  return {
+    uniqKey: all.get(PropertyName.UNIQ_KEY),
+    keys: all.get(PropertyName.KEYS),
+    tag: all.get(PropertyName.TAGS),
+    tagsCode: tagsCodeOf(all.get(PropertyName.TAGS)),
+    waitsForFlush: all.get(PropertyName.WAIT) !== 'false',
+  }
+}

@@ -1,4 +1,4 @@
-import { PropertyName, tagsCodeOf } from './properties.ts'
+import { nameEndCode, PropertyName, pairEndCode, tagsCodeOf } from './properties.ts'
 
 /** What a broker has to know of the properties of an ordinary message. */
 export interface OrdinaryProperties {
@@ -24,9 +24,6 @@ const specialNames: ReadonlySet<string> = new Set([
   'TIMER_DELIVER_MS',
 ])
 
-const nameEnd = 1
-const pairEnd = 2
-
 /**
  * Reads the property text of an ordinary message in one pass, as nearly every send brings one: a UNIQ_KEY, perhaps tags and
  * what its sender likes to add.
@@ -42,8 +39,8 @@ export function ordinaryProperties(text: string): OrdinaryProperties | undefined
     let end = start
     for (; end < text.length; end++) {
       const char = text.charCodeAt(end)
-      if (char === pairEnd) break
-      if (char !== nameEnd) continue
+      if (char === pairEndCode) break
+      if (char !== nameEndCode) continue
       if (mark >= 0) return undefined
       mark = end
     }

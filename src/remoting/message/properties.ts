@@ -5,7 +5,9 @@
  */
 const nameEnd = '\u0001'
 const pairEnd = '\u0002'
-const pairEndCode = 2
+/** The same as characters of the text, and as its bytes. */
+export const nameEndCode = 1
+export const pairEndCode = 2
 
 /** Longest property text in bytes: its length is a signed int16 in the record. */
 export const propertiesBytesMax = 32_767

@@ -3,7 +3,7 @@ import { OperatingError } from '../../base/errors.ts'
 import type { Address } from '../../base/network.ts'
 import { decodeHost, ipv4HostBytes, ipv6HostBytes } from './host.ts'
 import { readInt64, setInt64 } from './int64.ts'
-import { parseProperties } from './properties.ts'
+import { parseProperties, propertiesBytesMax } from './properties.ts'
 
 /**
  * The stored message: the same bytes in the commit log, in the body of a pull and on the replication link.
@@ -104,7 +104,7 @@ export function recordBytesLimit(fields: RecordFields, topicBytes: number): numb
 /**
  * Writes one record at position; into must have room for recordBytesLimit.
  * @param topic UTF-8 bytes; more than 127 make a V2 record
- * @returns the record's size, or -1 when the properties are longer than 32767 bytes (then what was written is no record)
+ * @returns the record's size, or -1 when the properties are longer than propertiesBytesMax (then what was written is no record)
  */
 export function encodeRecord(
   into: Buffer,
@@ -155,7 +155,7 @@ export function encodeRecord(
     into.set(propertiesEnd, at + 2 + propertiesLength)
     propertiesLength += propertiesEnd.length
   }
-  if (propertiesLength > 32_767) return -1
+  if (propertiesLength > propertiesBytesMax) return -1
   view.setInt16(at, propertiesLength)
   const size = at + 2 + propertiesLength - position
   view.setInt32(position, size)

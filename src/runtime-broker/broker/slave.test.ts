@@ -13,6 +13,7 @@ import { decodeMessage, MessageSysFlag, parseOffsetMsgId } from '../../remoting/
 import { namesrvSettingsOf } from '../../tunables/index.ts'
 import { propertiesOf, testMachine } from '../../tunables/testing/settings.ts'
 import { type NameServer, startNameServer } from '../namesrv/server.ts'
+import { batchEntry } from './testing/batch-entry.ts'
 import { startTestBroker, type TestBroker } from './testing/test-broker.ts'
 
 const namesrvAddr = '127.0.0.1:9876'
@@ -270,6 +271,25 @@ test('a SYNC_MASTER answers FLUSH_SLAVE_TIMEOUT without its slave, SUCCESS with 
     inSyncSlaveNums: 1,
     haConnectionInfo: [{ diff: 0, inSync: true }],
   })
+})
+
+test.each([
+  ['waits, though a message of it would not', {}, 'true', 'false', ResponseCode.FLUSH_SLAVE_TIMEOUT],
+  ['waits, whichever message would not', {}, 'false', 'true', ResponseCode.FLUSH_SLAVE_TIMEOUT],
+  ['does not wait where it says so itself', { WAIT: 'false' }, 'true', 'true', ResponseCode.SUCCESS],
+])('a batch %s', async (_, properties, first, last, code) => {
+  const master = await startMaster({ brokerRole: 'SYNC_MASTER', inSyncReplicas: 2, slaveTimeout: 300 })
+  await master.client.createTopic('orders')
+  const body = Buffer.concat([first, last].map((wait) => batchEntry(wait, `UNIQ_KEY\u0001K\u0002WAIT\u0001${wait}`)))
+
+  const sent = await master.client.send('orders', {
+    code: RequestCode.SEND_BATCH_MESSAGE,
+    batch: true,
+    body,
+    properties,
+  })
+
+  expect(sent.code).toBe(code)
 })
 
 test('two slaves copy one master; where both must have a message, one of them is not enough', async () => {

@@ -5,6 +5,7 @@ import {
   blankBytes,
   encodeRecord,
   layoutOf,
+  propertiesBytesMax,
   type RecordFields,
   RecordMagic,
   readInt64,
@@ -283,7 +284,7 @@ export class CommitLog {
       bodyBytes: fields.body.length,
       topicBytes: topic.length,
       ...(size < 0
-        ? { propertiesBytesMax: 32_767 }
+        ? { propertiesBytesMax }
         : { recordBytes: size, recordBytesMax: this.#recordBytesMax, v1TopicBytesMax }),
     })
   }

@@ -7,7 +7,7 @@ import { FilePool } from './file-pool.ts'
 const directory = '/store/consumequeue/orders/0'
 const unitsOfFile = 8
 const fileBytes = unitsOfFile * unitBytes
-const begin = 11 // in the middle of a file: blank units stand before
+const inTheMiddle = 11 // of a file: blank units stand before
 const count = 30 // the last file is not full, those in between are
 const recordBytes = 100
 const distance = 150 // other queues' records lie between those of this one
@@ -23,7 +23,7 @@ const shelf = (files: MemoryFiles): QueueShelf => ({
 })
 
 /** A queue whose units are all in its files. */
-function filed(): MemoryFiles {
+function filed(begin = inTheMiddle): MemoryFiles {
   const files = new MemoryFiles()
   const queue = new ConsumeQueue('orders', 0, directory, shelf(files))
   queue.beginAt(begin)
@@ -38,12 +38,15 @@ function loaded(files: MemoryFiles, logMinOffset: number, logEndOffset: number):
   return queue
 }
 
-test('a queue ends with the last record that lies whole before the border, wherever that is, then and later', () => {
+test.each([
+  ['in the middle of a file', inTheMiddle],
+  ['with a file', unitsOfFile],
+])('a queue that began %s ends with the last record that lies whole before the border, then and later', (_, begin) => {
   for (let whole = 0; whole <= count; whole++) {
     const lastEnd = whole === 0 ? 0 : (whole - 1) * distance + recordBytes
     const nextEnd = whole * distance + recordBytes
     for (const logEndOffset of [lastEnd, whole * distance, nextEnd - 1]) {
-      const files = filed()
+      const files = filed(begin)
 
       const queue = loaded(files, 0, logEndOffset)
       const fileNames = files.list(directory).map(({ name }) => Number(name))
@@ -66,7 +69,7 @@ test('a queue begins with the first record that the log still has, and never wit
   for (let gone = 0; gone <= count; gone++) {
     const queue = loaded(filed(), gone * distance, count * distance)
 
-    expect([gone, queue.minOffset, queue.maxOffset]).toEqual([gone, begin + gone, begin + count])
+    expect([gone, queue.minOffset, queue.maxOffset]).toEqual([gone, inTheMiddle + gone, inTheMiddle + count])
     expect(queue.lastEndBefore(0)).toBe(0)
   }
 })
@@ -79,8 +82,8 @@ test('a queue that began in the middle of a file goes on where it was', () => {
 
   const again = loaded(files, 0, 7_000 + recordBytes)
 
-  expect([again.minOffset, again.maxOffset]).toEqual([begin, begin + 3])
-  expect([0, 1, 2].map((index) => again.phyOffsetAt(begin + index))).toEqual([0, distance, 7_000])
+  expect([again.minOffset, again.maxOffset]).toEqual([inTheMiddle, inTheMiddle + 3])
+  expect([0, 1, 2].map((index) => again.phyOffsetAt(inTheMiddle + index))).toEqual([0, distance, 7_000])
 })
 
 test('a read goes on from the file to what is still in memory', () => {
@@ -108,6 +111,6 @@ test('a read ends with the file where another one follows', () => {
   const queue = loaded(filed(), 0, count * distance)
   const into = Buffer.alloc(count * unitBytes)
 
-  expect(queue.readUnits(into, begin, count)).toBe(2 * unitsOfFile - begin)
+  expect(queue.readUnits(into, inTheMiddle, count)).toBe(2 * unitsOfFile - inTheMiddle)
   expect(queue.readUnits(into, 2 * unitsOfFile, count)).toBe(unitsOfFile)
 })

@@ -40,6 +40,15 @@ test('the answer says how far the index goes', async () => {
   })
 })
 
+test('a message that is like none before is found by all that it was sent with', async () => {
+  const properties = { UNIQ_KEY: 'Ulone', KEYS: 'größe  lone', TAGS: 'grün' }
+  await broker.client.send('orders', { body: 'lone', properties })
+
+  for (const key of ['Ulone', 'größe', 'lone']) expect([key, (await query({ key })).texts]).toEqual([key, ['lone']])
+  expect((await query({ key: 'grün', indexType: 'T' })).texts).toEqual(['lone'])
+  expect((await query({ key: '' })).code).toBe(ResponseCode.QUERY_NOT_FOUND) // between the two spaces is no key
+})
+
 test.each([
   ['its own keys', {}, { own: ['1', '2'], shared: [], U2: ['2'], T2: ['2'], T: [] }],
   ['KEYS of the batch', { KEYS: 'shared' }, { own: [], shared: ['1', '2'], U2: ['2'], T2: ['2'] }],

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
+import { ResponseCode } from '../../../remoting/codes.ts'
 import { PropertyName, parseProperties, tagsCodeOf } from '../../../remoting/message/index.ts'
 import { batchEntry } from '../testing/batch-entry.ts'
 import { type BatchEntry, splitBatch } from './send-batch.ts'
@@ -20,6 +21,31 @@ test('entries that differ in their names only are read as others are', () => {
   ])
   expect(entries[1]!.keys).toMatchObject({ keys: 'a b', tag: 'paid' })
   expectAsRead(entries, texts)
+})
+
+test('a name that has other characters is read as the text that it is', () => {
+  const names = ['A00a', 'A0é', 'A00b', 'éé', 'A 0z', 'A{0z', 'A@0Z', 'A/0:']
+
+  const entries = split(names.map((uniqKey) => `UNIQ_KEY\u0001${uniqKey}`))
+
+  expect(entries.map(({ keys }) => keys?.uniqKey)).toEqual(names)
+})
+
+test('a batch goes to no topic whose name its messages could not have', () => {
+  const body = batchEntry('one', '')
+
+  expect(splitBatch('t'.repeat(127), '', body)).toHaveLength(1)
+  expect(splitBatch('t'.repeat(128), '', body)).toMatchObject({ code: ResponseCode.MESSAGE_ILLEGAL })
+})
+
+test('a batch of more messages than its answer can name is refused', () => {
+  const whole = Buffer.alloc(22 * 262_144)
+  for (let at = 0; at < whole.length; at += 22) whole.writeInt32BE(22, at)
+
+  expect(splitBatch('TheTopic', '', whole)).toHaveLength(262_144)
+  expect(splitBatch('TheTopic', '', Buffer.concat([whole, batchEntry('', '')]))).toMatchObject({
+    code: ResponseCode.MESSAGE_ILLEGAL,
+  })
 })
 
 test('whatever the properties, each entry has what a reader of all of them finds', () => {
@@ -61,13 +87,10 @@ test('whatever the properties, each entry has what a reader of all of them finds
 
 function expectAsRead(entries: readonly BatchEntry[], texts: readonly string[]): void {
   expect(entries).toHaveLength(texts.length)
-  for (const [index, { body, properties, tagsCode, waitsForFlush, keys }] of entries.entries()) {
+  for (const [index, { body, properties, tagsCode, keys }] of entries.entries()) {
     const all = parseProperties(texts[index]!)
     expect([body.toString(), properties.toString()]).toEqual([String(index), texts[index]])
-    expect({ tagsCode, waitsForFlush }).toEqual({
-      tagsCode: tagsCodeOf(all.get(PropertyName.TAGS)),
-      waitsForFlush: all.get(PropertyName.WAIT) !== 'false',
-    })
+    expect(tagsCode).toBe(tagsCodeOf(all.get(PropertyName.TAGS)))
     if (keys === undefined) continue
     const [uniqKey, words, tag] = [PropertyName.UNIQ_KEY, PropertyName.KEYS, PropertyName.TAGS].map((of) => all.get(of))
     expect(keys).toMatchObject({ uniqKey, keys: words, tag })

@@ -1,10 +1,13 @@
 import { ResponseCode } from '../../../remoting/codes.ts'
 import {
+  isLetterOrDigit,
   type OrdinaryProperties,
   ordinaryProperties,
   PropertyName,
+  pairEndCode,
   readProperty,
   tagsCodeOf,
+  v1TopicBytesMax,
 } from '../../../remoting/message/index.ts'
 import type { MessageKeys } from '../../store/index.ts'
 import { isRetryTopic } from '../names.ts'
@@ -18,14 +21,12 @@ export interface BatchEntry {
   /** The property text in UTF-8. */
   properties: Buffer
   tagsCode: number
-  waitsForFlush: boolean
   /** Of an ordinary message; of others whoever wants them reads the properties. */
   keys: MessageKeys | undefined
 }
 
 /** Of an entry without body and properties: totalSize, magic, crc, flag, bodyLength (i32 each), propertiesLength (i16). */
 const entryBytesMin = 22
-const topicBytesMax = 127
 /** The answer names each message in up to 57 bytes, and must fit into a frame. */
 const entriesMax = 262_144
 
@@ -37,7 +38,8 @@ const entriesMax = 262_144
  * Source: Apache RocketMQ 5, MessageDecoder#encodeMessages, MessageExtEncoder#encode.
  */
 export function splitBatch(topic: string, batchProperties: string, bytes: Buffer): BatchEntry[] | Response {
-  if (isRetryTopic(topic) || Buffer.byteLength(topic) > topicBytesMax) return illegal('a batch cannot go to this topic')
+  if (isRetryTopic(topic) || Buffer.byteLength(topic) > v1TopicBytesMax)
+    return illegal('a batch cannot go to this topic')
   if (delayLevelOf(readProperty(batchProperties, 'DELAY')) > 0) return illegal('a batch cannot be delayed')
   const entries: BatchEntry[] = []
   let known: KnownProperties | undefined
@@ -55,10 +57,10 @@ export function splitBatch(topic: string, batchProperties: string, bytes: Buffer
     const body = bytes.subarray(at + 20, at + 20 + bodyLength)
     const properties = bytes.subarray(propertiesAt, end)
     if (known !== undefined && isLike(bytes, propertiesAt, end, known)) {
-      const { tagsCode, waitsForFlush, keys, tag } = known.ordinary
+      const { tagsCode, keys, tag } = known.ordinary
       const nameAt = propertiesAt + known.nameAt
       const uniqKey = bytes.toString('latin1', nameAt, nameAt + known.nameLength)
-      entries.push({ flag, body, properties, tagsCode, waitsForFlush, keys: { uniqKey, keys, tag } })
+      entries.push({ flag, body, properties, tagsCode, keys: { uniqKey, keys, tag } })
     } else {
       const text = bytes.toString('utf8', propertiesAt, end)
       const ordinary = ordinaryProperties(text)
@@ -66,8 +68,7 @@ export function splitBatch(topic: string, batchProperties: string, bytes: Buffer
       if (refusal !== undefined) return refusal
       known = ordinary && knownOf(text, ordinary, propertiesAt, end)
       const tagsCode = ordinary?.tagsCode ?? tagsCodeOf(readProperty(text, PropertyName.TAGS))
-      const waitsForFlush = ordinary?.waitsForFlush ?? readProperty(text, PropertyName.WAIT) !== 'false'
-      entries.push({ flag, body, properties, tagsCode, waitsForFlush, keys: ordinary })
+      entries.push({ flag, body, properties, tagsCode, keys: ordinary })
     }
     if (entries.length > entriesMax) return illegal(`a batch of more than ${entriesMax} messages`)
     at = end
@@ -88,13 +89,12 @@ interface KnownProperties {
 /** @returns undefined where the bytes of the name cannot be told from the text */
 function knownOf(text: string, ordinary: OrdinaryProperties, start: number, end: number): KnownProperties | undefined {
   const at = text.lastIndexOf(nameMark)
-  const isItsName = at === 0 || text.charCodeAt(at - 1) === pairEnd
+  const isItsName = at === 0 || text.charCodeAt(at - 1) === pairEndCode
   if (text.length !== end - start || !isItsName) return undefined
   return { start, length: end - start, nameAt: at + nameMark.length, nameLength: ordinary.uniqKey.length, ordinary }
 }
 
 const nameMark = `${PropertyName.UNIQ_KEY}\u0001`
-const pairEnd = 2
 
 /** Whether the text between start and end is the known one but for the name, which has letters and digits. */
 function isLike(bytes: Buffer, start: number, end: number, known: KnownProperties): boolean {
@@ -104,11 +104,6 @@ function isLike(bytes: Buffer, start: number, end: number, known: KnownPropertie
   for (let at = nameEnd; at < known.length; at++) if (bytes[start + at] !== bytes[known.start + at]) return false
   for (let at = known.nameAt; at < nameEnd; at++) if (!isLetterOrDigit(bytes[start + at]!)) return false
   return true
-}
-
-function isLetterOrDigit(byte: number): boolean {
-  const lower = byte | 0x20
-  return (byte >= 0x30 && byte <= 0x39) || (lower >= 0x61 && lower <= 0x7a)
 }
 
 function entryRefusal(properties: string): Response | undefined {

@@ -147,6 +147,37 @@ test('a batch is stored in one queue, each entry with the properties of the batc
   expect((await broker.client.pull('batches', { subscription: 'a' })).bodies).toEqual(['one'])
 })
 
+test('of a batch each message has its own flag, and the tags of the batch where it has some', async () => {
+  const body = Buffer.concat([batchEntry('one', 'TAGS\u0001a'), batchEntry('two', '')])
+  body.writeInt32BE(7, 12) // the flag of the first
+  const message = { code: RequestCode.SEND_BATCH_MESSAGE, batch: true, body, flag: 9, properties: { TAGS: 'b' } }
+
+  expect((await broker.client.send('tagged-batches', message)).code).toBe(ResponseCode.SUCCESS)
+
+  expect((await broker.client.pull('tagged-batches')).messages.map(({ flag }) => flag)).toEqual([7, 0])
+  expect((await broker.client.pull('tagged-batches', { subscription: 'a' })).bodies).toEqual([])
+  expect((await broker.client.pull('tagged-batches', { subscription: 'b' })).bodies).toEqual(['one', 'two'])
+})
+
+test('between the properties of a message and those of its batch stands one separator, none where it has none', async () => {
+  const body = Buffer.concat(['', 'TAGS\u0001a', 'TAGS\u0001a\u0002'].map((properties) => batchEntry('x', properties)))
+
+  await broker.client.send('joined-batches', { code: RequestCode.SEND_BATCH_MESSAGE, batch: true, body })
+
+  const [none, open, closed] = (await broker.client.pull('joined-batches')).messages
+  expect([open!.size - none!.size, closed!.size - none!.size]).toEqual([7, 7])
+})
+
+test('a batch one of whose messages gets too long properties from it is refused whole', async () => {
+  const body = Buffer.concat([batchEntry('short', ''), batchEntry('long', `a\u0001${'x'.repeat(32_700)}`)])
+  const message = { code: RequestCode.SEND_BATCH_MESSAGE, batch: true, body }
+
+  const sent = await broker.client.send('long-batches', { ...message, properties: { b: 'y'.repeat(100) } })
+
+  expect(sent.code).toBe(ResponseCode.MESSAGE_ILLEGAL)
+  expect((await broker.client.pull('long-batches')).bodies).toEqual([])
+})
+
 test('the name of a batch is in its answer, and no name of its messages', async () => {
   const body = Buffer.concat([batchEntry('one', 'UNIQ_KEY\u0001M1'), batchEntry('two', 'UNIQ_KEY\u0001M2')])
   const message = { code: RequestCode.SEND_BATCH_MESSAGE, batch: true, body }
@@ -161,7 +192,11 @@ test('the name of a batch is in its answer, and no name of its messages', async 
 test.each([
   ['cut short', batchEntry('one', '').subarray(0, 20)],
   ['a length too long', lengthened(batchEntry('one', ''))],
-  ['delayed', batchEntry('one', 'DELAY\u00013')],
+  ['a length of properties too long', propertiesLengthOf(batchEntry('one', 'a\u0001b'), 4)],
+  ['a length of properties too short', propertiesLengthOf(batchEntry('one', 'a\u0001b'), 2)],
+  ['a length of properties below zero', propertiesLengthOf(batchEntry('one', 'a\u0001b'), -1)],
+  ['delayed', batchEntry('one', 'UNIQ_KEY\u0001K\u0002DELAY\u00013')],
+  ['part of a transaction', batchEntry('one', 'UNIQ_KEY\u0001K\u0002TRAN_MSG\u0001true')],
 ])('a batch is refused whole: %s', async (_, broken) => {
   const body = Buffer.concat([batchEntry('good', ''), broken])
 
@@ -217,6 +252,32 @@ test('a batch that is larger than a message may be is refused', async () => {
   expect(sent).toMatchObject({ code: ResponseCode.MESSAGE_ILLEGAL, remark: expect.stringContaining('maxMessageSize') })
   expect((await broker.client.pull('large-batches')).bodies).toEqual([])
 })
+
+test('a batch with a message for a time of its own is refused as such a message is', async () => {
+  const timed = batchEntry('one', `UNIQ_KEY\u0001K\u0002TIMER_DELAY_SEC\u00013`)
+  const body = Buffer.concat([batchEntry('good', 'UNIQ_KEY\u0001K\u0002TIMER_DELAY_SE0\u00013'), timed])
+
+  const sent = await broker.client.send('timed-batches', { code: RequestCode.SEND_BATCH_MESSAGE, batch: true, body })
+
+  expect(sent).toMatchObject({ code: ResponseCode.SYSTEM_ERROR, remark: expect.stringContaining('timerWheelEnable') })
+})
+
+test.each<[string, string, Record<string, string>]>([
+  ['that is delayed as a whole', 'broken-batches', { DELAY: '3' }],
+  ['to a retry topic', '%RETRY%billing', {}],
+])('a batch %s is refused', async (_, topic, properties) => {
+  const message = { code: RequestCode.SEND_BATCH_MESSAGE, batch: true, body: batchEntry('one', '') }
+
+  const sent = await broker.client.send(topic, { ...message, properties })
+
+  expect(sent.code).toBe(ResponseCode.MESSAGE_ILLEGAL)
+  expect((await broker.client.pull(topic)).bodies).toEqual([])
+})
+
+function propertiesLengthOf(entry: Buffer, length: number): Buffer {
+  entry.writeInt16BE(length, 20 + entry.readInt32BE(16))
+  return entry
+}
 
 function lengthened(entry: Buffer): Buffer {
   entry.writeInt32BE(entry.length + 5, 0)

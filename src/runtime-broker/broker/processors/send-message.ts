@@ -14,6 +14,7 @@ import {
   offsetMsgIdOf,
   ordinaryProperties,
   PropertyName,
+  pairEndCode,
   readProperty,
   tagsCodeOf,
 } from '../../../remoting/message/index.ts'
@@ -154,16 +155,17 @@ function storeBatch(
   const common = withBrokerProperties(removeProperty(given, PropertyName.UNIQ_KEY), broker)
   const ends = { plain: Buffer.from(common), separated: Buffer.from(`\u0002${common}`) }
   const commonTags = readProperty(common, PropertyName.TAGS)
-  const commonWait = readProperty(common, PropertyName.WAIT)
+  // one answer for all: as with Apache the batch says whether it waits, whatever its messages say
+  const waitsForFlush = readProperty(common, PropertyName.WAIT) !== 'false'
   const addsKeys = commonTags !== undefined || readProperty(common, PropertyName.KEYS) !== undefined
-  const messages = entries.map(({ flag, body, properties, tagsCode, waitsForFlush, keys }) => {
+  const messages = entries.map(({ flag, body, properties, tagsCode, keys }) => {
     const message = newMessage(header, header.topic, queueId, request, broker)
     message.flag = flag
     message.body = body
     message.propertiesStart = properties
-    message.propertiesEnd = properties.length === 0 || properties.at(-1) === pairEnd ? ends.plain : ends.separated
+    message.propertiesEnd = properties.length === 0 || properties.at(-1) === pairEndCode ? ends.plain : ends.separated
     message.tagsCode = commonTags === undefined ? tagsCode : tagsCodeOf(commonTags)
-    message.waitsForFlush = commonWait === undefined ? waitsForFlush : commonWait !== 'false'
+    message.waitsForFlush = waitsForFlush
     if (!addsKeys) message.keys = keys
     return message
   })
@@ -200,8 +202,6 @@ function newMessage(
     keys: undefined,
   }
 }
-
-const pairEnd = 2
 
 const bornHosts = new WeakMap<Connection, Buffer>()
 

@@ -224,6 +224,32 @@ test('a transaction that a restart left open ends as the question after it is an
   expect((await client.pull('orders', { queueId: 1 })).bodies).toEqual(['paid'])
 })
 
+test('an end that waits to be noted is noted when the broker stops', async () => {
+  await start({ transactionCheckInterval: 60_000, transactionOpBatchInterval: 60_000 })
+  await end(await sendHalf(), commit)
+
+  await broker.restart({ transactionCheckInterval: 50 })
+  await beat()
+  await eventually(async () => expect(await unpassed()).toEqual({ [half]: 0, [ops]: 0 }))
+
+  expect(asked).toEqual([])
+  expect((await client.pull('orders', { queueId: 1 })).bodies).toEqual(['paid'])
+})
+
+test('an end that comes for what an immune copy was made of ends the copy, though a restart lies between', async () => {
+  await start({ transactionCheckInterval: 200 })
+  const sent = await sendHalf({ CHECK_IMMUNITY_TIME_IN_SECONDS: '600' })
+  await eventually(async () => expect((await client.pull(half)).bodies.length).toBeGreaterThan(1))
+  await eventually(async () => expect(await unpassed()).toEqual({ [half]: 1, [ops]: 0 })) // the original is passed
+  await broker.restart({ transactionCheckInterval: 60_000 })
+
+  expect(await end(sent, commit)).toMatchObject({ code: 0 })
+  await broker.restart({ transactionCheckInterval: 50 })
+  await eventually(async () => expect(await unpassed()).toEqual({ [half]: 0, [ops]: 0 }))
+
+  expect((await client.pull('orders', { queueId: 1 })).bodies).toEqual(['paid'])
+})
+
 test('copies that a broker left when it died are asked about as one', async () => {
   await start({ transactionCheckInterval: 60_000 })
   await sendHalf({ KEYS: 'open' })

@@ -1,10 +1,8 @@
-import type { RecordLayout } from '../../../remoting/message/index.ts'
+import { nameEndCode, pairEndCode, type RecordLayout } from '../../../remoting/message/index.ts'
 
 /** What a key is: UNIQ_KEY and KEYS share the plain form, tags have their own. Source: Apache RocketMQ 5.5, MessageConst. */
 export const tagIndexType = 'T'
 
-const nameEnd = 0x01
-const pairEnd = 0x02
 const space = 0x20
 const sharp = 0x23
 
@@ -36,8 +34,8 @@ export function collectKeyHashes(from: Buffer, texts: KeyTexts, into: number[]):
     let next = at
     for (; next < end; next++) {
       const byte = from[next]
-      if (byte === pairEnd) break
-      if (byte === nameEnd && marks++ === 0) mark = next
+      if (byte === pairEndCode) break
+      if (byte === nameEndCode && marks++ === 0) mark = next
     }
     // A later property of the same name wins, as in every reader of the text.
     if (marks === 1) {

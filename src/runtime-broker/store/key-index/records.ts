@@ -1,6 +1,7 @@
 import {
   layoutOf,
   MessageSysFlag,
+  propertiesBytesMax,
   RecordMagic,
   readInt64,
   recordAt,
@@ -15,7 +16,7 @@ const readBytesMin = 16 * 1024
 /** Fixed fields of the longest head, with IPv6 hosts. */
 const headBytesMax = 112
 /** topic length, topic, properties length, properties. */
-const textsBytesMax = 2 + 32_767 + 2 + 32_767
+const textsBytesMax = 2 + 32_767 + 2 + propertiesBytesMax
 
 /** Is told the keys of one record; false: it takes no more for now, and this record comes again. */
 export type KeyTaker = (hashes: readonly number[], count: number, phyOffset: number, storeTimestamp: number) => boolean
