@@ -110,7 +110,7 @@ class WarmMemory {
 }
 
 /**
- * Takes from memory what nobody will read again of a broker's log: after three rounds the logs of both brokers would fill it, and
+ * Takes from memory what nobody will read again of a broker's log: the logs of both brokers would fill it within a round, and
  * who writes would wait until the kernel made room. What Apache's broker has mapped stays.
  */
 async function forgetLog(dir: string): Promise<void> {
@@ -201,10 +201,10 @@ async function measure(bed: Bed, wanted: readonly Scenario[], keep: (sample: Sam
       cluster.freeze()
     }
     for (let round = 1; round <= rounds; round++) {
-      for (const peer of peers) await forgetLog(join(workDir, `${bed}-${peer.name}`))
       for (const scenario of wanted) {
         for (const peer of inTurn(round)) {
           const side = sides.get(peer)!
+          for (const one of peers) await forgetLog(join(workDir, `${bed}-${one.name}`))
           await memory?.fill()
           side.cluster.thaw()
           await untilReady(bed, side)
