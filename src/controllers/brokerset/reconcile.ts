@@ -102,19 +102,25 @@ function performStep(step: Step, shell: Shell): Promise<void> {
   }
 }
 
-async function furnish({ brokerAddr, topics, groups }: FurnishStep, { admin, signal }: Shell): Promise<void> {
-  await createAll(topics, (topic) => admin.createTopic(brokerAddr, topic), signal)
-  await createAll(groups, (group) => admin.createGroup(brokerAddr, group), signal)
+async function furnish({ brokerAddr, topics, groups }: FurnishStep, shell: Shell): Promise<void> {
+  const { admin } = shell
+  await createAll(topics, (topic) => admin.createTopic(brokerAddr, topic), shell)
+  await createAll(groups, (group) => admin.createGroup(brokerAddr, group), shell)
 }
 
 /** So many at a time: one that fails keeps few waiting. */
 const togetherMax = 1_000
 
-/** One that the broker refuses keeps it from no service: its resource says so, and tries again. */
-async function createAll<T>(all: readonly T[], create: (one: T) => Promise<void>, signal: AbortSignal): Promise<void> {
+/** One that the broker refuses keeps it from no service: its resource, where it has one, says so, and tries again. */
+async function createAll<T>(
+  all: readonly T[],
+  create: (one: T) => Promise<void>,
+  { log, signal }: Shell,
+): Promise<void> {
   const tried = (one: T) =>
     create(one).catch((error) => {
       if (!isOperatingError(error, 'REQUEST_REFUSED') || notNow.has(error.facts.responseCode)) throw error
+      log.warn({ err: error, refused: one }, 'a new broker goes without what it refused')
     })
   for (let first = 0; first < all.length; first += togetherMax) {
     signal.throwIfAborted()
