@@ -108,7 +108,7 @@ test('a first container that fails is the reason, by its name', () => {
   expect(podTrouble(one, 'b-0-1')).toBe('hand-over-volume: ended with exit code 1: chown: not permitted')
 })
 
-test('what is said is of our container, wherever it stands; of another one where ours is ready', () => {
+test('what is said is of our container, wherever it stands; of another one where ours has no trouble of its own', () => {
   const one = crashing({ message: 'why' })
   const [ours] = one.status!.containerStatuses!
   const proxy = (ready: boolean, state: object) => ({ name: 'proxy', ready, restartCount: 0, state })
@@ -119,7 +119,10 @@ test('what is said is of our container, wherever it stands; of another one where
   expect(podTrouble(withProxy(proxy(true, { running: {} })), 'b-0-1')).toBe(told)
   const failed = proxy(false, { terminated: { reason: 'Error', exitCode: 3 } })
   expect(podTrouble(withProxy(failed), 'b-0-1')).toBe(told)
-  expect(podTrouble(withProxy(failed, { ...ours!, ready: true }), 'b-0-1')).toBe('proxy: ended with exit code 3')
+  const ofProxy = 'proxy: ended with exit code 3'
+  expect(podTrouble(withProxy(failed, { ...ours!, ready: true }), 'b-0-1')).toBe(ofProxy)
+  const runs = { name: 'broker', ready: false, restartCount: 0, state: { running: {} } } as never // it may need the proxy
+  expect(podTrouble(withProxy(failed, runs), 'b-0-1')).toBe(ofProxy)
 })
 
 test('what a container wrote last is cut', () => {

@@ -14,11 +14,12 @@ const ordinary = ['ContainerCreating', 'PodInitializing']
 export function podTrouble(pod: Pod | undefined, name: string): string {
   if (!pod) return `the pod does not exist (kubectl describe statefulset ${name.replace(/-\d+$/, '')} says why)`
   const first = pod.status?.initContainerStatuses?.find(({ ready, state }) => !ready && state?.running === undefined)
-  const containers = pod.status?.containerStatuses ?? []
-  const waitedFor = containers.filter(({ ready }) => !ready)
-  const container = first ?? waitedFor.find(isOfRole) ?? waitedFor[0] ?? containers.find(isOfRole)
-  const trouble = container && containerTrouble(pod, container)
-  if (trouble) return isOfRole(container) ? trouble : `${container.name}: ${trouble}`
+  const waitedFor = (pod.status?.containerStatuses ?? []).filter(({ ready }) => !ready)
+  const oursFirst = [...waitedFor.filter(isOfRole), ...waitedFor.filter((one) => !isOfRole(one))]
+  for (const container of first ? [first] : oursFirst) {
+    const trouble = containerTrouble(pod, container)
+    if (trouble) return isOfRole(container) ? trouble : `${container.name}: ${trouble}`
+  }
   const unscheduled = pod.status?.conditions?.find(({ type, status }) => type === 'PodScheduled' && status === 'False')
   if (unscheduled) return `${unscheduled.reason ?? 'Unscheduled'}: ${unscheduled.message ?? ''}`
   return `${pod.status?.phase ?? 'Pending'}, not ready`
