@@ -83,16 +83,32 @@ test('a topic that brokers refuse holds up none of them: it says so itself, unti
   await cluster.eventually(() => mixed()?.status === 'True')
 })
 
+test('a group that brokers refuse holds up none of them, nor another group', async () => {
+  const { createGroup } = cluster.admin
+  cluster.admin.createGroup = async (brokerAddr, group) => {
+    if (group.groupName === 'billing') throw new OperatingError('REQUEST_REFUSED', { responseCode: 29, remark: 'no' })
+    return createGroup(brokerAddr, group)
+  }
+  for (const name of ['billing', 'shipping'])
+    await cluster.create('consumergroups', name, { brokerSetRef: { name: 'b' } })
+
+  await createAll(1)
+  await cluster.eventually(() => isReady(brokerSet()))
+
+  expect([...cluster.brokers.values()].at(-1)?.groups.has('shipping')).toBe(true)
+})
+
 test('a broker that is too busy for a topic or a group is let go once it has them', async () => {
   const { createTopic, createGroup, release } = cluster.admin
   const busy = new OperatingError('REQUEST_REFUSED', { responseCode: 2, remark: 'system busy' })
+  const closing = new OperatingError('REQUEST_REFUSED', { responseCode: 14, remark: 'the server is shutting down' })
   let refusals = 0
   cluster.admin.createTopic = async (...topic) => {
     if (refusals++ === 0) throw busy
     return createTopic(...topic)
   }
   cluster.admin.createGroup = async (...group) => {
-    if (refusals++ < 5) throw busy
+    if (refusals++ < 5) throw closing
     return createGroup(...group)
   }
   const had: unknown[] = []

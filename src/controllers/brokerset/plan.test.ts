@@ -50,6 +50,16 @@ test('a new broker gets its topics and groups, then the mark, and is let go last
   expect(JSON.stringify(steps)).toContain('registrationHeld=false')
 })
 
+test('a new broker without topics gets its groups, and one that lacks nothing is let go', () => {
+  const consumerGroup = { groupName: 'billing' } as BrokerGroup
+  const doneFor = (groups: BrokerGroup[]) =>
+    look(brokerSet(), [group(0, brokerSet(), { isAdmitted: false, held: { topics: [], groups } })]).done
+
+  expect(doneFor([consumerGroup])).toContain('furnish b-0')
+  expect(doneFor([])).not.toContain('furnish b-0')
+  expect(doneFor([])).toContain('release b-0')
+})
+
 test('a broker that has not been asked yet is held back, also when it restarts', () => {
   const { steps, done } = look(brokerSet(), [group(0, brokerSet(), { isAdmitted: false, registeredCount: 0 })])
 
