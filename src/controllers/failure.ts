@@ -1,8 +1,17 @@
 import { isOperatingError, messageOf } from '../base/errors.ts'
+import { ResponseCode } from '../client/index.ts'
 import { type Readiness, readiness, type Verdict } from './conditions.ts'
 
 /** Answers that only a person can change: the request is wrong, not permitted, or the object not valid. */
 const stallingStatuses = [400, 403, 422]
+
+/** Refusals of a broker that may take the same a moment later. */
+const momentaryRefusals: ReadonlySet<unknown> = new Set([ResponseCode.SYSTEM_BUSY, ResponseCode.SERVICE_NOT_AVAILABLE])
+
+/** Whether a broker refused what it was asked, and not because it is too busy now, or stops. */
+export function isRefusedForGood(error: unknown): boolean {
+  return isOperatingError(error, 'REQUEST_REFUSED') && !momentaryRefusals.has(error.facts.responseCode)
+}
 
 /** What a plan said, corrected by the failure of one of its steps, if any. */
 export function verdictsAfter(failure: unknown, planned: readonly Verdict[]): readonly Verdict[] {

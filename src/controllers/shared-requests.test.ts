@@ -102,13 +102,17 @@ test('of a request that is refused each item is tried alone', async () => {
   expect(tried).toEqual([['a'], ['b', 'wrong', 'c'], ['b'], ['wrong'], ['c']])
 })
 
-test('a request without an answer fails for all, at once', async () => {
+test.each([
+  ['without an answer', new OperatingError('REQUEST_TIMEOUT', {})],
+  ['that the broker is too busy for', new OperatingError('REQUEST_REFUSED', { responseCode: 2 })],
+  ['to a broker that stops', new OperatingError('REQUEST_REFUSED', { responseCode: 14 })],
+])('a request %s fails for all, at once', async (_, error) => {
   const clock = new ManualClock()
   let count = 0
   const requests = new SharedRequests<string>(clock, async () => {
     count++
     await settled()
-    throw new OperatingError('REQUEST_TIMEOUT', {})
+    throw error
   })
   const asked = Promise.allSettled(['a', 'b', 'c'].map((item) => requests.add('broker', item)))
   await clock.advance(50)

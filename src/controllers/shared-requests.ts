@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../base/clock.ts'
-import { isOperatingError } from '../base/errors.ts'
+import { isRefusedForGood } from './failure.ts'
 
 const togetherMax = 256 // topics in one request: some 60 KB, far below a frame's limit
 const underWayMax = 2 // requests to one broker: while they are on their way, the next one fills
@@ -21,7 +21,8 @@ interface Broker<T> {
 
 /**
  * What is asked of a broker soon after a request, or while it still has requests to answer, goes together in the next one. A
- * request that the broker refuses is tried again for each of its items, so that a wrong one fails alone.
+ * request that the broker refuses is tried again for each of its items, so that a wrong one fails alone; one that it is too busy
+ * for is not.
  */
 export class SharedRequests<T> {
   readonly #clock: Clock
@@ -74,7 +75,7 @@ export class SharedRequests<T> {
       )
       for (const { done } of some) done()
     } catch (error) {
-      if (some.length > 1 && isOperatingError(error, 'REQUEST_REFUSED')) {
+      if (some.length > 1 && isRefusedForGood(error)) {
         for (const one of some) await this.#sendAll(brokerAddr, [one])
         return
       }

@@ -1,9 +1,8 @@
-import { isOperatingError } from '../../base/errors.ts'
-import { ResponseCode } from '../../client/index.ts'
+import { messageOf } from '../../base/errors.ts'
 import { ignoredOf, label, misfitOf } from '../../crds/index.ts'
 import { isRefused, keyOf, type Note, persistentVolumeClaims, pods } from '../../kube/index.ts'
 import { pausable, type Verdict } from '../conditions.ts'
-import { corrected, invalidSetting, verdictsAfter } from '../failure.ts'
+import { corrected, invalidSetting, isRefusedForGood, verdictsAfter } from '../failure.ts'
 import { ignoredReport } from '../ignored-config.ts'
 import { isOlder } from '../on-brokers/reconcile.ts'
 import { performAll, performInKubernetes, writeStatus } from '../perform.ts'
@@ -119,17 +118,14 @@ async function createAll<T>(
 ): Promise<void> {
   const tried = (one: T) =>
     create(one).catch((error) => {
-      if (!isOperatingError(error, 'REQUEST_REFUSED') || notNow.has(error.facts.responseCode)) throw error
-      log.warn({ err: error, refused: one }, 'a new broker goes without what it refused')
+      if (!isRefusedForGood(error)) throw error
+      log.warn({ err: messageOf(error), refused: one }, 'a new broker goes without what it refused')
     })
   for (let first = 0; first < all.length; first += togetherMax) {
     signal.throwIfAborted()
     await Promise.all(all.slice(first, first + togetherMax).map(tried))
   }
 }
-
-/** Refusals of a broker that may take the same a moment later. */
-const notNow: ReadonlySet<unknown> = new Set([ResponseCode.SYSTEM_BUSY, ResponseCode.SERVICE_NOT_AVAILABLE])
 
 async function resize({ claim, size }: ResizeStep, { client, signal }: Shell): Promise<void> {
   const { uid } = claim.metadata
