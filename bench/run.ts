@@ -34,7 +34,6 @@ const heatSeconds = wholeNumber('heat', flags.heat ?? (flags.quick ? '4' : '45')
 const firstWarmupSeconds = flags.quick ? 1 : 15 // until a client's code for a scenario is compiled
 const warmupSeconds = flags.quick ? 1 : 4
 const idleSeconds = flags.quick ? 3 : 20
-const backlogSegments = 3 // of 1 GiB: what was sent to warm a broker up, then the backlog
 const backlogCount = flags.quick ? 100_000 : 500_000
 const startTimeoutMs = 5 * 60_000
 const readyTimeoutMs = 60_000
@@ -113,13 +112,18 @@ class WarmMemory {
  * Takes from memory what nobody will read again of a broker's log: the logs of both brokers would fill it within a round, and
  * who writes would wait until the kernel made room. What Apache's broker has mapped stays.
  */
-async function forgetLog(dir: string): Promise<void> {
-  const directory = join(dir, 'broker/store/commitlog')
-  const segments = readdirSync(directory).sort().slice(backlogSegments, -1)
-  for (const name of segments) {
-    await run('sync', [join(directory, name)]) // what is not written yet cannot go
-    await run('dd', [`if=${join(directory, name)}`, 'iflag=nocache', 'count=0', 'status=none'])
+async function forgetLog({ dir, keptSegments }: Side): Promise<void> {
+  for (const name of segmentsOf(dir).slice(keptSegments, -1)) {
+    const path = join(dir, logFolder, name)
+    await run('sync', [path]) // what is not written yet cannot go
+    await run('dd', [`if=${path}`, 'iflag=nocache', 'count=0', 'status=none'])
   }
+}
+
+const logFolder = 'broker/store/commitlog'
+
+function segmentsOf(dir: string): string[] {
+  return readdirSync(join(dir, logFolder)).sort()
 }
 
 /** Who begins changes from round to round, so that a drift of the machine hits both alike. */
@@ -177,8 +181,11 @@ async function startLoad(cluster: Cluster, args: string[]): Promise<LoadResult> 
 
 /** One cluster with the client that loads it. */
 interface Side {
+  dir: string
   cluster: Cluster | Group
   client: LoadClient
+  /** Of its log, from the beginning: up to the end of the backlog. */
+  keptSegments: number
 }
 
 /**
@@ -192,19 +199,22 @@ async function measure(bed: Bed, wanted: readonly Scenario[], keep: (sample: Sam
     for (const peer of peers) {
       const dir = join(workDir, `${bed}-${peer.name}`)
       const cluster = await startBed(bed, peer, dir)
-      const side = { cluster, client: new LoadClient(cluster, join(dir, 'client')) }
+      const side = { dir, cluster, client: new LoadClient(cluster, join(dir, 'client')), keptSegments: 0 }
       sides.set(peer, side)
       await untilReady(bed, side)
       say(`${peer.name}, ${bed}: warming up for ${heatSeconds} s`)
       await side.client.load(['send', '--mode', 'sync', '--size', '1024', '--threads', '16', ...during(heatSeconds, 0)])
-      if (wanted.some(({ args }) => args.includes(backlogTopic))) await fillBacklog(side)
+      if (wanted.some(({ args }) => args.includes(backlogTopic))) {
+        await fillBacklog(side)
+        side.keptSegments = segmentsOf(dir).length
+      }
       cluster.freeze()
     }
     for (let round = 1; round <= rounds; round++) {
       for (const scenario of wanted) {
         for (const peer of inTurn(round)) {
           const side = sides.get(peer)!
-          for (const one of peers) await forgetLog(join(workDir, `${bed}-${one.name}`))
+          for (const one of sides.values()) await forgetLog(one)
           await memory?.fill()
           side.cluster.thaw()
           await untilReady(bed, side)
