@@ -87,6 +87,36 @@ test('a lease that was given back is taken at the next try', async () => {
   expect(second.election.isLeading).toBe(true)
 })
 
+test.each(['before', 'while'])(
+  'a renewal that was given up and arrives %s the lease is given back does not keep it',
+  async (when) => {
+    const { clock, api, contend, lease } = start()
+    const first = contend('a')
+    await clock.turn()
+    const second = contend('b')
+    await clock.advance(5_000)
+    const arrive = () => {
+      const live = api.objects.get(path) as KubeObject
+      api.objects.set(path, { ...live, metadata: { ...live.metadata, resourceVersion: 'late' } })
+    }
+
+    first.stop.abort()
+    if (when === 'before') arrive()
+    else {
+      api.before = ({ method }) => {
+        if (method !== 'PATCH') return
+        api.before = () => {}
+        arrive()
+      }
+    }
+    await first.election.release()
+    expect(lease()?.holderIdentity).toBe('')
+    await clock.advance(2_500)
+
+    expect(second.election.isLeading).toBe(true)
+  },
+)
+
 test('whoever sees another holder stops at once', async () => {
   const { clock, api, contend, lost } = start()
   const first = contend('a')

@@ -78,12 +78,31 @@ export class Election {
     await this.#keeping // a renewal under way would take it again
     if (!this.#isLeading) return
     this.#isLeading = false
-    const { clock, log } = this.#doors
+    const { log } = this.#doors
+    const { name } = this.#options
     try {
-      await this.#write({ holderIdentity: '', leaseDurationSeconds: 1, renewTime: microTime(clock.now()) })
-      log.info({ lease: this.#options.name }, 'lease given back')
+      if (await this.#giveBack()) log.info({ lease: name }, 'lease given back')
     } catch (error) {
-      log.warn({ lease: this.#options.name, err: messageOf(error) }, 'lease not given back: it will run out')
+      log.warn({ lease: name, err: messageOf(error) }, 'lease not given back: it will run out')
+    }
+  }
+
+  /**
+   * The renewal that was given up may arrive all the same, at any time: what this process knows of the Lease is read again.
+   * @returns whether it was still its own
+   */
+  async #giveBack(): Promise<boolean> {
+    const { namespace, name, identity } = this.#options
+    for (let triesLeft = giveBackTries; ; ) {
+      this.#look(await this.#soon((until) => this.#client.get<Lease>(leases, namespace, name, until), never))
+      if (this.#lease?.spec?.holderIdentity !== identity) return false
+      try {
+        const renewTime = microTime(this.#doors.clock.now())
+        await this.#write({ holderIdentity: '', leaseDurationSeconds: 1, renewTime })
+        return true
+      } catch (error) {
+        if (!isRefused(error, 409) || --triesLeft === 0) throw error
+      }
     }
   }
 
@@ -163,7 +182,7 @@ export class Election {
   }
 
   /** @throws OperatingError KUBE_REFUSED 409 when somebody was faster */
-  async #write(spec: LeaseSpec, signal = new AbortController().signal): Promise<void> {
+  async #write(spec: LeaseSpec, signal = never): Promise<void> {
     const { namespace, name } = this.#options
     const live = this.#lease
     const made = { apiVersion: leases.apiVersion, kind: leases.kind, metadata: { name, namespace }, spec }
@@ -193,6 +212,9 @@ export class Election {
     return retryMs + this.#doors.random.float() * retryMs * 0.2 // spread, or two would always collide
   }
 }
+
+const giveBackTries = 3 // one for the renewal that came late, and one to spare
+const never = new AbortController().signal
 
 /** RFC 3339 with microseconds, as a Lease has them. */
 function microTime(ms: number): string {

@@ -7,6 +7,8 @@ export class MemoryApi implements HttpClient {
   readonly objects = new Map<string, KubeObject & Record<string, unknown>>()
   /** Requests of whom are not answered until they are given up. */
   readonly silentFor = new Set<string>()
+  /** What happens before a request is answered. */
+  before: (request: HttpRequest) => void = () => {}
   writes = 0
   #version = 0
 
@@ -22,6 +24,7 @@ export class MemoryApi implements HttpClient {
         request.signal?.addEventListener('abort', () => reject(new OperatingError('HTTP_FAILED')), { once: true })
       })
     }
+    this.before(request)
     const { pathname } = new URL(request.url)
     const body = request.body === undefined ? undefined : JSON.parse(String(request.body))
     switch (request.method) {
