@@ -18,6 +18,25 @@ test('an append is readable and settled when its turn ends', async () => {
   expect(bench.store.recordAt(0)?.length).toBe(sent.size)
 })
 
+test('a turn with much to write ends with the read that brought it', async () => {
+  const bench = await new StoreBench({ segmentBytes: 1_048_576 }).open()
+  const appendMany = () => Array.from({ length: 100 }, () => bench.append({ text: 'x'.repeat(1024) }))
+
+  const first = appendMany()
+  expect(first.map(({ status }) => status)).toEqual(first.map(() => undefined))
+  await Promise.resolve() // the turn of the event loop has not ended: other reads may follow
+  const second = appendMany()
+  await Promise.resolve()
+  const small = bench.append({ text: 'small' })
+  await Promise.resolve()
+
+  expect([...first, ...second].map(({ status }) => status)).toEqual(Array(200).fill('ok'))
+  expect(small.status).toBe(undefined)
+  await bench.clock.turn()
+  expect(small.status).toBe('ok')
+  expect(bench.store.maxOffset('orders', 0)).toBe(201)
+})
+
 test('a record whose segment ends within it is none', async () => {
   const bench = await new StoreBench().open()
   const [sent] = await bench.appendAll(['paid'], { properties: 'KEYS\u0001k\u0002' })

@@ -62,8 +62,11 @@ export interface StoreParts {
   unlock: () => void
 }
 
+/** A turn with so much to write ends with the read that brought it: who sent that sends on while the next read is looked at. */
+const turnBytesMax = 96 * 1024
+
 /**
- * The store in operation. An append is encoded at once; when its turn of the event loop ends, one write hands all
+ * The store in operation. An append is encoded at once; when its turn of the event loop ends, or has turnBytesMax, one write hands all
  * appends of the turn to the operating system. With ASYNC_FLUSH they are then readable and settled; with SYNC_FLUSH the
  * next fsync, which all share that were written before it began, comes first.
  */
@@ -85,6 +88,7 @@ export class Store implements MessageStore {
   readonly raw: RawLogView
   readonly #dispatcher: Dispatcher
   #isTurnScheduled = false
+  #isTurnEnding = false
   #state: 'open' | 'closing' | 'closed' = 'open'
   readonly #writer: BatchWriter
   readonly #flusher: Flusher
@@ -385,9 +389,18 @@ export class Store implements MessageStore {
   }
 
   #scheduleTurnEnd(): void {
-    if (this.#isTurnScheduled) return
-    this.#isTurnScheduled = true
-    this.#clock.endOfTurn(this.#onTurnEnd)
+    if (!this.#isTurnScheduled) {
+      this.#isTurnScheduled = true
+      this.#clock.endOfTurn(this.#onTurnEnd)
+    } else if (!this.#isTurnEnding && this.#log.endOffset - this.#log.writtenOffset >= turnBytesMax) {
+      this.#isTurnEnding = true
+      queueMicrotask(this.#onTurnFull)
+    }
+  }
+
+  readonly #onTurnFull = (): void => {
+    this.#isTurnEnding = false
+    if (this.#state !== 'closed') this.#endTurn()
   }
 
   readonly #onTurnEnd = (): void => {
