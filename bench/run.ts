@@ -212,17 +212,26 @@ async function measure(bed: Bed, wanted: readonly Scenario[], keep: (sample: Sam
     }
     for (let round = 1; round <= rounds; round++) {
       for (const scenario of wanted) {
-        for (const peer of inTurn(round)) {
-          const side = sides.get(peer)!
-          for (const one of sides.values()) await forgetLog(one)
-          await memory?.fill()
-          side.cluster.thaw()
-          await untilReady(bed, side)
-          const result = await loadOnce(scenario, side)
-          side.cluster.freeze()
-          complain(`${peer.name} ${scenario.title}`, result)
-          const { otherCores } = result.proc
-          keep({ scenario: scenario.title, peer: peer.name, round, otherCores, figures: scenario.figuresOf(result) })
+        const turns = flags.quick ? 1 : (scenario.turns ?? 1)
+        for (let turn = (round - 1) * turns + 1; turn <= round * turns; turn++) {
+          for (const peer of inTurn(turn)) {
+            const side = sides.get(peer)!
+            for (const one of sides.values()) await forgetLog(one)
+            await memory?.fill()
+            side.cluster.thaw()
+            await untilReady(bed, side)
+            const result = await loadOnce(scenario, side)
+            side.cluster.freeze()
+            complain(`${peer.name} ${scenario.title}`, result)
+            const { otherCores } = result.proc
+            keep({
+              scenario: scenario.title,
+              peer: peer.name,
+              round: turn,
+              otherCores,
+              figures: scenario.figuresOf(result),
+            })
+          }
         }
       }
       if (bed !== 'asyncFlush' || !only.test(loadedScenario)) continue
@@ -317,7 +326,7 @@ function resultsPage(table: string, samples: Sample[]): string {
   return `# Apache RocketMQ 5.5.0 and ours, side by side
 
 Made by \`npm run bench\` on ${new Date().toISOString().slice(0, 10)}: ${rounds} rounds in turns, ${seconds} s each (batches half of that, 1,000 a second half as long
-again) after ${warmupSeconds} s of warm-up, ${firstWarmupSeconds} s the first time, and ${heatSeconds} s of load on the fresh brokers; ASYNC_MASTER and ASYNC_FLUSH unless said; Apache's
+again, 64 threads and async three times ${Math.round(0.6 * seconds)} s) after ${warmupSeconds} s of warm-up, ${firstWarmupSeconds} s the first time, and ${heatSeconds} s of load on the fresh brokers; ASYNC_MASTER and ASYNC_FLUSH unless said; Apache's
 Java client loads both. The backlog has ${backlogCount.toLocaleString('en')} messages. Client, broker and NameServer share the machine:
 ${cpus().length} × ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}, Java 17 (broker heap 1 GiB, official G1 options).
 Medians; read the ratios, not the absolute figures. Other processes took up to ${others.toFixed(1)} cores during a measurement.
