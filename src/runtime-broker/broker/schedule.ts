@@ -196,8 +196,13 @@ export class Schedule {
         this.#advance(level, due.at(-1)!.queueOffset + 1)
       }
       if (notDue >= 0) return this.#dueAt(messages[notDue]!, level, now) - now
+      await this.#turn() // reading and storing may need no wait: others would have none of the time while much is due
     }
     return undefined
+  }
+
+  #turn(): Promise<void> {
+    return new Promise((resolve) => this.#clock.endOfTurn(resolve))
   }
 
   /** A deliver time further away than the whole delay comes from a clock that was wrong: due now. */
