@@ -10,6 +10,7 @@ export const nodeClock: Clock = {
   after: (delayMs, task) => timer(setTimeout(task, delayMs)),
   every: (periodMs, task) => timer(setInterval(task, periodMs)),
   endOfTurn: (task) => void setImmediate(task),
+  microtask: (task) => queueMicrotask(task),
   sleep(delayMs, signal) {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted()

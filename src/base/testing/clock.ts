@@ -15,6 +15,7 @@ export class ManualClock implements Clock {
   #order = 0
   readonly #waiting = new Set<Waiting>()
   #endOfTurn: (() => void)[] = []
+  #isStopped = false
 
   /**
    * @param nowMs wall time at the start, ms since 1970
@@ -48,6 +49,17 @@ export class ManualClock implements Clock {
 
   endOfTurn(task: () => void): void {
     this.#endOfTurn.push(task)
+  }
+
+  microtask(task: () => void): void {
+    queueMicrotask(() => {
+      if (!this.#isStopped) task()
+    })
+  }
+
+  /** The process that has this clock is no more: microtasks that wait do not run. */
+  stop(): void {
+    this.#isStopped = true
   }
 
   sleep(delayMs: number, signal?: AbortSignal): Promise<void> {

@@ -18,23 +18,61 @@ test('an append is readable and settled when its turn ends', async () => {
   expect(bench.store.recordAt(0)?.length).toBe(sent.size)
 })
 
+const kib = 'x'.repeat(1024)
+const large = { segmentBytes: 4_194_304 }
+
 test('a turn with much to write ends with the read that brought it', async () => {
-  const bench = await new StoreBench({ segmentBytes: 1_048_576 }).open()
-  const appendMany = () => Array.from({ length: 100 }, () => bench.append({ text: 'x'.repeat(1024) }))
+  const bench = await new StoreBench(large).open()
+  const appendMany = (count: number) => Array.from({ length: count }, () => bench.append({ text: kib }))
 
-  const first = appendMany()
-  expect(first.map(({ status }) => status)).toEqual(first.map(() => undefined))
+  const first = appendMany(100)
+  expect(first.every(({ status }) => status === undefined)).toBe(true)
   await Promise.resolve() // the turn of the event loop has not ended: other reads may follow
-  const second = appendMany()
+  const second = appendMany(100)
   await Promise.resolve()
-  const small = bench.append({ text: 'small' })
+  expect(bench.store.maxOffset('orders', 0)).toBe(200)
+  const fewer = appendMany(70)
   await Promise.resolve()
 
-  expect([...first, ...second].map(({ status }) => status)).toEqual(Array(200).fill('ok'))
-  expect(small.status).toBe(undefined)
+  expect([...first, ...second].every(({ status }) => status === 'ok')).toBe(true)
+  expect(fewer.every(({ status }) => status === undefined)).toBe(true)
   await bench.clock.turn()
-  expect(small.status).toBe('ok')
-  expect(bench.store.maxOffset('orders', 0)).toBe(201)
+  expect(fewer.every(({ status }) => status === 'ok')).toBe(true)
+})
+
+test('a turn of SYNC_FLUSH does not end early: all of it shares one fsync', async () => {
+  const bench = await new StoreBench({ ...large, flush: 'SYNC' }).open()
+  const sent = Array.from({ length: 200 }, () => bench.append({ text: kib, waitsForFlush: false }))
+  await Promise.resolve()
+
+  expect(sent.every(({ status }) => status === undefined)).toBe(true)
+  await bench.clock.turn()
+  expect(sent.every(({ status }) => status === 'ok')).toBe(true)
+})
+
+test('where the early end of a turn cannot be written, each is refused once and no offset is lost', async () => {
+  const bench = await new StoreBench(large).open()
+  const told: string[] = []
+  const append = () => bench.store.append(message({ text: kib }), { settle: (status) => void told.push(status) })
+  await bench.appendAll(['there is a segment'])
+
+  bench.files.writeFailure = 'EIO'
+  for (let count = 0; count < 100; count++) append()
+  await Promise.resolve()
+  expect(told).toEqual(Array(100).fill('failed'))
+  bench.files.writeFailure = undefined
+  await bench.clock.advance(2_000)
+
+  expect(told.length).toBe(100)
+  expect(append().queueOffset).toBe(1)
+})
+
+test('a store that is closed while much is to be written has all of it', async () => {
+  const bench = await new StoreBench(large).open()
+  for (let count = 0; count < 100; count++) bench.append({ text: kib })
+  await bench.close()
+
+  expect((await (await bench.reopen()).texts()).length).toBe(100)
 })
 
 test('a record whose segment ends within it is none', async () => {

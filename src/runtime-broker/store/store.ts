@@ -46,6 +46,11 @@ import type {
 const closeSyncMs = 5000
 /** Appends that wait for an fsync; a disk that takes longer gets no more of them. */
 const pendingCountMax = 500_000
+/**
+ * A turn that has so much to write ends with the read that brought it: who sent that sends on while the next read is
+ * handled. At most an eighth of a segment, so that small stores have such turns too.
+ */
+const earlyEndBytesMax = 96 * 1024
 
 export interface StoreParts {
   settings: StoreSettings
@@ -62,13 +67,10 @@ export interface StoreParts {
   unlock: () => void
 }
 
-/** A turn with so much to write ends with the read that brought it: who sent that sends on while the next read is looked at. */
-const turnBytesMax = 96 * 1024
-
 /**
- * The store in operation. An append is encoded at once; when its turn of the event loop ends, or has turnBytesMax, one write hands all
- * appends of the turn to the operating system. With ASYNC_FLUSH they are then readable and settled; with SYNC_FLUSH the
- * next fsync, which all share that were written before it began, comes first.
+ * The store in operation. An append is encoded at once; when its turn of the event loop ends, one write hands all appends
+ * of the turn to the operating system. With ASYNC_FLUSH they are then readable and settled, and a turn that has much to
+ * write ends early; with SYNC_FLUSH the next fsync, which all share that were written before it began, comes first.
  */
 export class Store implements MessageStore {
   readonly #settings: StoreSettings
@@ -87,8 +89,9 @@ export class Store implements MessageStore {
   readonly #failedWaiters: AppendWaiter[] = []
   readonly raw: RawLogView
   readonly #dispatcher: Dispatcher
+  readonly #earlyEndBytes: number
   #isTurnScheduled = false
-  #isTurnEnding = false
+  #isEndingEarly = false
   #state: 'open' | 'closing' | 'closed' = 'open'
   readonly #writer: BatchWriter
   readonly #flusher: Flusher
@@ -109,6 +112,7 @@ export class Store implements MessageStore {
     this.#logger = parts.log
     this.#unlock = parts.unlock
     this.#isSyncFlush = parts.settings.flush === 'SYNC'
+    this.#earlyEndBytes = Math.min(earlyEndBytesMax, parts.settings.segmentBytes / 8)
     this.#diskGuard = new DiskGuard(
       {
         directories: [parts.settings.commitLogDir, parts.settings.rootDir],
@@ -392,14 +396,15 @@ export class Store implements MessageStore {
     if (!this.#isTurnScheduled) {
       this.#isTurnScheduled = true
       this.#clock.endOfTurn(this.#onTurnEnd)
-    } else if (!this.#isTurnEnding && this.#log.endOffset - this.#log.writtenOffset >= turnBytesMax) {
-      this.#isTurnEnding = true
-      queueMicrotask(this.#onTurnFull)
     }
+    if (this.#isSyncFlush || this.#isEndingEarly) return // an fsync that began early would leave the rest for another one
+    if (this.#log.endOffset - this.#log.writtenOffset < this.#earlyEndBytes) return
+    this.#isEndingEarly = true
+    this.#clock.microtask(this.#onEarlyEnd)
   }
 
-  readonly #onTurnFull = (): void => {
-    this.#isTurnEnding = false
+  readonly #onEarlyEnd = (): void => {
+    this.#isEndingEarly = false
     if (this.#state !== 'closed') this.#endTurn()
   }
 

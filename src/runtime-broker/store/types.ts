@@ -115,7 +115,7 @@ export interface RawLog {
   read(into: Buffer, phyOffset: number): void
   /** As read, without holding up the event loop. */
   readLater(into: Buffer, phyOffset: number): Promise<void>
-  /** listener is called at the end of each turn in which maxOffset or flushedOffset may have grown. */
+  /** listener is called at the end of each turn, early or not, in which maxOffset or flushedOffset may have grown. */
   onProgress(listener: () => void): void
   /** From now on gate decides when who appended is told. */
   settleThrough(gate: SettleGate): void
@@ -130,7 +130,7 @@ export interface CopiedLog {
   /** Where a record should be and none is: nothing behind it will be readable. Only cut mends it. */
   readonly faultOffset: number | undefined
   /**
-   * Adds bytes at maxOffset; they are written when the turn ends, and bytes may then be reused.
+   * Adds bytes at maxOffset; they are written when the turn ends, at the latest, and bytes may then be reused.
    * @throws OperatingError STORE_FULL, STORE_CLOSED: the bytes were not taken, nor perhaps those before in this turn
    */
   append(phyOffset: number, bytes: Buffer): void

@@ -42,6 +42,7 @@ export function processClock({ timeline, random, skewMs, run }: ProcessClockPart
       return { cancel: () => timer.cancel(), unref: () => {} }
     },
     endOfTurn: (task) => timeline.endOfTurn(() => run(task)),
+    microtask: (task) => queueMicrotask(() => run(task)),
     sleep(delayMs, signal) {
       return new Promise((resolve, reject) => {
         signal?.throwIfAborted()

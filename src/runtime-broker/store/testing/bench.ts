@@ -132,11 +132,13 @@ export class StoreBench {
   /** The process dies; what it still meant to do never happens. */
   kill(): void {
     this.files.crashProcess()
+    this.clock.stop()
     this.clock = new ManualClock(this.clock.now())
   }
 
   cutPower(chance: Chance): void {
     this.files.cutPower(chance)
+    this.clock.stop()
     this.clock = new ManualClock(this.clock.now())
   }
 
