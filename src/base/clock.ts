@@ -17,7 +17,10 @@ export interface Clock {
   every(periodMs: number, task: () => void): Timer
   /** Runs task after the I/O events of this turn of the event loop were handled. */
   endOfTurn(task: () => void): void
-  /** Runs task when what runs now has returned, before other I/O events of this turn are handled. */
+  /**
+   * Runs task when what runs now has returned, before other I/O events of this turn are handled. For what reaches the disk:
+   * a simulated process that died meanwhile does it no more.
+   */
   microtask(task: () => void): void
   /** @throws the signal's reason when it is aborted first */
   sleep(delayMs: number, signal?: AbortSignal): Promise<void>

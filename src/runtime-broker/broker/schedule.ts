@@ -178,6 +178,7 @@ export class Schedule {
   /** @returns ms until the next message is due; undefined when none waits */
   async #deliverDue(level: Level): Promise<number | undefined> {
     while (!this.#isClosed) {
+      const turn = this.#turn() // reading and storing may need no wait: others would have none of the time while much is due
       const read = await this.#store.read(TopicName.SCHEDULE, level.level - 1, level.queueOffset, {
         countMax: batchCountMax,
         bytesMax: batchBytesMax,
@@ -185,6 +186,7 @@ export class Schedule {
       if (read.status !== 'found') {
         if (read.nextBeginOffset === level.queueOffset || read.maxOffset === 0) return undefined
         this.#advance(level, read.nextBeginOffset) // the log was trimmed, or units are gone
+        await turn
         continue
       }
       const messages = read.bodies.flatMap((body) => decodeMessages(body))
@@ -196,7 +198,7 @@ export class Schedule {
         this.#advance(level, due.at(-1)!.queueOffset + 1)
       }
       if (notDue >= 0) return this.#dueAt(messages[notDue]!, level, now) - now
-      await this.#turn() // reading and storing may need no wait: others would have none of the time while much is due
+      await turn
     }
     return undefined
   }

@@ -22,7 +22,7 @@ export class Session {
   /** Next byte to compare; at the log's end nothing is left to be compared. */
   #comparedTo: number
   readonly #compareEnd: number
-  /** One past the last byte that was given to the log; it may be written at the end of the turn. */
+  /** One past the last byte that was given to the log; it may not be written yet: at the latest when the turn ends. */
   #writtenTo: number
   #isFollowing: boolean
   #silentHeartbeats = 0

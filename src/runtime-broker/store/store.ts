@@ -397,7 +397,8 @@ export class Store implements MessageStore {
       this.#isTurnScheduled = true
       this.#clock.endOfTurn(this.#onTurnEnd)
     }
-    if (this.#isSyncFlush || this.#isEndingEarly) return // an fsync that began early would leave the rest for another one
+    if (this.#isSyncFlush) return // an fsync that began early would leave the rest for another one
+    if (this.#isEndingEarly) return
     if (this.#log.endOffset - this.#log.writtenOffset < this.#earlyEndBytes) return
     this.#isEndingEarly = true
     this.#clock.microtask(this.#onEarlyEnd)

@@ -130,7 +130,7 @@ export interface CopiedLog {
   /** Where a record should be and none is: nothing behind it will be readable. Only cut mends it. */
   readonly faultOffset: number | undefined
   /**
-   * Adds bytes at maxOffset; they are written when the turn ends, at the latest, and bytes may then be reused.
+   * Adds a copy of bytes at maxOffset; it is written when the turn ends, at the latest.
    * @throws OperatingError STORE_FULL, STORE_CLOSED: the bytes were not taken, nor perhaps those before in this turn
    */
   append(phyOffset: number, bytes: Buffer): void

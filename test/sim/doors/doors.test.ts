@@ -61,6 +61,7 @@ test('nothing of a dead process runs any more', async () => {
   const seen: string[] = []
   process.doors.clock.after(10, () => seen.push('timer'))
   process.doors.clock.endOfTurn(() => seen.push('end of turn'))
+  process.doors.clock.microtask(() => seen.push('microtask'))
   process.doors.files.makeDirectory('/d')
   const file = process.doors.files.open('/d/f', 'create')
   void file.sync().then(() => seen.push('sync'))

@@ -195,7 +195,8 @@ export class Transactions {
       })
       if (read.status !== 'found') {
         if (read.nextBeginOffset <= pass.halfOffset || read.maxOffset === 0) return
-        pass.halfOffset = read.nextBeginOffset // the log was trimmed
+        pass.halfOffset = read.nextBeginOffset // the log was trimmed, or units are gone
+        await this.#turn()
         continue
       }
       const put: Promise<void>[] = []
